@@ -1,0 +1,6 @@
+"""Entry point of the Pulumi program."""
+
+import program
+import settings
+
+program.declare(settings.load())

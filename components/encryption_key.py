@@ -1,0 +1,112 @@
+"""The KMS key that encrypts a stack's secrets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_aws as aws
+
+# What the account's administrators may do, without the operations that read or write data.
+_ADMINISTRATION = [
+    "kms:CancelKeyDeletion",
+    "kms:Create*",
+    "kms:Delete*",
+    "kms:Describe*",
+    "kms:Disable*",
+    "kms:Enable*",
+    "kms:Get*",
+    "kms:List*",
+    "kms:Put*",
+    "kms:Revoke*",
+    "kms:RotateKeyOnDemand",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:Update*",
+]
+# What Secrets Manager does with a customer managed key in the caller's name.
+# Source: AWS Secrets Manager User Guide, "Secret encryption and decryption".
+_USE_BY_SECRETS_MANAGER = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncryptionKeyArgs:
+    """What the key is called.
+
+    Attributes:
+        alias: without the leading `alias/`; letters, digits, `/`, `_` and `-`.
+        description: shown in the KMS console.
+        tags: tags of the key.
+    """
+
+    alias: str
+    description: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def _key_policy(account_id: str, caller_arn: str, region: str) -> dict[str, object]:
+    partition = caller_arn.split(":")[1]
+    root = {"AWS": f"arn:{partition}:iam::{account_id}:root"}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "IamAdministersTheKey",
+                "Effect": "Allow",
+                "Principal": root,
+                "Action": _ADMINISTRATION,
+                "Resource": "*",
+            },
+            {
+                "Sid": "IamUsesTheKeyThroughSecretsManagerOnly",
+                "Effect": "Allow",
+                "Principal": root,
+                "Action": _USE_BY_SECRETS_MANAGER,
+                "Resource": "*",
+                "Condition": {
+                    "StringEquals": {
+                        "kms:CallerAccount": account_id,
+                        "kms:ViaService": f"secretsmanager.{region}.amazonaws.com",
+                    }
+                },
+            },
+        ],
+    }
+
+
+class EncryptionKey(pulumi.ComponentResource):
+    """A symmetric KMS key that rotates yearly and decrypts through Secrets Manager only.
+
+    A deleted key can be restored for 30 days, at least as long as any secret encrypted with it.
+    """
+
+    arn: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: EncryptionKeyArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("aws-secrets:index:EncryptionKey", name, None, opts)
+        caller = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self))
+        region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self))
+        policy = pulumi.Output.json_dumps(
+            pulumi.Output.all(caller.account_id, caller.arn, region.region).apply(
+                lambda facts: _key_policy(*facts)
+            )
+        )
+        key = aws.kms.Key(
+            f"{name}-key",
+            description=args.description,
+            enable_key_rotation=True,
+            deletion_window_in_days=30,
+            policy=policy,
+            tags=dict(args.tags) or None,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        aws.kms.Alias(
+            f"{name}-alias",
+            name=f"alias/{args.alias}",
+            target_key_id=key.key_id,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.arn = key.arn
+        self.register_outputs({"arn": self.arn})

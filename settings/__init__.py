@@ -1,0 +1,207 @@
+"""The only reader of a stack's configuration."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi.runtime import config as runtime_config
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from settings.mistakes import Mistake, SettingsError, from_validation, nearest, path_of
+from settings.stack_file import Replica, Secret, StackFile, check_region
+
+__all__ = ["Mistake", "Secret", "Settings", "SettingsError", "StackFile", "load"]
+
+_STRUCTURE = [field.alias or name for name, field in StackFile.model_fields.items()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """A stack's checked configuration.
+
+    Attributes:
+        stack_file: its structure.
+        configured: config key to value, a secret Output, for every `config:` in the structure.
+    """
+
+    stack_file: StackFile
+    configured: Mapping[str, pulumi.Output[str]]
+
+
+def load() -> Settings:
+    """Reads and checks the configuration of the current stack.
+
+    Raises:
+        SettingsError: with every mistake there is.
+    """
+    namespace = pulumi.get_project()
+    raw = {
+        key.removeprefix(f"{namespace}:"): _parsed(value)
+        for key, value in runtime_config.CONFIG.get().items()
+        if key.startswith(f"{namespace}:")
+    }
+    structure = {key: value for key, value in raw.items() if key in _STRUCTURE}
+    references = dict(_references(structure))
+    mistakes = [
+        *_secrets_in_structure(namespace, structure),
+        *_unknown_keys(namespace, raw, set(references.values())),
+        *_wrong_references(namespace, references),
+        *_names_used_twice(namespace, structure),
+        *_wrong_region(),
+    ]
+    try:
+        # strict JSON mode takes a list where the model has a tuple
+        stack_file = StackFile.model_validate_json(json.dumps(structure))
+    except ValidationError as error:
+        mistakes += from_validation(namespace, StackFile, error)
+    else:
+        mistakes += _wrong_replicas(namespace, stack_file)
+    if mistakes:
+        raise SettingsError(pulumi.get_stack(), sorted(mistakes, key=lambda mistake: mistake.path))
+    return Settings(
+        stack_file=stack_file,
+        configured={name: _reader(name).require_secret(_key(name)) for name in set(references.values())},
+    )
+
+
+def _parsed(value: str) -> Any:  # noqa: ANN401  whatever JSON holds
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
+
+
+def _reader(name: str) -> pulumi.Config:
+    return pulumi.Config(name.rpartition(":")[0] or None)
+
+
+def _key(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+def _map(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _references(structure: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every `config:` with its place, as far as the structure is sound enough to hold it."""
+    for secret, declared in _map(structure.get("secrets")).items():
+        for key, value in _map(_map(declared).get("values")).items():
+            name = _map(value).get("config")
+            if isinstance(name, str) and name:
+                yield ("secrets", secret, "values", key, "config"), name
+
+
+def _secrets_in_structure(namespace: str, structure: Mapping[str, Any]) -> Iterator[Mistake]:
+    for key in structure:
+        if runtime_config.is_config_secret(f"{namespace}:{key}"):
+            yield Mistake(
+                path_of(namespace, (key,)),
+                'there is an encrypted value ("secure:") inside this structure',
+                "Pulumi would hand all of it to the program in plain text",
+                "Give the value a key of its own with: pulumi config set --secret NAME; "
+                "then write {config: NAME} here",
+            )
+
+
+def _unknown_keys(namespace: str, raw: Mapping[str, Any], referenced: set[str]) -> Iterator[Mistake]:
+    known = [*_STRUCTURE, *referenced]
+    for key in raw:
+        if key not in known and f"{namespace}:{key}" not in known:
+            yield Mistake(
+                path_of(namespace, (key,)),
+                f'unknown key "{key}"{nearest(key, known)}',
+                "Nothing would read it",
+                f"Known keys here: {', '.join(_STRUCTURE)}, and those that a {{config: ...}} names. "
+                f"Remove it with: pulumi config rm {key}",
+            )
+
+
+def _wrong_references(namespace: str, references: Mapping[tuple[str, ...], str]) -> Iterator[Mistake]:
+    for place, name in references.items():
+        path = path_of(namespace, place)
+        full_name = name if ":" in name else f"{namespace}:{name}"
+        if full_name.removeprefix(f"{namespace}:") in _STRUCTURE:
+            yield Mistake(
+                path,
+                f'"{name}" is part of the structure',
+                "The secret would hold the stack file's own text",
+                "Name a config key of its own",
+            )
+        elif runtime_config.get_config(full_name) is None:
+            yield Mistake(
+                path,
+                f'the config value "{name}" is not set',
+                "The secret would have nothing to hold",
+                f"Set it with: pulumi config set --secret {name}",
+            )
+        elif not runtime_config.is_config_secret(full_name):
+            yield Mistake(
+                path,
+                f'the config value "{name}" is stored in plain text',
+                "Everyone who reads the stack file would know it",
+                f"Encrypt it with: pulumi config set --secret {name}; what is no secret is a {{value: ...}}",
+            )
+
+
+def _names_used_twice(namespace: str, structure: Mapping[str, Any]) -> Iterator[Mistake]:
+    holders: dict[str, str] = {}
+    for key, declared in _map(structure.get("secrets")).items():
+        name = _map(declared).get("name", key)
+        if not isinstance(name, str):
+            continue
+        if name in holders:
+            yield Mistake(
+                path_of(namespace, ("secrets", key)),
+                f'"{holders[name]}" has the same name in AWS, "{name}"',
+                "AWS would refuse to create the second",
+                "Give one of them another name",
+            )
+        holders.setdefault(name, key)
+
+
+def _region() -> str | None:
+    configured = pulumi.Config("aws").get("region")
+    return configured or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+
+
+def _wrong_region() -> Iterator[Mistake]:
+    region = _region()
+    if region is None:
+        yield Mistake(
+            "aws:region",
+            "no AWS region is set",
+            "Pulumi would not know where to create the secrets",
+            "Set it with: pulumi config set aws:region us-east-1",
+        )
+        return
+    try:
+        check_region(region)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        yield Mistake("aws:region", context["wrong"], context["consequence"], context["remedy"])
+
+
+def _wrong_replicas(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
+    places: dict[tuple[str, ...], Sequence[Replica]] = {
+        ("replicas",): stack_file.replicas,
+        **{
+            ("secrets", name, "replicas"): secret.replicas or ()
+            for name, secret in stack_file.secrets.items()
+        },
+    }
+    for place, replicas in places.items():
+        seen = {_region()}
+        for index, replica in enumerate(replicas):
+            if replica.region in seen:
+                yield Mistake(
+                    path_of(namespace, (*place, index)),
+                    f"the secret is in {replica.region} already",
+                    "AWS would refuse the replica",
+                    "Name each other region once",
+                )
+            seen.add(replica.region)

@@ -1,0 +1,34 @@
+"""The JSON Schema of stack files, for editors: `python -m settings.schema > stack-file.schema.json`."""
+
+import json
+import sys
+from typing import Any
+
+from settings.stack_file import StackFile
+
+PROJECT = "aws-secrets"
+
+
+def stack_file_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a whole Pulumi.STACK.yaml of this project."""
+    structure = StackFile.model_json_schema(by_alias=True)
+    # Pulumi's own keys, other packages' keys and the values that {config: ...} names stay free
+    config = {
+        "type": "object",
+        "properties": {
+            f"{PROJECT}:{key}": described for key, described in structure["properties"].items()
+        },
+        "required": [f"{PROJECT}:{key}" for key in structure["required"]],
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Stack file of {PROJECT}",
+        "type": "object",
+        "properties": {"config": config},
+        "required": ["config"],
+        "$defs": structure["$defs"],
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(stack_file_schema(), indent=2) + "\n")

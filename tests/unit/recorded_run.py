@@ -1,0 +1,155 @@
+"""Runs the program without an engine and records what it asks the engine for, resource options included."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf import json_format
+from pulumi.runtime import mocks, set_all_config
+from pulumi.runtime.settings import ROOT
+from pulumi.runtime.stack import run_in_stack
+
+import program
+import settings
+
+PROJECT = "aws-secrets"
+STACK = "test"
+_SECRET_SIGNATURE = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One RegisterResource request; `secret_inputs` names the inputs that travel as secrets."""
+
+    urn: str
+    type: str
+    name: str
+    parent: str
+    custom: bool
+    protect: bool
+    inputs: Mapping[str, Any]
+    secret_inputs: frozenset[str]
+    ignore_changes: tuple[str, ...]
+    deleted_with: str
+    dependencies: frozenset[str]
+
+
+@dataclass
+class Recording:
+    """All requests of one run, in order, and the stack's outputs with the names of the secret ones."""
+
+    resources: list[Registered] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def only(self, type_: str, name: str | None = None) -> Registered:
+        found = [
+            resource
+            for resource in self.resources
+            if resource.type == type_ and name in {None, resource.name}
+        ]
+        assert len(found) == 1, f"{len(found)} resources {type_} {name}"
+        return found[0]
+
+    def types(self) -> list[str]:
+        return [resource.type for resource in self.resources]
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, dict) and _SECRET_SIGNATURE.items() <= value.items()
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401  any property value
+    if _is_secret(value):
+        assert isinstance(value, dict)
+        return _plain(value["value"])
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+class _Answers(mocks.Mocks):
+    """What AWS and the random provider would answer; `result` differs from run to run, as there."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        state = dict(args.inputs)
+        match args.typ:
+            case "aws:secretsmanager/secret:Secret":
+                state["arn"] = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{state['name']}-AbCdEf"
+            case "aws:kms/key:Key":
+                state |= {"arn": "arn:aws:kms:us-east-1:123456789012:key/k", "keyId": "k"}
+            case "random:index/randomPassword:RandomPassword":
+                state["result"] = "R" * int(state["length"])
+            case "random:index/randomBytes:RandomBytes":
+                state |= {"hex": "fbff" * 8, "base64": "+/8="}
+        return f"{args.name}-id", state
+
+    def call(self, args: mocks.MockCallArgs) -> Any:  # noqa: ANN401  a union in the base class
+        match args.token:
+            case "aws:index/getCallerIdentity:getCallerIdentity":
+                return {"accountId": "123456789012", "arn": "arn:aws:iam::123456789012:user/u", "id": "x"}
+            case "aws:index/getRegion:getRegion":
+                return {"region": "us-east-1"}
+        raise AssertionError(args.token)
+
+
+class _RecordingMonitor(mocks.MockMonitor):
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(_Answers())
+        self.recording = recording
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802, ANN401  gRPC's name, untyped
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]  pulumi's mocks are untyped
+        inputs = json_format.MessageToDict(request.object)
+        if request.type != "pulumi:pulumi:Stack":
+            self.recording.resources.append(
+                Registered(
+                    urn=response.urn,
+                    type=request.type,
+                    name=request.name,
+                    parent=request.parent,
+                    custom=request.custom,
+                    protect=request.protect,
+                    inputs=_plain(inputs),
+                    secret_inputs=frozenset(key for key, value in inputs.items() if _is_secret(value)),
+                    ignore_changes=tuple(request.ignoreChanges),
+                    deleted_with=request.deletedWith,
+                    dependencies=frozenset(request.dependencies),
+                )
+            )
+        return response
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802, ANN401  gRPC's name, untyped
+        if "pulumi:pulumi:Stack" in request.urn:
+            self.recording.outputs = json_format.MessageToDict(request.outputs)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  as above
+
+
+def run(
+    config: Mapping[str, object],
+    secret_config: Mapping[str, str] | None = None,
+    *,
+    secret_keys: Sequence[str] = (),
+    recording: Recording | None = None,
+) -> Recording:
+    """Runs the program with this stack configuration; structure is given as objects, secrets as text.
+
+    A recording that is passed in shows what was asked for even where the program fails.
+    """
+    recording = recording or Recording()
+    text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    secrets = secret_config or {}
+
+    async def in_stack() -> None:
+        mocks.set_mocks(
+            _Answers(), project=PROJECT, stack=STACK, preview=False, monitor=_RecordingMonitor(recording)
+        )
+        ROOT.set(None)  # set_mocks made a stack that takes no outputs; run_in_stack makes its own
+        set_all_config({**text, **secrets}, [*secrets, *secret_keys])
+        await run_in_stack(lambda: program.declare(settings.load()))
+
+    asyncio.run(in_stack())
+    return recording

@@ -1,0 +1,229 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.secret import INITIAL_VERSION_LABEL
+from tests.unit.recorded_run import Recording, run
+
+ROOT = Path(__file__).parents[2]
+PASSWORD = "random:index/randomPassword:RandomPassword"
+BYTES = "random:index/randomBytes:RandomBytes"
+SECRET = "aws:secretsmanager/secret:Secret"
+VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
+POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
+KEY = "aws:kms/key:Key"
+
+
+def stack_file(name: str) -> dict[str, Any]:
+    loaded = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())
+    return {key: value for key, value in loaded["config"].items() if key != "aws-secrets:stripeKey"}
+
+
+def example(name: str = "dev") -> Recording:
+    return run(stack_file(name), {"aws-secrets:stripeKey": "a-configured-value"})
+
+
+def one_secret(secret: dict[str, Any], **stack_wide: object) -> Recording:
+    return run(
+        {
+            "aws:region": "us-east-1",
+            "aws-secrets:secrets": {"app": {"values": {"K": {"random": {}}}, **secret}},
+            **{f"aws-secrets:{key}": value for key, value in stack_wide.items()},
+        }
+    )
+
+
+def first_value(recording: Recording, name: str = "app") -> dict[str, str]:
+    value: dict[str, str] = json.loads(
+        recording.only(VERSION, f"{name}-initial-version").inputs["secretString"]
+    )
+    return value
+
+
+@pytest.mark.parametrize("name", ["dev", "local"])
+def test_every_urn_of_the_example_is_as_it_was_because_a_rename_deletes_a_live_secret(name: str) -> None:
+    urns = sorted(resource.urn for resource in example(name).resources)
+    snapshot = (Path(__file__).parent / "example_urns.txt").read_text().splitlines()
+    assert urns == snapshot
+
+
+def test_a_secret_with_one_generated_key_is_three_resources_below_its_component() -> None:
+    recording = one_secret({}, encryption="aws-managed")
+    assert sorted(recording.types()) == sorted(["aws-secrets:index:Secret", PASSWORD, SECRET, VERSION])
+
+
+def test_the_initial_version_is_never_written_again_and_carries_a_label_that_keeps_it() -> None:
+    version = example().only(VERSION, "example-app-secret-initial-version")
+    assert set(version.ignore_changes) == {"secretString", "versionStages"}
+    assert version.inputs["versionStages"] == ["AWSCURRENT", INITIAL_VERSION_LABEL]
+    assert version.deleted_with.endswith("::example-app-secret-secret")
+
+
+def test_only_the_initial_version_ignores_changes() -> None:
+    assert {resource.type for resource in example().resources if resource.ignore_changes} == {VERSION}
+
+
+def test_every_child_has_its_component_as_parent() -> None:
+    recording = example()
+    components = {resource.urn for resource in recording.resources if not resource.custom}
+    assert components
+    assert {resource.parent for resource in recording.resources if resource.custom} == components
+
+
+def test_the_example_begins_with_the_values_that_its_stack_file_declares() -> None:
+    recording = example()
+    app = first_value(recording, "example-app-secret")
+    assert app == {
+        "SECRET_KEY_BASE": "R" * 32,
+        "RAILS_ENV": "production",
+        "STRIPE_KEY": "a-configured-value",
+    }
+    assert first_value(recording, "example-prismic") == {"PRISMIC_ACCESS_TOKEN": ""}
+    key_base = recording.only(PASSWORD)
+    assert (key_base.inputs["length"], key_base.inputs["special"]) == (32, False)
+
+
+def test_values_travel_to_the_engine_as_secrets_only() -> None:
+    recording = example()
+    for version in (resource for resource in recording.resources if resource.type == VERSION):
+        assert version.secret_inputs == {"secretString"}
+    for resource in recording.resources:
+        if resource.type != VERSION:
+            assert "RRRR" not in str(resource.inputs)
+            assert "a-configured-value" not in str(resource.inputs)
+
+
+def test_outputs_name_every_key_and_its_reference_and_hold_no_value() -> None:
+    outputs = example().outputs
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:example-app-secret-AbCdEf"
+    assert outputs["secrets"]["example-app-secret"] == {
+        "arn": arn,
+        "name": "example-app-secret",
+        "keys": ["SECRET_KEY_BASE", "RAILS_ENV", "STRIPE_KEY"],
+        "references": {key: f"{arn}:{key}::" for key in ("SECRET_KEY_BASE", "RAILS_ENV", "STRIPE_KEY")},
+        "filledByHand": {},
+    }
+    assert outputs["secrets"]["example-prismic"]["filledByHand"] == {
+        "PRISMIC_ACCESS_TOKEN": "Prismic > Settings > API & Security"
+    }
+    assert "RRRR" not in str(outputs)
+    assert "a-configured-value" not in str(outputs)
+
+
+def test_two_secrets_and_keys_whose_joined_names_agree_make_different_urns() -> None:
+    recording = run(
+        {
+            "aws:region": "us-east-1",
+            "aws-secrets:secrets": {
+                "a": {"values": {"b-c": {"random": {}}}},
+                "a-b": {"values": {"c": {"random": {}}}},
+                "a-secret": {"values": {"c": {"random": {}}}},
+                "a-random": {"values": {"c": {"random": {}}}},
+            },
+        }
+    )
+    urns = [resource.urn for resource in recording.resources]
+    assert len(set(urns)) == len(urns)
+
+
+def test_random_options_reach_the_provider_as_written() -> None:
+    options = {
+        "length": 40,
+        "special": True,
+        "lower": False,
+        "upper": True,
+        "numeric": True,
+        "minSpecial": 1,
+        "minUpper": 3,
+        "minNumeric": 4,
+        "overrideSpecial": "-_",
+        "keepers": {"year": "2026"},
+    }
+    inputs = dict(one_secret({"values": {"K": {"random": options}}}).only(PASSWORD).inputs)
+    assert inputs == {**options, "minLower": 0}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"), [("hex", "fbff" * 8), ("base64", "+/8="), ("base64url", "-_8")]
+)
+def test_random_bytes_are_stored_in_the_chosen_encoding(encoding: str, text: str) -> None:
+    recording = one_secret({"values": {"K": {"randomBytes": {"length": 2, "encoding": encoding}}}})
+    assert recording.only(BYTES).inputs["length"] == 2
+    assert first_value(recording) == {"K": text}
+    assert recording.only(VERSION).secret_inputs == {"secretString"}
+
+
+def test_a_secret_takes_stack_wide_settings_unless_it_has_its_own() -> None:
+    stack_wide = {
+        "recoveryWindowDays": 14,
+        "protect": True,
+        "tags": {"team": "web", "cost": "1"},
+        "replicas": [{"region": "eu-west-1"}],
+    }
+    plain = one_secret({}, **stack_wide).only(SECRET)
+    assert plain.inputs["recoveryWindowInDays"] == 14
+    assert plain.protect
+    assert plain.inputs["tags"] == {"team": "web", "cost": "1"}
+    assert plain.inputs["replicas"] == [{"region": "eu-west-1"}]
+    own = {
+        "recoveryWindowDays": 0,
+        "protect": False,
+        "tags": {"cost": "2"},
+        "replicas": [],
+        "name": "team/app+1",
+        "description": "d",
+    }
+    overridden = one_secret(own, **stack_wide).only(SECRET)
+    assert overridden.inputs == {
+        "name": "team/app+1",
+        "description": "d",
+        "recoveryWindowInDays": 0,
+        "tags": {"team": "web", "cost": "2"},
+        "kmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/k",
+    }
+    assert not overridden.protect
+
+
+def test_protection_reaches_every_resource_of_a_secret() -> None:
+    recording = one_secret({"protect": True}, encryption="aws-managed")
+    assert all(resource.protect for resource in recording.resources)
+
+
+def test_the_stack_key_exists_only_where_a_secret_uses_it() -> None:
+    assert KEY in one_secret({}).types()
+    assert KEY not in one_secret({}, encryption="aws-managed").types()
+    assert KEY not in one_secret({"encryption": "aws-managed"}).types()
+    assert KEY in one_secret({"encryption": "stack-key"}, encryption="aws-managed").types()
+
+
+def test_a_key_arn_is_used_as_given_and_aws_managed_names_none() -> None:
+    arn = "arn:aws:kms:us-east-1:123456789012:key/1234"
+    assert one_secret({"encryption": arn}).only(SECRET).inputs["kmsKeyId"] == arn
+    assert "kmsKeyId" not in one_secret({"encryption": "aws-managed"}).only(SECRET).inputs
+
+
+def test_the_stack_key_decrypts_through_secrets_manager_of_this_account_only() -> None:
+    policy = json.loads(one_secret({}).only(KEY).inputs["policy"])
+    data_operations = {"kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt", "kms:ReEncrypt", "kms:*"}
+    for statement in policy["Statement"]:
+        if data_operations & set(statement["Action"]):
+            assert statement["Condition"]["StringEquals"] == {
+                "kms:CallerAccount": "123456789012",
+                "kms:ViaService": "secretsmanager.us-east-1.amazonaws.com",
+            }
+        assert statement["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
+
+
+def test_a_policy_is_attached_with_public_access_blocked() -> None:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::210987654321:role/reader"},
+        "Action": "secretsmanager:GetSecretValue",
+        "Resource": "*",
+    }
+    policy = one_secret({"policy": {"Statement": [statement]}}).only(POLICY)
+    assert policy.inputs["blockPublicPolicy"] is True
+    assert json.loads(policy.inputs["policy"]) == {"Version": "2012-10-17", "Statement": [statement]}

@@ -1,0 +1,50 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from settings import StackFile
+from settings.schema import stack_file_schema
+
+ROOT = Path(__file__).parents[2]
+
+
+def stack_file(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())
+    return loaded
+
+
+def test_the_schema_beside_the_stack_files_is_current() -> None:
+    shipped = json.loads((ROOT / "stack-file.schema.json").read_text())
+    assert shipped == stack_file_schema(), "run: python -m settings.schema > stack-file.schema.json"
+
+
+@pytest.mark.parametrize("name", ["dev", "local"])
+def test_the_example_stack_files_follow_the_schema(name: str) -> None:
+    jsonschema.Draft202012Validator(stack_file_schema()).validate(stack_file(name))
+
+
+def test_the_schema_refuses_an_unknown_key_a_wrong_type_and_two_kinds_of_value() -> None:
+    validator = jsonschema.Draft202012Validator(stack_file_schema())
+    refused: list[dict[str, Any]] = [
+        {"K": {"rondom": {}}},
+        {"K": {"value": 1}},
+        {"K": {"value": "v", "random": {}}},
+        {},
+    ]
+    for values in refused:
+        broken = {"config": {"aws-secrets:secrets": {"app": {"values": values}}}}
+        assert not validator.is_valid(broken), values
+
+
+def test_pulumi_yaml_describes_the_scalar_settings_with_the_defaults_of_the_models() -> None:
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    for key, declaration in declared.items():
+        field = next(
+            field for field in StackFile.model_fields.values() if f"aws-secrets:{field.alias}" == key
+        )
+        assert declaration["description"]
+        assert declaration["default"] == field.default

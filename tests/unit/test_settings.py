@@ -1,0 +1,278 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from settings import SettingsError
+from tests.unit.recorded_run import Recording, run
+
+CANARY = "canary-4f1d"
+
+
+def mistakes(
+    structure: dict[str, Any] | None = None,
+    secret_config: dict[str, str] | None = None,
+    secret_keys: tuple[str, ...] = (),
+    **config: object,
+) -> dict[str, str]:
+    """Path to message of every mistake found."""
+    base: dict[str, object] = {"aws:region": "us-east-1"}
+    for key, value in (structure or {}).items():
+        base[f"aws-secrets:{key}"] = value
+    for key, value in config.items():
+        base[key.replace("__", ":")] = value
+    with pytest.raises(SettingsError) as raised:
+        run(base, secret_config, secret_keys=secret_keys)
+    text = str(raised.value)
+    for mistake in raised.value.mistakes:
+        assert mistake.path in text
+        assert mistake.wrong in text
+        assert mistake.consequence in text
+        assert mistake.remedy in text
+    return {
+        mistake.path: f"{mistake.wrong}. {mistake.consequence}. {mistake.remedy}"
+        for mistake in raised.value.mistakes
+    }
+
+
+def secret(**settings: object) -> dict[str, Any]:
+    return {"secrets": {"app": {"values": {"K": {"random": {}}}, **settings}}}
+
+
+def value(value: object) -> dict[str, Any]:
+    return {"secrets": {"app": {"values": {"K": value}}}}
+
+
+S = "aws-secrets:secrets.app"
+V = f"{S}.values.K"
+
+
+@pytest.mark.parametrize(
+    ("structure", "path", "words"),
+    [
+        ({}, "aws-secrets:secrets", "missing"),
+        ({"secrets": {}}, "aws-secrets:secrets", "empty"),
+        ({"secrets": "app"}, "aws-secrets:secrets", "expected a map, found text"),
+        ({"secrets": ["app"]}, "aws-secrets:secrets", "expected a map, found a list"),
+        ({"secrets": {"app": None}}, S, "expected a map, found nothing"),
+        ({"secrets": {"a b": {"values": {"K": {"value": "v"}}}}}, 'aws-secrets:secrets["a b"]', "1 to 512"),
+        ({"secrets": {"": {"values": {"K": {"value": "v"}}}}}, 'aws-secrets:secrets[""]', "1 to 512"),
+        (
+            {"secrets": {"a" * 513: {"values": {"K": {"value": "v"}}}}},
+            f"aws-secrets:secrets.{'a' * 513}",
+            "512",
+        ),
+        ({"secrets": {"app": {}}}, f"{S}.values", "missing"),
+        (secret(values={}), f"{S}.values", "empty"),
+        (secret(values={"a:b": {"random": {}}}), f'{S}.values["a:b"]', "ECS"),
+        (secret(descriptoin="d"), f"{S}.descriptoin", 'did you mean "description"'),
+        (secret(description=7), f"{S}.description", "in quotes"),
+        (secret(description="d" * 2049), f"{S}.description", "2048"),
+        (secret(encryption="my-key"), f"{S}.encryption", "stack-key"),
+        (secret(recoveryWindowDays=3), f"{S}.recoveryWindowDays", "7 to 30"),
+        (secret(recoveryWindowDays=31), f"{S}.recoveryWindowDays", "7 to 30"),
+        (secret(recoveryWindowDays="7"), f"{S}.recoveryWindowDays", "whole number without quotes"),
+        (secret(protect="yes"), f"{S}.protect", "true or false"),
+        (secret(tags={"aws:x": "y"}), f'{S}.tags["aws:x"]', "aws:"),
+        (secret(tags={"x": 1}), f"{S}.tags.x", "in quotes"),
+        (secret(tags={f"t{n}": "" for n in range(51)}), f"{S}.tags", "50"),
+        (secret(name="a b"), f"{S}.name", "1 to 512"),
+        (secret(policy={}), f"{S}.policy", "Statement"),
+        (secret(policy={"Statement": [{"Effect": "Allow"}]}), f"{S}.policy", "lacks"),
+        (
+            secret(
+                policy={
+                    "Version": "2012-10-17T00:00:00Z",
+                    "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}],
+                }
+            ),
+            f"{S}.policy",
+            "in quotes",
+        ),
+        (
+            secret(
+                policy={"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}
+            ),
+            f"{S}.policy",
+            "public",
+        ),
+        (secret(replicas=[{"region": "us-est-1"}]), f"{S}.replicas[0].region", "us-west-1"),
+        (secret(replicas=[{"region": "us-east-1"}]), f"{S}.replicas[0]", "already"),
+        (
+            secret(replicas=[{"region": "eu-west-1"}, {"region": "eu-west-1"}]),
+            f"{S}.replicas[1]",
+            "already",
+        ),
+        (
+            secret(replicas=[{"region": "eu-west-1", "encryption": "stack-key"}]),
+            f"{S}.replicas[0].encryption",
+            "own region",
+        ),
+        (
+            secret(
+                replicas=[{"region": "eu-west-1", "encryption": "arn:aws:kms:us-east-1:123456789012:key/k"}]
+            ),
+            f"{S}.replicas[0]",
+            "us-east-1",
+        ),
+        (value("plain"), V, "expected a map, found text"),
+        (value({}), V, "exactly one kind, found none"),
+        (value({"value": "a", "random": {}}), V, "found random and value"),
+        (value({"rondom": {}}), f"{V}.rondom", 'did you mean "random"'),
+        (value({"value": 1}), f"{V}.value", "in quotes"),
+        (value({"value": True}), f"{V}.value", "in quotes"),
+        (value({"filledByHand": ""}), f"{V}.filledByHand", "empty"),
+        (value({"filledByHand": True}), f"{V}.filledByHand", "expected text"),
+        (value({"random": {"length": 0}}), f"{V}.random.length", "below 1"),
+        (value({"random": {"length": 10**9}}), f"{V}.random.length", "above"),
+        (value({"random": {"length": "32"}}), f"{V}.random.length", "whole number"),
+        (value({"random": {"lenght": 32}}), f"{V}.random.lenght", 'did you mean "length"'),
+        (value({"random": {"number": True}}), f"{V}.random.number", 'did you mean "numeric"'),
+        (value({"random": {"length": 3, "minUpper": 2, "minLower": 2}}), f"{V}.random", "add up to 4"),
+        (
+            value({"random": {"special": False, "lower": False, "upper": False, "numeric": False}}),
+            f"{V}.random",
+            "no character",
+        ),
+        (value({"random": {"upper": False, "minUpper": 1}}), f"{V}.random", "upper: false"),
+        (value({"random": {"overrideSpecial": ""}}), f"{V}.random.overrideSpecial", "empty"),
+        (value({"random": {"overrideSpecial": "-", "special": False}}), f"{V}.random", "special: true"),
+        (
+            value({"randomBytes": {"length": 16, "encoding": "base32"}}),
+            f"{V}.randomBytes.encoding",
+            "base64url",
+        ),
+        (value({"config": "nope"}), f"{V}.config", "pulumi config set --secret nope"),
+        (value({"config": "secrets"}), f"{V}.config", "part of the structure"),
+        (
+            {
+                "secrets": {
+                    "a": {"name": "b", "values": {"K": {"value": ""}}},
+                    "b": {"values": {"K": {"value": ""}}},
+                }
+            },
+            "aws-secrets:secrets.b",
+            "same name",
+        ),
+        ({**secret(), "secrts": 1}, "aws-secrets:secrts", 'did you mean "secrets"'),
+        ({**secret(), "encryption": 5}, "aws-secrets:encryption", "expected text"),
+    ],
+)
+def test_a_mistake_is_named_by_its_path_with_the_remedy(
+    structure: dict[str, Any], path: str, words: str
+) -> None:
+    found = mistakes(structure)
+    assert path in found, found
+    assert words in found[path]
+
+
+def test_an_unknown_region_is_refused_with_the_nearest_known() -> None:
+    assert 'did you mean "eu-west-1"' in mistakes(secret(), aws__region="eu-wst-1")["aws:region"]
+
+
+def test_a_missing_region_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    with pytest.raises(SettingsError, match="no AWS region is set"):
+        run({"aws-secrets:secrets": secret()["secrets"]})
+
+
+def test_all_mistakes_are_reported_in_one_go() -> None:
+    found = mistakes(
+        {
+            "recoveryWindowDays": 3,
+            "typo": 1,
+            "secrets": {
+                "a b": {"values": {"K": {"value": "v"}}},
+                "app": {"values": {"K": {"random": {"length": "x"}}, "L": {"config": "missing"}}},
+                "other": {"name": "app", "values": {}},
+            },
+        },
+        aws__region="nowhere",
+    )
+    assert set(found) == {
+        "aws-secrets:recoveryWindowDays",
+        "aws-secrets:typo",
+        'aws-secrets:secrets["a b"]',
+        "aws-secrets:secrets.app.values.K.random.length",
+        "aws-secrets:secrets.app.values.L.config",
+        "aws-secrets:secrets.other",
+        "aws-secrets:secrets.other.values",
+        "aws:region",
+    }
+
+
+def test_an_encrypted_value_inside_the_structure_is_refused_and_not_repeated() -> None:
+    found = mistakes(value({"value": CANARY}), secret_keys=("aws-secrets:secrets",))
+    assert "pulumi config set --secret" in found["aws-secrets:secrets"]
+    assert CANARY not in str(found)
+
+
+def test_a_configured_value_in_plain_text_is_refused_and_not_repeated() -> None:
+    found = mistakes({**value({"config": "key"}), "key": CANARY})
+    assert "plain text" in found[f"{V}.config"]
+    assert CANARY not in str(found)
+
+
+def test_a_configured_value_may_live_in_another_namespace() -> None:
+    recording = run(
+        {"aws:region": "us-east-1", "aws-secrets:secrets": value({"config": "shared:key"})["secrets"]},
+        {"shared:key": CANARY},
+    )
+    version = recording.only("aws:secretsmanager/secretVersion:SecretVersion")
+    assert json.loads(version.inputs["secretString"]) == {"K": CANARY}
+
+
+def test_a_first_value_over_the_limit_of_aws_is_refused() -> None:
+    found = mistakes(secret(values={f"K{n}": {"random": {"length": 30_000}} for n in range(3)}))
+    assert "65536" in found[S]
+
+
+anything: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+    max_leaves=8,
+)
+KEYS = st.sampled_from(
+    [
+        "name", "description", "encryption", "recoveryWindowDays", "protect", "policy", "replicas", "tags",
+        "values", "random", "randomBytes", "value", "config", "filledByHand", "length", "special",
+        "overrideSpecial", "minUpper", "keepers", "region", "Statement", "Principal", "Effect", "app",
+    ]
+)  # fmt: skip
+near_misses: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from([CANARY, "", "stack-key", 0, -1, 3, 7, 10**12, True, None, 1.5, [], {}]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["secrets", "encryption", "recoveryWindowDays", "protect", "tags", "replicas"]),
+        anything | near_misses | st.fixed_dictionaries({"app": near_misses}),
+        max_size=4,
+    )
+)
+def test_whatever_the_stack_file_holds_it_is_declared_or_an_error_says_why_before_anything_is(
+    structure: dict[str, Any],
+) -> None:
+    config = {"aws:region": "us-east-1"} | {f"aws-secrets:{key}": item for key, item in structure.items()}
+    recording = Recording()
+    refused: SettingsError | None = None
+    try:
+        run(config, recording=recording)
+    except SettingsError as error:
+        refused = error
+    if refused is None:
+        assert recording.resources
+        return
+    assert recording.resources == []
+    assert refused.mistakes
+    for mistake in refused.mistakes:
+        assert mistake.path.startswith(("aws-secrets:", "aws:"))
+        assert mistake.wrong
+        assert mistake.remedy
+        assert CANARY not in mistake.wrong + mistake.remedy
