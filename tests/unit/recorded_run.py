@@ -102,7 +102,7 @@ class _RecordingMonitor(mocks.MockMonitor):
         self.recording = recording
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802, ANN401  gRPC's name, untyped
-        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]  pulumi's mocks are untyped
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # pulumi's mocks are untyped
         inputs = json_format.MessageToDict(request.object)
         if request.type != "pulumi:pulumi:Stack":
             self.recording.resources.append(
@@ -125,7 +125,7 @@ class _RecordingMonitor(mocks.MockMonitor):
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802, ANN401  gRPC's name, untyped
         if "pulumi:pulumi:Stack" in request.urn:
             self.recording.outputs = json_format.MessageToDict(request.outputs)
-        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  as above
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  # as above
 
 
 def run(
