@@ -1,0 +1,1 @@
+"""AWS on a laptop: the engine, an emulator and stand-in plugins. It imports nothing of the product."""

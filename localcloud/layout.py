@@ -1,0 +1,75 @@
+"""Where everything of the local cloud lives: all below the checkout, nothing in the user's home."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class SetupError(Exception):
+    """A step cannot go on. The message says what is wrong and what to do; it is shown without a traceback."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one checkout. `.local` is state, which `down` removes; `.venv` is tools, which stay."""
+
+    root: Path
+
+    @property
+    def local(self) -> Path:
+        """Everything that `down` removes."""
+        return self.root / ".local"
+
+    @property
+    def bin(self) -> Path:
+        """Programs that come first on PATH once the environment is set."""
+        return self.local / "bin"
+
+    @property
+    def pulumi(self) -> Path:
+        """The engine's command-line program."""
+        return self.bin / "pulumi"
+
+    @property
+    def pulumi_home(self) -> Path:
+        """PULUMI_HOME: plugins, the selected stack."""
+        return self.local / "pulumi-home"
+
+    @property
+    def state(self) -> Path:
+        """The file backend's folder."""
+        return self.local / "state"
+
+    @property
+    def emulator(self) -> Path:
+        """The emulator's pid, port, log and data."""
+        return self.local / "emulator"
+
+    @property
+    def env_file(self) -> Path:
+        """The shell file to source."""
+        return self.local / "env"
+
+    @property
+    def build(self) -> Path:
+        """What only the build of the engine needs: a Go toolchain and its caches, where the user has none."""
+        return self.local / "build"
+
+    @property
+    def python(self) -> Path:
+        """The virtual environment's interpreter."""
+        return self.root / ".venv" / "bin" / "python"
+
+    @property
+    def engines(self) -> Path:
+        """Engines built from source, one folder for each set of pinned versions."""
+        return self.root / ".venv" / "engine"
+
+    @property
+    def engine_module(self) -> Path:
+        """The Go module that pins the engine's versions."""
+        return self.root / "localcloud" / "engine"
+
+
+def checkout() -> Layout:
+    """The layout of the checkout that this file belongs to."""
+    return Layout(Path(__file__).resolve().parent.parent)
