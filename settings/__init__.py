@@ -4,9 +4,11 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pulumi
+import yaml
 from pulumi.runtime import config as runtime_config
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
@@ -99,13 +101,36 @@ def _references(structure: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...],
 def _secrets_in_structure(namespace: str, structure: Mapping[str, Any]) -> Iterator[Mistake]:
     for key in structure:
         if runtime_config.is_config_secret(f"{namespace}:{key}"):
-            yield Mistake(
-                path_of(namespace, (key,)),
-                'there is an encrypted value ("secure:") inside this structure',
-                "Pulumi would hand all of it to the program in plain text",
-                "Give the value a key of its own with: pulumi config set --secret NAME; "
-                "then write {config: NAME} here",
-            )
+            # the engine hands over decrypted values; only the file itself shows where they were encrypted
+            places = list(_encrypted_places(_stack_file_text(f"{namespace}:{key}"), (key,))) or [(key,)]
+            for place in places:
+                yield Mistake(
+                    path_of(namespace, place),
+                    'an encrypted value ("secure:") is nested in the structure',
+                    "Pulumi would hand the whole structure to the program in plain text",
+                    "Give the value a key of its own with: pulumi config set --secret NAME; "
+                    "then write {config: NAME} here",
+                )
+
+
+def _stack_file_text(full_key: str) -> object:
+    """What the stack file has under this key, still encrypted; None where there is no such file."""
+    path = Path(f"Pulumi.{pulumi.get_stack()}.yaml")
+    if not path.is_file():
+        return None
+    return _map(_map(yaml.safe_load(path.read_text())).get("config")).get(full_key)
+
+
+def _encrypted_places(value: object, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(value, dict):
+        if value.keys() == {"secure"}:
+            yield place
+            return
+        for key, item in value.items():
+            yield from _encrypted_places(item, (*place, str(key)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _encrypted_places(item, (*place, index))
 
 
 def _unknown_keys(namespace: str, raw: Mapping[str, Any], referenced: set[str]) -> Iterator[Mistake]:

@@ -40,11 +40,12 @@ def test_the_schema_refuses_an_unknown_key_a_wrong_type_and_two_kinds_of_value()
         assert not validator.is_valid(broken), values
 
 
-def test_pulumi_yaml_describes_the_scalar_settings_with_the_defaults_of_the_models() -> None:
+def test_pulumi_yaml_describes_every_setting_with_the_default_of_the_models() -> None:
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    fields = {f"aws-secrets:{field.alias}": field for field in StackFile.model_fields.values()}
+    assert declared.keys() == fields.keys()
     for key, declaration in declared.items():
-        field = next(
-            field for field in StackFile.model_fields.values() if f"aws-secrets:{field.alias}" == key
-        )
         assert declaration["description"]
-        assert declaration["default"] == field.default
+        # none of the models' own: an empty map gets the models' own message
+        default = {} if fields[key].is_required() else fields[key].default
+        assert json.dumps(declaration["default"]) == json.dumps(default)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,6 +209,16 @@ def test_an_encrypted_value_inside_the_structure_is_refused_and_not_repeated() -
     found = mistakes(value({"value": CANARY}), secret_keys=("aws-secrets:secrets",))
     assert "pulumi config set --secret" in found["aws-secrets:secrets"]
     assert CANARY not in str(found)
+
+
+def test_the_stack_file_shows_where_in_the_structure_values_are_encrypted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    nested = {"app": {"values": {"K": {"value": {"secure": "v1:x"}}}, "replicas": [{"secure": "v1:y"}]}}
+    (tmp_path / "Pulumi.test.yaml").write_text(json.dumps({"config": {"aws-secrets:secrets": nested}}))
+    found = mistakes(value({"value": CANARY}), secret_keys=("aws-secrets:secrets",))
+    assert found.keys() == {f"{V}.value", f"{S}.replicas[0]"}
 
 
 def test_a_configured_value_in_plain_text_is_refused_and_not_repeated() -> None:

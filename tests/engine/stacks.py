@@ -1,0 +1,147 @@
+"""A stack of this program in a folder of its own, driven by the real Pulumi CLI over its own local cloud."""
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = ("__main__.py", "program.py", "settings", "components", ".venv")
+CONFIGURED = "configured-value-7a31"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """`folder` holds Pulumi.yaml, the program (linked) and the stack file of stack `test`."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    endpoint: str
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "Pulumi.test.yaml"
+
+    def pulumi(
+        self, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs the CLI without a terminal; with `check`, a failure shows what it printed."""
+        done = subprocess.run(
+            ["pulumi", "--non-interactive", "--color=never", *arguments],
+            cwd=self.folder,
+            env={**self.environment, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout
+        return done
+
+    def up(self, *arguments: str) -> list[str]:
+        """Updates; returns `op name` of each step that did something."""
+        return self._steps("up", "--yes", "--skip-preview", *arguments)
+
+    def preview(self, *arguments: str) -> list[str]:
+        return self._steps("preview", *arguments)
+
+    def refresh(self) -> list[str]:
+        return self._steps("refresh", "--yes", "--skip-preview")
+
+    def _steps(self, *arguments: str) -> list[str]:
+        log = self.folder / "events.json"
+        log.unlink(missing_ok=True)
+        self.pulumi(*arguments, "--event-log", str(log))
+        return steps(log)
+
+    def configure(self, secrets: Mapping[str, Any], **stack_wide: object) -> None:
+        """Writes the stack file, keeping the salt and the encrypted config value."""
+        written = yaml.safe_load(self.file.read_text())
+        kept = {
+            key: value
+            for key, value in written.get("config", {}).items()
+            if key.startswith("aws:") or key == "aws-secrets:stripeKey"
+        }
+        structure = {"secrets": secrets, **stack_wide}
+        written["config"] = kept | {f"aws-secrets:{key}": value for key, value in structure.items()}
+        self.file.write_text(yaml.safe_dump(written))
+
+    def client(self, service: str = "secretsmanager", region: str = "us-east-1") -> Any:  # noqa: ANN401  untyped
+        return boto3.client(
+            service,
+            region_name=region,
+            endpoint_url=self.endpoint,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def value(self, secret: str) -> dict[str, str]:
+        """The live JSON of a secret."""
+        found: dict[str, str] = json.loads(self.client().get_secret_value(SecretId=secret)["SecretString"])
+        return found
+
+    def edit(self, secret: str, **changes: str) -> dict[str, str]:
+        """A person edits a secret in AWS; returns the new JSON."""
+        edited = {**self.value(secret), **changes}
+        self.client().put_secret_value(SecretId=secret, SecretString=json.dumps(edited))
+        return edited
+
+    def collect_versions(self) -> None:
+        """Lets AWS do now what it does in its own time: versions without a staging label go."""
+        request = urllib.request.Request(f"{self.endpoint}/_localcloud/collect-versions", data=b"{}")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == HTTPStatus.OK
+
+    def version_count(self, secret: str) -> int:
+        listed = self.client().list_secret_version_ids(SecretId=secret, IncludeDeprecated=True)
+        return len(listed["Versions"])
+
+
+def steps(event_log: Path) -> list[str]:
+    """`op name` of each step in an engine event log, without those that change nothing."""
+    events = [json.loads(line) for line in event_log.read_text().splitlines() if line.strip()]
+    metadata = [event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event]
+    return [
+        f"{step['op']} {step['urn'].rpartition('::')[2]}"
+        for step in metadata
+        if step["op"] not in {"same", "refresh"} and not step["type"].startswith("pulumi:")
+    ]
+
+
+def new_stack(folder: Path, environment: Mapping[str, str], endpoint: str) -> Stack:
+    """Makes the folder and the stack `test`, with the example's stack file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PROGRAM:
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+    stack = Stack(folder, environment, endpoint)
+    stack.pulumi("stack", "init", "test")
+    local = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"]
+    local.pop("aws-secrets:stripeKey", None)
+    made = yaml.safe_load(stack.file.read_text()) if stack.file.exists() else {}
+    stack.file.write_text(yaml.safe_dump({**made, "config": local}))
+    stack.pulumi("config", "set", "--secret", "stripeKey", CONFIGURED)
+    return stack
+
+
+def start(stack: Stack, *arguments: str) -> "subprocess.Popen[bytes]":
+    """Starts the CLI in the background in a process group of its own, its output in `background.log`."""
+    with (stack.folder / "background.log").open("wb") as log:
+        return subprocess.Popen(
+            ["pulumi", "--non-interactive", "--color=never", *arguments],
+            cwd=stack.folder,
+            env=dict(stack.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )

@@ -1,0 +1,115 @@
+"""An update that is killed anywhere is completed by the documented steps; nothing is made twice or lost."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.engine.crash_proxy import Crash, crashing
+from tests.engine.stacks import Stack, start
+
+READER = {
+    "Effect": "Allow",
+    "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+    "Action": "secretsmanager:GetSecretValue",
+    "Resource": "*",
+}
+SECRETS: dict[str, Any] = {
+    "app": {
+        "values": {"PASSWORD": {"random": {"length": 24}}, "TOKEN": {"filledByHand": "ask"}},
+        "policy": {"Statement": [READER]},
+    }
+}
+CALLS = ["CreateSecret", "PutSecretValue", "PutResourcePolicy"]
+
+
+def kill_an_update(stack: Stack, at: int, *, after: bool) -> Crash:
+    crash = Crash(at=at, after=after)
+    with crashing(stack.endpoint, crash) as address:
+        through_proxy = Stack(stack.folder, {**stack.environment, "AWS_ENDPOINT_URL": address}, address)
+        update = start(through_proxy, "up", "--yes", "--skip-preview")
+        crash.victim = update.pid
+        update.wait(timeout=120)
+    assert crash.happened.is_set(), (stack.folder / "background.log").read_text()
+    return crash
+
+
+def pending_creates(stack: Stack) -> list[str]:
+    state = json.loads(stack.pulumi("stack", "export").stdout)
+    operations = state["deployment"].get("pending_operations") or []
+    return [operation["resource"]["urn"] for operation in operations if operation["type"] == "creating"]
+
+
+def identity_in_aws(stack: Stack, urn: str) -> str | None:
+    """What the operator looks up: the id of the object that the interrupted create has made, if it has."""
+    if not stack.client().list_secrets()["SecretList"]:
+        return None
+    described = stack.client().describe_secret(SecretId="app")
+    arn: str = described["ARN"]
+    if urn.endswith("::app-initial-version"):
+        versions = described.get("VersionIdsToStages", {})
+        initial = [version for version, labels in versions.items() if "aws-secrets-initial" in labels]
+        return f"{arn}|{initial[0]}" if initial else None
+    if urn.endswith("::app-policy") and "ResourcePolicy" not in stack.client().get_resource_policy(
+        SecretId="app"
+    ):
+        return None
+    return arn
+
+
+def recover(stack: Stack) -> None:
+    """The steps of docs/recovery.md."""
+    stack.pulumi("cancel", "--yes")
+    imports: list[str] = []
+    for urn in pending_creates(stack):
+        identity = identity_in_aws(stack, urn)
+        if identity:
+            imports += ["--import-pending-creates", urn, "--import-pending-creates", identity]
+    stack.pulumi("refresh", "--yes", "--skip-preview", *imports)
+    stack.pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at", range(len(CALLS)), ids=CALLS)
+def test_an_update_killed_at_any_call_is_completed_by_the_next(stack: Stack, at: int, after: bool) -> None:
+    stack.configure(SECRETS, encryption="aws-managed")
+    crash = kill_an_update(stack, at, after=after)
+    assert crash.calls[: at + 1] == CALLS[: at + 1]
+    live = stack.edit("app", TOKEN="by-hand") if at >= 1 and (after or at > 1) else None
+    recover(stack)
+    stack.up()
+    listed = stack.client().list_secrets(IncludePlannedDeletion=True)["SecretList"]
+    assert [secret["Name"] for secret in listed] == ["app"]
+    if live is None:
+        live = stack.value("app")
+        assert live.keys() == {"PASSWORD", "TOKEN"}
+    assert stack.value("app") == live
+    assert "ResourcePolicy" in stack.client().get_resource_policy(SecretId="app")
+    assert pending_creates(stack) == []
+    assert stack.up() == []
+
+
+def test_a_placeholder_filled_after_a_crash_is_not_emptied_by_an_update_without_recovery(
+    stack: Stack,
+) -> None:
+    stack.configure(SECRETS, encryption="aws-managed")
+    kill_an_update(stack, CALLS.index("PutSecretValue"), after=True)
+    live = stack.edit("app", TOKEN="by-hand")
+    stack.pulumi("cancel", "--yes")
+    done = stack.pulumi("up", "--yes", "--skip-preview", check=False)
+    assert stack.value("app") == live
+    assert done.returncode != 0
+    assert "--import-pending-creates" in done.stdout
+    recover(stack)
+    stack.up()
+    assert stack.value("app") == live
+
+
+def test_an_update_without_recovery_says_that_the_name_is_taken(stack: Stack) -> None:
+    stack.configure(SECRETS, encryption="aws-managed")
+    kill_an_update(stack, CALLS.index("CreateSecret"), after=True)
+    stack.pulumi("cancel", "--yes")
+    done = stack.pulumi("up", "--yes", "--skip-preview", check=False)
+    assert done.returncode != 0
+    assert "docs/recovery.md" in done.stdout
+    assert "Traceback" not in done.stdout

@@ -1,0 +1,150 @@
+"""From the first update to the last, and what AWS keeps afterwards."""
+
+import json
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.engine.stacks import CONFIGURED, Stack
+
+SNAPSHOT = Path(__file__).parents[1] / "unit" / "example_urns.txt"
+ONE = {"app": {"values": {"PASSWORD": {"random": {"length": 24}}}}}
+
+
+def test_the_example_holds_what_a_rails_team_needs_and_a_second_update_does_nothing(stack: Stack) -> None:
+    created = stack.up()
+    assert len(created) == 7
+    assert all(step.startswith("create ") for step in created)
+    app = stack.value("example-app-secret")
+    assert app.keys() == {"SECRET_KEY_BASE", "RAILS_ENV", "STRIPE_KEY"}
+    assert len(app["SECRET_KEY_BASE"]) == 32
+    assert app["SECRET_KEY_BASE"].isalnum()
+    assert app["RAILS_ENV"] == "production"
+    assert app["STRIPE_KEY"] == CONFIGURED
+    assert stack.value("example-prismic") == {"PRISMIC_ACCESS_TOKEN": ""}
+    assert stack.up() == []
+    assert stack.refresh() == []
+    stack.pulumi("preview", "--expect-no-changes")
+
+
+def test_every_urn_in_the_state_is_as_in_the_snapshot(stack: Stack) -> None:
+    stack.up()
+    state = json.loads(stack.pulumi("stack", "export").stdout)
+    urns = {
+        resource["urn"]
+        for resource in state["deployment"]["resources"]
+        if "pulumi:pulumi:" not in resource["type"]
+    }
+    custom = {urn for urn in urns if "pulumi:providers:" not in urn}
+    expected = {line.replace("pulumi:pulumi:Stack$", "") for line in SNAPSHOT.read_text().splitlines()}
+    assert custom == expected
+
+
+def test_outputs_lead_any_aws_client_to_the_secrets_and_hold_no_value(stack: Stack) -> None:
+    stack.up()
+    outputs = json.loads(stack.pulumi("stack", "output", "--json").stdout)
+    arn = outputs["secrets"]["example-app-secret"]["arn"]
+    assert stack.value(arn) == stack.value("example-app-secret")
+    assert outputs["secrets"]["example-app-secret"]["references"]["RAILS_ENV"] == f"{arn}:RAILS_ENV::"
+    printed = stack.pulumi("stack", "output", "--json", "--show-secrets").stdout
+    assert stack.value(arn)["SECRET_KEY_BASE"] not in printed
+    assert CONFIGURED not in printed
+
+
+def test_destroy_leaves_the_recovery_window_and_a_new_update_names_the_remedy(stack: Stack) -> None:
+    stack.configure(ONE, recoveryWindowDays=7, encryption="aws-managed")
+    stack.up()
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    with pytest.raises(ClientError, match="marked for deletion"):
+        stack.client().get_secret_value(SecretId="app")
+    listed = stack.client().list_secrets(IncludePlannedDeletion=True)["SecretList"]
+    assert [secret["Name"] for secret in listed] == ["app"]
+    assert listed[0]["DeletedDate"]
+    failed = stack.pulumi("up", "--yes", "--skip-preview", check=False)
+    assert failed.returncode != 0
+    assert "scheduled for deletion" in failed.stdout
+    assert "restore-secret --secret-id app" in failed.stdout
+    assert "Traceback" not in failed.stdout
+
+
+def test_without_a_recovery_window_destroy_leaves_nothing_and_the_name_is_free(stack: Stack) -> None:
+    stack.configure(ONE, recoveryWindowDays=0, encryption="aws-managed")
+    stack.up()
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert stack.client().list_secrets(IncludePlannedDeletion=True)["SecretList"] == []
+    stack.up()
+    assert len(stack.value("app")["PASSWORD"]) == 24
+
+
+def test_a_protected_secret_is_not_deleted_by_taking_it_out_of_the_stack_file(stack: Stack) -> None:
+    other = {"other": {"values": {"K": {"value": "v"}}}}
+    stack.configure({**ONE, **other}, protect=True)
+    stack.up()
+    live = stack.value("app")
+    stack.configure(other, protect=True)
+    refused = stack.pulumi("up", "--yes", "--skip-preview", check=False)
+    assert refused.returncode != 0
+    assert "protect" in refused.stdout
+    assert stack.value("app") == live
+
+
+def test_a_secret_moves_between_keys_of_kms_and_back(stack: Stack) -> None:
+    stack.configure(ONE)
+    stack.up()
+    stack_key = stack.client().describe_secret(SecretId="app")["KmsKeyId"]
+    live = stack.value("app")
+    stack.configure(ONE, encryption="aws-managed")
+    stack.up()
+    assert stack.client().describe_secret(SecretId="app").get("KmsKeyId") != stack_key
+    stack.configure(ONE)
+    stack.up()
+    assert stack.client().describe_secret(SecretId="app")["KmsKeyId"].startswith("arn:aws:kms:")
+    assert stack.value("app") == live
+
+
+def test_policy_and_replica_follow_the_stack_file(stack: Stack) -> None:
+    reader = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+        "Action": "secretsmanager:GetSecretValue",
+        "Resource": "*",
+    }
+    full = {**ONE["app"], "policy": {"Statement": [reader]}, "replicas": [{"region": "eu-west-1"}]}
+    stack.configure({"app": full})
+    stack.up()
+    policy = json.loads(stack.client().get_resource_policy(SecretId="app")["ResourcePolicy"])
+    assert policy["Statement"][0]["Principal"] == reader["Principal"]
+    copied = stack.client(region="eu-west-1").get_secret_value(SecretId="app")["SecretString"]
+    assert json.loads(copied) == stack.value("app")
+    assert stack.up() == []
+    assert stack.refresh() == []
+    stack.configure(ONE)
+    stack.up()
+    assert "ResourcePolicy" not in stack.client().get_resource_policy(SecretId="app")
+    with pytest.raises(ClientError):
+        stack.client(region="eu-west-1").get_secret_value(SecretId="app")
+
+
+def test_names_with_slashes_and_every_other_character_that_aws_takes(stack: Stack) -> None:
+    names = ["team/app/db", "a_b+c=d.e@f-g", "-", "x" * 512]
+    stack.configure({name: {"values": {"k/e.y-1": {"value": name[:3]}}} for name in names})
+    stack.up()
+    for name in names:
+        assert stack.value(name) == {"k/e.y-1": name[:3]}
+    assert stack.up() == []
+
+
+def test_two_hundred_secrets_at_once_are_each_right(stack: Stack) -> None:
+    stack.configure(
+        {f"app-{n}": {"values": {"ID": {"value": str(n)}, "P": {"random": {}}}} for n in range(200)},
+        encryption="aws-managed",
+    )
+    stack.up()
+    passwords = set()
+    for n in range(200):
+        value = stack.value(f"app-{n}")
+        assert value["ID"] == str(n)
+        passwords.add(value["P"])
+    assert len(passwords) == 200
+    assert stack.up() == []

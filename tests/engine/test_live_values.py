@@ -1,0 +1,128 @@
+"""What lives in AWS is never written again by an update."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.engine.stacks import Stack
+
+SECRET = {"app": {"values": {"PASSWORD": {"random": {"length": 24}}, "TOKEN": {"filledByHand": "ask"}}}}
+
+
+def edit_until_the_first_version_has_lost_its_labels(stack: Stack, secret: str) -> dict[str, str]:
+    live: dict[str, str] = {}
+    for number in range(3):
+        live = stack.edit(secret, TOKEN=f"by-hand-{number}")
+    stack.collect_versions()
+    return live
+
+
+def described(stack: Stack) -> None:
+    stack.configure({"app": {**SECRET["app"], "description": "another"}})
+
+
+def with_one_more_key(stack: Stack) -> None:
+    values: dict[str, Any] = {**SECRET["app"]["values"], "NEW": {"random": {}}}
+    stack.configure({"app": {"values": values}})
+
+
+def with_other_random_options(stack: Stack) -> None:
+    values: dict[str, Any] = {**SECRET["app"]["values"], "PASSWORD": {"random": {"length": 40}}}
+    stack.configure({"app": {"values": values}})
+
+
+def with_another_key_of_kms(stack: Stack) -> None:
+    stack.configure(SECRET, encryption="aws-managed")
+
+
+def unchanged(_: Stack) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    "change",
+    [unchanged, described, with_one_more_key, with_other_random_options, with_another_key_of_kms],
+)
+@pytest.mark.parametrize("refresh", ["refresh then up", "up --refresh"])
+def test_a_value_edited_three_times_by_hand_stands_whatever_changes(
+    stack: Stack, change: Callable[[Stack], None], refresh: str
+) -> None:
+    stack.configure(SECRET)
+    stack.up()
+    live = edit_until_the_first_version_has_lost_its_labels(stack, "app")
+    versions = stack.version_count("app")
+    change(stack)
+    if refresh == "up --refresh":
+        done = stack.up("--refresh")
+    else:
+        stack.refresh()
+        done = stack.up()
+    assert not [step for step in done if "initial-version" in step]
+    if change is unchanged:
+        assert done == []
+    assert stack.value("app") == live
+    assert stack.version_count("app") == versions
+    assert stack.preview() == []
+
+
+def test_a_placeholder_filled_by_hand_is_never_emptied(stack: Stack) -> None:
+    stack.up()
+    assert stack.value("example-prismic") == {"PRISMIC_ACCESS_TOKEN": ""}
+    filled = stack.edit("example-prismic", PRISMIC_ACCESS_TOKEN="from-prismic")
+    assert stack.up() == []
+    assert stack.refresh() == []
+    assert stack.up() == []
+    assert stack.value("example-prismic") == filled
+
+
+def test_a_rotation_that_moves_labels_leaves_nothing_for_an_update_to_do(stack: Stack) -> None:
+    stack.configure(SECRET)
+    stack.up()
+    client = stack.client()
+    value: dict[str, str] = {}
+    for number in range(3):
+        value = {**stack.value("app"), "PASSWORD": f"rotated-{number}"}
+        current = client.get_secret_value(SecretId="app")["VersionId"]
+        token = f"{number:032d}"
+        client.put_secret_value(
+            SecretId="app",
+            ClientRequestToken=token,
+            SecretString=json.dumps(value),
+            VersionStages=["AWSPENDING"],
+        )
+        client.update_secret_version_stage(
+            SecretId="app",
+            VersionStage="AWSCURRENT",
+            MoveToVersionId=token,
+            RemoveFromVersionId=current,
+        )
+        client.update_secret_version_stage(
+            SecretId="app", VersionStage="AWSPENDING", RemoveFromVersionId=token
+        )
+    stack.collect_versions()
+    assert stack.refresh() == []
+    assert stack.up() == []
+    assert stack.value("app") == value
+
+
+def test_a_random_value_survives_every_edit_but_that_of_its_own_options(stack: Stack) -> None:
+    stack.configure(SECRET)
+    stack.up()
+    first = stack.value("app")["PASSWORD"]
+    assert len(first) == 24
+    for edit in (described, with_one_more_key, with_another_key_of_kms):
+        edit(stack)
+        assert not [step for step in stack.up() if "random:PASSWORD" in step], edit.__name__
+        assert stack.value("app")["PASSWORD"] == first
+
+
+def test_a_secret_renamed_in_aws_takes_its_live_value_along(stack: Stack) -> None:
+    stack.configure(SECRET)
+    stack.up()
+    live = stack.edit("app", TOKEN="by-hand")
+    stack.refresh()
+    stack.configure({"app": {**SECRET["app"], "name": "team/app"}})
+    stack.up()
+    assert stack.value("team/app") == live

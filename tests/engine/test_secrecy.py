@@ -1,0 +1,82 @@
+"""No generated or configured value appears in plain text anywhere but in AWS."""
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.engine.stacks import CONFIGURED, Stack
+from tests.localcloud.emulator_process import Emulator
+
+VALUES = {
+    "PASSWORD": {"random": {"length": 40}},
+    "HEX": {"randomBytes": {"length": 24}},
+    "BASE64": {"randomBytes": {"length": 24, "encoding": "base64"}},
+    "BASE64URL": {"randomBytes": {"length": 24, "encoding": "base64url"}},
+    "STRIPE_KEY": {"config": "stripeKey"},
+}
+
+
+@contextmanager
+def command_lines() -> Iterator[set[bytes]]:
+    """Every command line on the machine that a fast look at /proc finds meanwhile."""
+    seen: set[bytes] = set()
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.01):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    seen.add(path.read_bytes())
+                except OSError:
+                    continue
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_no_value_shows_in_state_output_events_logs_or_command_lines(
+    stack: Stack, emulator: Emulator, tmp_path: Path
+) -> None:
+    stack.configure({"app": {"values": VALUES}})
+    shown: list[str] = []
+
+    def run(*arguments: str) -> None:
+        shown.append(stack.pulumi(*arguments, check=False).stdout)
+
+    log = tmp_path / "events.json"
+    with command_lines() as lines:
+        run("preview", "--diff", "--event-log", str(log))
+        shown.append(log.read_text())
+        run("up", "--yes", "--diff", "--event-log", str(log))
+        shown.append(log.read_text())
+        run("stack", "export")
+        run("stack", "output", "--json", "--show-secrets")
+        run("preview", "--json")
+        stack.edit("app", PASSWORD="by-hand-and-just-as-secret")
+        run("refresh", "--yes", "--diff", "--event-log", str(log))
+        shown.append(log.read_text())
+        values = {**VALUES, "PASSWORD": {"random": {"length": 41}}}
+        stack.configure({"app": {"values": values, "description": "another"}})
+        run("up", "--yes", "--diff", "--debug", "--event-log", str(log))
+        shown.append(log.read_text())
+        state = [path.read_bytes() for path in tmp_path.glob("**/*.json*") if path.is_file()]
+        run("stack", "history", "--json")
+        first = stack.client().get_secret_value(SecretId="app", VersionStage="aws-secrets-initial")
+        run("destroy", "--yes", "--diff", "--event-log", str(log))
+        shown.append(log.read_text())
+    assert any(b"pulumi-language-python-exec" in line for line in lines)
+    assert any(b"aws:secretsmanager/secretVersion:SecretVersion" in file for file in state)
+    haystack = "\n".join(shown).encode() + b"\n".join([*state, *lines, emulator.log.read_bytes()])
+    secrets = [*json.loads(first["SecretString"]).values(), CONFIGURED, "by-hand-and-just-as-secret"]
+    assert len(secrets) == 7
+    for secret in secrets:
+        for form in (secret.encode(), base64.b64encode(secret.encode()).rstrip(b"=")):
+            assert form not in haystack, f"value number {secrets.index(secret)} shows"
