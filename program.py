@@ -7,6 +7,7 @@ import pulumi
 
 from components import initial_value
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
+from components.guards import Guards, register_guards
 from components.secret import Replica, Secret, SecretArgs
 from settings import Settings, StackFile, stack_file
 
@@ -17,10 +18,11 @@ def declare(settings: Settings) -> None:
     """Declares every component of the stack and exports its outputs; never a value."""
     declared = settings.stack_file
     key = _encryption_key(declared)
+    guards = register_guards("secrets")
     secrets = {
         name: Secret(
             name,
-            _secret_args(name, secret, settings, key),
+            _secret_args(name, secret, settings, key, guards),
             pulumi.ResourceOptions(protect=_chosen(secret.protect, declared.protect)),
         )
         for name, secret in declared.secrets.items()
@@ -62,7 +64,7 @@ def _encryption_key(declared: StackFile) -> EncryptionKey | None:
 
 
 def _secret_args(
-    name: str, secret: stack_file.Secret, settings: Settings, key: EncryptionKey | None
+    name: str, secret: stack_file.Secret, settings: Settings, key: EncryptionKey | None, guards: Guards
 ) -> SecretArgs:
     declared = settings.stack_file
     return SecretArgs(
@@ -77,6 +79,7 @@ def _secret_args(
             for replica in _chosen(secret.replicas, declared.replicas)
         ],
         tags={**declared.tags, **secret.tags},
+        guards=guards,
     )
 
 

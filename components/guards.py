@@ -19,7 +19,7 @@ class Guards:
     written_before: pulumi.ResourceHook
 
 
-def guards(name: str) -> Guards:
+def register_guards(name: str) -> Guards:
     """Registers the hooks under this prefix."""
     return Guards(
         taken_name=pulumi.ErrorHook(f"{name}-taken-name", _say_what_to_do_about_a_taken_name),

@@ -6,12 +6,8 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
+from components.guards import INITIAL_VERSION_LABEL, Guards, register_guards
 from components.initial_value import FilledByHand, InitialValue, resolve
-
-# AWS deletes versions without a staging label in its own time. This label of our own keeps the initial
-# version: were it gone, a refresh would drop it from state and the next update would write it again,
-# over the live value.
-INITIAL_VERSION_LABEL = "aws-secrets-initial"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +36,7 @@ class SecretArgs:
         policy: a resource policy document (IAM JSON as a mapping); refused if it makes the secret public.
         replicas: copies in other regions.
         tags: tags of the secret.
+        guards: hooks shared with other secrets of the program; hooks of its own if left out.
     """
 
     secret_name: str
@@ -50,6 +47,7 @@ class SecretArgs:
     policy: Mapping[str, object] | None = None
     replicas: Sequence[Replica] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    guards: Guards | None = None
 
 
 class Secret(pulumi.ComponentResource):
@@ -77,6 +75,7 @@ class Secret(pulumi.ComponentResource):
             key: resolve(f"{name}-random:{key}", value, pulumi.ResourceOptions(parent=self))
             for key, value in args.values.items()
         }
+        guards = args.guards or register_guards(name)
         secret = aws.secretsmanager.Secret(
             f"{name}-secret",
             name=args.secret_name,
@@ -89,7 +88,9 @@ class Secret(pulumi.ComponentResource):
             ]
             or None,
             tags=dict(args.tags) or None,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(
+                parent=self, hooks=pulumi.ResourceHookBinding(on_error=[guards.taken_name])
+            ),
         )
         aws.secretsmanager.SecretVersion(
             f"{name}-initial-version",
@@ -97,7 +98,10 @@ class Secret(pulumi.ComponentResource):
             secret_string=pulumi.Output.json_dumps(first_values),
             version_stages=["AWSCURRENT", INITIAL_VERSION_LABEL],
             opts=pulumi.ResourceOptions(
-                parent=self, ignore_changes=["secretString", "versionStages"], deleted_with=secret
+                parent=self,
+                ignore_changes=["secretString", "versionStages"],
+                deleted_with=secret,
+                hooks=pulumi.ResourceHookBinding(before_create=[guards.written_before]),
             ),
         )
         if args.policy is not None:

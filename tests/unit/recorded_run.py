@@ -34,6 +34,7 @@ class Registered:
     ignore_changes: tuple[str, ...]
     deleted_with: str
     dependencies: frozenset[str]
+    hooks: frozenset[str]
 
 
 @dataclass
@@ -118,6 +119,7 @@ class _RecordingMonitor(mocks.MockMonitor):
                     ignore_changes=tuple(request.ignoreChanges),
                     deleted_with=request.deletedWith,
                     dependencies=frozenset(request.dependencies),
+                    hooks=frozenset([*request.hooks.before_create, *request.hooks.on_error]),
                 )
             )
         return response

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components.secret import INITIAL_VERSION_LABEL
+from components.guards import INITIAL_VERSION_LABEL
 from tests.unit.recorded_run import Recording, run
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +60,15 @@ def test_the_initial_version_is_never_written_again_and_carries_a_label_that_kee
     assert set(version.ignore_changes) == {"secretString", "versionStages"}
     assert version.inputs["versionStages"] == ["AWSCURRENT", INITIAL_VERSION_LABEL]
     assert version.deleted_with.endswith("::example-app-secret-secret")
+
+
+def test_creation_is_guarded_by_hooks_that_all_secrets_share() -> None:
+    recording = example()
+    hooks = {(resource.type, resource.hooks) for resource in recording.resources if resource.hooks}
+    assert hooks == {
+        (SECRET, frozenset({"secrets-taken-name"})),
+        (VERSION, frozenset({"secrets-written-before"})),
+    }
 
 
 def test_only_the_initial_version_ignores_changes() -> None:
