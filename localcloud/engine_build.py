@@ -172,8 +172,8 @@ def _require_space(layout: Layout, go: Go) -> None:
         if free < needed:
             raise SetupError(
                 f"Too little disk space to build the engine: {present} has {free / 1e9:.1f} GB free, and the "
-                f"build takes up to {needed / 1e9:.1f} GB. Free some, or point GOCACHE and GOMODCACHE to a larger "
-                "disk. With an official pulumi on PATH nothing needs to be built."
+                f"build takes up to {needed / 1e9:.1f} GB. Free some, or point GOCACHE and GOMODCACHE to a "
+                "larger disk. With an official pulumi on PATH nothing needs to be built."
             )
 
 

@@ -11,7 +11,7 @@ from localcloud.layout import Layout
 REGION = "us-east-1"
 STACK = "local"
 
-# A setting of the user's in one of these families could lead to a real account, profile, backend or passphrase.
+# A setting of the user's in one of these families could lead to a real account, backend or passphrase.
 _FAMILIES = ("AWS_", "PULUMI_")
 # Ours, although it begins like Pulumi's.
 PLUGINS_VARIABLE = "PULUMI_PLUGINS"

@@ -31,7 +31,7 @@ def failure(what: str, output: str) -> SetupError:
         )
     if _NETWORK.search(output):
         return SetupError(
-            f"Could not fetch {what}. Check the network, and the proxy settings if there is a proxy or mirror "
+            f"Could not fetch {what}. Check the network, and if there is a proxy or mirror its settings "
             f"(HTTPS_PROXY, GOPROXY, PIP_INDEX_URL), then run it again: it goes on from here.{said}"
         )
     return SetupError(f"{what} could not be had:{said}")

@@ -1,0 +1,97 @@
+"""Run the engine's command-line program on the stack `local`."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from localcloud.environment import STACK
+from localcloud.layout import SetupError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """The stack that commands work on: engine, project's folder, file backend's folder, whole environment."""
+
+    pulumi: Path
+    project: Path
+    state: Path
+    environment: Mapping[str, str]
+    name: str = STACK
+
+    @property
+    def project_name(self) -> str:
+        """The name in Pulumi.yaml."""
+        described = yaml.safe_load((self.project / "Pulumi.yaml").read_text())
+        return str(described["name"])
+
+
+def quietly(stack: Stack, *arguments: str, given: str | None = None) -> str:
+    """A command's output; `given` is its standard input.
+
+    Raises:
+        SetupError: it failed; with what it said.
+    """
+    ran = subprocess.run(
+        [stack.pulumi, *arguments],
+        cwd=stack.project,
+        env=stack.environment,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode:
+        said = "".join(f"\n    {line}" for line in (ran.stdout + ran.stderr).strip().splitlines())
+        raise SetupError(f"`pulumi {' '.join(arguments)}` failed:{said}")
+    return ran.stdout
+
+
+def shown(stack: Stack, *arguments: str) -> int:
+    """Run a command on our own terminal; its exit code.
+
+    Ctrl-C reaches the engine too, which then ends what it has begun and writes its state: we wait for that.
+
+    Raises:
+        KeyboardInterrupt: once the interrupted engine has ended.
+    """
+    process = subprocess.Popen([stack.pulumi, *arguments], cwd=stack.project, env=stack.environment)
+    interrupted = False
+    while True:
+        try:
+            returncode = process.wait()
+            break
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+    return returncode
+
+
+def select(stack: Stack) -> None:
+    """Create the stack unless it is there, and make it the one that commands typed by hand work on."""
+    quietly(stack, "stack", "select", "--create", stack.name)
+
+
+def outputs(stack: Stack) -> dict[str, Any]:
+    """The stack's outputs; secret ones are masked."""
+    return dict(json.loads(quietly(stack, "stack", "output", "--json", "--stack", stack.name)))
+
+
+def last_changes(stack: Stack) -> dict[str, int]:
+    """What the last update did: how many resources by operation, `same` for those left as they were."""
+    options = ("--json", "--page-size", "1", "--page", "1", "--stack", stack.name)
+    history = json.loads(quietly(stack, "stack", "history", *options))
+    return dict(history[0].get("resourceChanges") or {}) if history else {}
+
+
+def checkpoint(stack: Stack) -> dict[str, Any]:
+    """The deployment in the file backend: `resources`, `pending_operations`; empty if there is none."""
+    path = stack.state / ".pulumi" / "stacks" / stack.project_name / f"{stack.name}.json"
+    if not path.exists():
+        return {}
+    return dict(json.loads(path.read_text())["checkpoint"].get("latest") or {})

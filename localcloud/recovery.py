@@ -1,0 +1,90 @@
+"""Make a stack ready again whose last command was killed: its lock, and creations of unknown outcome.
+
+The engine notes a creation before it asks AWS for it. Killed in between, it cannot know whether the object is
+there, and leaves that to the operator (`pulumi refresh` asks). Here AWS is asked: what is there goes into the
+state under its id, what is not is made by the next `up`. Creating it blindly would fail for a name that is
+taken, and a second version of a secret would take the place of a value that somebody wrote meanwhile.
+"""
+
+import json
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localcloud.aws_objects import existing_id
+from localcloud.emulator_control import command_line
+from localcloud.layout import SetupError
+from localcloud.pulumi_commands import Stack, checkpoint, quietly
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovered:
+    """Whether a lock was removed; the URNs whose object was found, and those without one."""
+
+    unlocked: bool
+    found: tuple[str, ...] = ()
+    forgotten: tuple[str, ...] = ()
+
+
+def recover(stack: Stack) -> Recovered:
+    """Resolve what an interrupted command left behind; does nothing, quickly, if it left nothing.
+
+    Raises:
+        SetupError: another command is at work on the stack.
+    """
+    unlocked = _unlock(stack)
+    if not checkpoint(stack).get("pending_operations"):
+        return Recovered(unlocked=unlocked)
+    found, forgotten = _settle_creations(stack)
+    # Settles every other kind of pending operation, and reads the outputs of what was found.
+    quietly(stack, "refresh", "--yes", "--skip-preview", "--non-interactive", "--stack", stack.name)
+    return Recovered(unlocked=unlocked, found=found, forgotten=forgotten)
+
+
+def _unlock(stack: Stack) -> bool:
+    """Remove the locks of processes that are gone; whether there were any."""
+    locks = list((stack.state / ".pulumi" / "locks").glob(f"**/{stack.project_name}/{stack.name}/*.json"))
+    for lock in locks:
+        try:
+            holder = json.loads(lock.read_text())
+        except (OSError, ValueError):  # it ended just now, or was killed while it wrote the lock
+            continue
+        here = holder.get("hostname") == socket.gethostname()
+        command = command_line(int(holder.get("pid", 0)))
+        if not here or (command and Path(command[0]).name == "pulumi"):
+            raise SetupError(
+                f"Another pulumi command is at work on the stack {stack.name!r}: process {holder.get('pid')} "
+                f"on {holder.get('hostname')}, since {holder.get('timestamp')}. Wait for it, or stop it and "
+                "run this again."
+            )
+    if locks:
+        quietly(stack, "cancel", "--yes", "--stack", stack.name)
+    return bool(locks)
+
+
+def _settle_creations(stack: Stack) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Turn each pending creation into a resource if its object exists, and drop it if not."""
+    document: dict[str, Any] = json.loads(quietly(stack, "stack", "export", "--stack", stack.name))
+    deployment = document["deployment"]
+    resources: list[dict[str, Any]] = deployment.get("resources") or []
+    known = frozenset(str(resource["id"]) for resource in resources if "id" in resource)
+    found, forgotten, others = [], [], []
+    for operation in deployment.get("pending_operations") or []:
+        if operation["type"] != "creating":
+            others.append(operation)
+            continue
+        resource = operation["resource"]
+        identifier = existing_id(resource["type"], resource.get("inputs", {}), known, stack.environment)
+        if identifier is None:
+            forgotten.append(resource["urn"])
+            continue
+        found.append(resource["urn"])
+        for old in resources:
+            # Made before the one that it replaces was deleted: the next `up` deletes that one.
+            if old["urn"] == resource["urn"]:
+                old["delete"] = True
+        resources.append({**resource, "id": identifier, "outputs": resource.get("inputs", {})})
+    deployment["resources"], deployment["pending_operations"] = resources, others
+    quietly(stack, "stack", "import", "--stack", stack.name, given=json.dumps(document))
+    return tuple(found), tuple(forgotten)
