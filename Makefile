@@ -1,0 +1,68 @@
+# The commands of this repository; `make` alone lists them. What they do is in localcloud/__main__.py.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON_OF_VENV := .venv/bin/python
+INSTALLED := .venv/installed
+# The first of these that is 3.11 or later makes the virtual environment; PYTHON=... names another.
+PYTHON ?=
+PYTHONS := python3 python3.13 python3.12 python3.11 python3.14
+RECENT_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+# Given to pytest: make test PYTEST="-k rotation"
+PYTEST ?=
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: $(INSTALLED) ## Set up the local cloud and run `pulumi up` on it; again: goes on or changes nothing
+	@$(PYTHON_OF_VENV) -m localcloud up
+
+.PHONY: down
+down: ## Stop the local cloud and remove its data, state and plugins (not .venv and the built engine)
+	@if [ -x $(PYTHON_OF_VENV) ]; then $(PYTHON_OF_VENV) -m localcloud down; else rm -rf .local; fi
+
+.PHONY: start
+start: $(INSTALLED) ## Start the emulator alone
+	@$(PYTHON_OF_VENV) -m localcloud start
+
+.PHONY: stop
+stop: $(INSTALLED) ## Stop the emulator; its data stay
+	@$(PYTHON_OF_VENV) -m localcloud stop
+
+.PHONY: env
+env: $(INSTALLED) ## Print what leads a shell to the local cloud, as `. .local/env` does
+	@$(PYTHON_OF_VENV) -m localcloud env
+
+.PHONY: test
+test: lint ## Check style and types, then run all tests
+	@$(PYTHON_OF_VENV) -m localcloud tools
+	@$(PYTHON_OF_VENV) -m pytest --quiet -n auto $(PYTEST)
+
+.PHONY: lint
+lint: $(INSTALLED) ## Check style and types
+	@$(PYTHON_OF_VENV) -m ruff check
+	@$(PYTHON_OF_VENV) -m ruff format --check
+	@$(PYTHON_OF_VENV) -m mypy
+
+.PHONY: clean
+clean: down ## Remove the virtual environment and the built engine too
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# Half the time of an installation is compiling what is never imported: --no-compile leaves it to the first import.
+# `pip install` is repeated after an interruption, because the stamp is written last.
+$(INSTALLED): requirements-dev.txt
+	@chosen=; for python in $(or $(PYTHON),$(PYTHONS)); do \
+	  if "$$python" -c '$(RECENT_ENOUGH)' 2>/dev/null; then chosen=$$python; break; fi; done; \
+	if [ -z "$$chosen" ]; then \
+	  echo "error: Python 3.11 or later is needed, and none of these is: $(or $(PYTHON),$(PYTHONS))." \
+	    "Install one, or name yours: make PYTHON=/path/to/python3" >&2; exit 1; fi; \
+	$(PYTHON_OF_VENV) -c '$(RECENT_ENOUGH)' 2>/dev/null || { rm -rf .venv && "$$chosen" -m venv .venv; } || exit 1; \
+	echo "Installing the Python packages into .venv"; \
+	$(PYTHON_OF_VENV) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes \
+	  --requirement requirements-dev.txt || { \
+	  echo "error: the Python packages could not be installed: the reason is above. If a download failed, check the" \
+	    "network and the settings of a proxy or mirror (HTTPS_PROXY, PIP_INDEX_URL). Then run make again." >&2; exit 1; }
+	@touch $@
