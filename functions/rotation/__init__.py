@@ -1,0 +1,1 @@
+"""The rotation function: renews the values of secrets in AWS Secrets Manager, one for many secrets."""

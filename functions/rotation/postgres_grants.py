@@ -1,0 +1,287 @@
+"""What a login may do: three usual sets of privileges, or the operator's own statements.
+
+    read-only    read tables and sequences
+    read-write   read-only, and insert, update, delete
+    owner        read-write, and create schemas, tables and everything else, which then belong to it
+
+Tables that others make later are covered by default privileges. Those hold for one maker each, so they are
+set for everyone who has made or may make tables in the schema, and extended whenever a new owner appears.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from .errors import OperatorError
+from .postgres_roles import try_to_act_as
+from .postgres_session import Session
+from .sql import check_name, identifier
+
+READ_ONLY, READ_WRITE, OWNER = "read-only", "read-write", "owner"
+
+_TABLES, _SEQUENCES = "TABLES", "SEQUENCES"
+_PRIVILEGES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    READ_ONLY: {_TABLES: ("SELECT",), _SEQUENCES: ("SELECT",)},
+    READ_WRITE: {
+        _TABLES: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+        _SEQUENCES: ("SELECT", "UPDATE", "USAGE"),
+    },
+    OWNER: {
+        _TABLES: ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"),
+        _SEQUENCES: ("SELECT", "UPDATE", "USAGE"),
+    },
+}
+_KINDS = {_TABLES: ("r", "p", "v", "m", "f"), _SEQUENCES: ("S",)}  # pg_class.relkind
+_DEFAULT_KINDS = {"r": _TABLES, "S": _SEQUENCES}  # pg_default_acl.defaclobjtype
+# Tables or sequences of a schema whose owner the administrator may act as, the grantee's own left out.
+_REACHABLE = """
+SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+WHERE nspname = :schema AND relkind::text = ANY(string_to_array(:kinds, ','))
+AND relowner <> (SELECT oid FROM pg_roles WHERE rolname = :grantee) AND pg_has_role(relowner, 'USAGE')
+ORDER BY 1
+"""
+
+# Who has made or may make something in a schema, PUBLIC aside.
+_MAKERS = """
+SELECT DISTINCT rolname::text FROM pg_roles
+WHERE NOT starts_with(rolname, 'pg_') AND rolname <> :grantee AND oid IN (
+    SELECT oid FROM pg_roles WHERE rolname = current_user
+    UNION SELECT nspowner FROM pg_namespace WHERE nspname = :schema
+    UNION SELECT datdba FROM pg_database WHERE datname = current_database()
+    UNION SELECT relowner FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+        WHERE nspname = :schema AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+    UNION SELECT a.grantee FROM pg_namespace, aclexplode(nspacl) a
+        WHERE nspname = :schema AND a.privilege_type = 'CREATE')
+ORDER BY 1
+"""
+
+# What our other logins get on what others will make in a schema.
+_DEFAULTS_OF_OURS = """
+SELECT pg_get_userbyid(a.grantee)::text, defaclobjtype::text, string_agg(DISTINCT privilege_type, ', ')
+FROM pg_default_acl JOIN pg_namespace n ON n.oid = defaclnamespace, aclexplode(defaclacl) a
+WHERE nspname = :schema AND defaclobjtype IN ('r', 'S') AND a.grantee NOT IN (0, defaclrole)
+AND pg_get_userbyid(a.grantee) <> :maker
+AND position('aws-secrets:' IN shobj_description(a.grantee, 'pg_authid')) > 0
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grants:
+    """What a deployment declares.
+
+    Attributes:
+        usual: read-only, read-write, owner; None with statements of the operator's own.
+        statements: SQL templates with {login}, {owner}, {database}, {schema} for quoted names. One with
+            {login} runs for each login role, one with {schema} for each schema. {owner} is the role that the
+            logins act as, which is the login itself with a single user: grant to it.
+        schemas: which schemas; one that does not exist is created.
+    """
+
+    usual: str | None
+    statements: tuple[str, ...]
+    schemas: tuple[str, ...]
+
+
+def read_grants(grants: object, schemas: object) -> Grants:
+    """Check the request's keys Grants and Schemas.
+
+    Raises:
+        OperatorError: wrong; says what to write.
+    """
+    if not isinstance(schemas, list) or not schemas or not all(isinstance(name, str) for name in schemas):
+        raise OperatorError('Schemas must be a list of names that is not empty, such as ["public"].')
+    for name in schemas:
+        check_name(name, "A schema in Schemas")
+    if isinstance(grants, str) and grants in _PRIVILEGES:
+        return Grants(usual=grants, statements=(), schemas=tuple(schemas))
+    if isinstance(grants, list) and all(isinstance(text, str) for text in grants):
+        for template in grants:
+            list(_render(template, ["login"], "owner", "database", ["schema"]))
+        return Grants(usual=None, statements=tuple(grants), schemas=tuple(schemas))
+    raise OperatorError(f"Grants must be one of {', '.join(_PRIVILEGES)}, or a list of SQL statements.")
+
+
+def apply_grants(session: Session, grants: Grants, logins: Sequence[str], grantee: str) -> list[str]:
+    """Give the privileges, and take away those of the usual sets that the declared one lacks.
+
+    Args:
+        session: the administrator's, in a transaction.
+        grants: what is declared.
+        logins: the login roles.
+        grantee: the role that they act as.
+
+    Returns:
+        what could not be covered, in sentences.
+    """
+    database = session.value("SELECT current_database()::text")
+    warnings = _allow_database(session, grants, grantee, database)
+    for schema in grants.schemas:
+        _ensure_schema(session, schema, grantee if grants.usual == OWNER else None)
+        if grants.usual:
+            warnings += _allow_schema(session, grants.usual, schema, grantee)
+    if grants.statements:
+        session.execute(f"SET LOCAL search_path = {', '.join(map(identifier, grants.schemas))}")
+        for template in grants.statements:
+            for statement in _render(template, logins, grantee, database, grants.schemas):
+                session.execute(statement)
+        session.execute("SET LOCAL search_path = pg_catalog")
+    return warnings
+
+
+def _allow_database(session: Session, grants: Grants, grantee: str, database: str) -> list[str]:
+    """CONNECT everybody has, unless it was revoked from PUBLIC."""
+    wanted = ["CONNECT", *(["CREATE", "TEMPORARY"] if grants.usual == OWNER else [])]
+    warnings = []
+    for privilege in wanted:
+        question = "SELECT has_database_privilege(:grantee::name, current_database(), :privilege)"
+        if session.value(question, grantee=grantee, privilege=privilege):
+            continue
+        act_as_owner(session, "SELECT datdba FROM pg_database WHERE datname = current_database()")
+        refusal = session.attempt(
+            f"GRANT {privilege} ON DATABASE {identifier(database)} TO {identifier(grantee)}"
+        )
+        if refusal or not session.value(question, grantee=grantee, privilege=privilege):
+            warnings.append(
+                f"{grantee!r} lacks {privilege} on database {database!r}, which only the database's owner "
+                "can grant."
+            )
+    return warnings
+
+
+def _ensure_schema(session: Session, schema: str, owner: str | None) -> None:
+    if session.value("SELECT true FROM pg_namespace WHERE nspname = :schema", schema=schema):
+        return
+    if owner:
+        try_to_act_as(session, owner)
+    session.execute(
+        f"CREATE SCHEMA {identifier(schema)}" + (f" AUTHORIZATION {identifier(owner)}" if owner else "")
+    )
+
+
+def _allow_schema(session: Session, usual: str, schema: str, grantee: str) -> list[str]:
+    name, to = identifier(schema), identifier(grantee)
+    act_as_owner(session, "SELECT nspowner FROM pg_namespace WHERE nspname = :schema", schema=schema)
+    warnings = []
+    question = "SELECT has_schema_privilege(:grantee::name, :schema, :privilege)"
+    for privilege in ["USAGE", *(["CREATE"] if usual == OWNER else [])]:
+        if session.value(question, grantee=grantee, schema=schema, privilege=privilege):
+            continue
+        refusal = session.attempt(f"GRANT {privilege} ON SCHEMA {name} TO {to}")
+        if refusal or not session.value(question, grantee=grantee, schema=schema, privilege=privilege):
+            raise OperatorError(
+                f"{grantee!r} lacks {privilege} on schema {schema!r} and the administrator cannot grant "
+                f"it. Let the schema's owner run: GRANT {privilege} ON SCHEMA {name} TO {to}"
+            )
+    if usual != OWNER:
+        session.attempt(f"REVOKE CREATE ON SCHEMA {name} FROM {to}")
+        if session.value(question, grantee=grantee, schema=schema, privilege="CREATE"):
+            warnings.append(
+                f"{grantee!r} may create tables in schema {schema!r} all the same: it owns the schema, or "
+                f"PUBLIC may (then: REVOKE CREATE ON SCHEMA {name} FROM PUBLIC)."
+            )
+    makers, unreachable = _makers(session, schema, grantee)
+    for kind in (_TABLES, _SEQUENCES):
+        _allow_present(session, usual, kind, schema, grantee)
+        for maker in makers:
+            where = f"FOR ROLE {identifier(maker)} IN SCHEMA {name}"
+            for statement in _grant_and_revoke(usual, kind, f"ON {kind}", grantee):
+                session.execute(f"ALTER DEFAULT PRIVILEGES {where} {statement}")
+    warnings += [
+        f"What {maker!r} makes in schema {schema!r} is not covered: the administrator may not act as it. "
+        f"Let it run the GRANT and ALTER DEFAULT PRIVILEGES for {grantee!r} itself."
+        for maker in unreachable
+    ]
+    if usual == OWNER:
+        _extend_to_new_maker(session, schema, grantee)
+    return warnings
+
+
+def _allow_present(session: Session, usual: str, kind: str, schema: str, grantee: str) -> None:
+    """Grant on what is there, and belongs to somebody whom the administrator may act as."""
+    names = [
+        f"{identifier(schema)}.{identifier(row[0])}"
+        for row in session.rows(
+            _REACHABLE,
+            schema=schema,
+            kinds=",".join(_KINDS[kind]),
+            grantee=grantee,
+        )
+    ]
+    if names:
+        what = f"ON {'TABLE' if kind == _TABLES else 'SEQUENCE'} {', '.join(names)}"
+        for statement in _grant_and_revoke(usual, kind, what, grantee):
+            session.execute(statement)
+
+
+def _grant_and_revoke(usual: str, kind: str, what: str, grantee: str) -> Iterator[str]:
+    wanted = _PRIVILEGES[usual][kind]
+    surplus = [privilege for privilege in _PRIVILEGES[OWNER][kind] if privilege not in wanted]
+    if surplus:
+        yield f"REVOKE {', '.join(surplus)} {what} FROM {identifier(grantee)}"
+    yield f"GRANT {', '.join(wanted)} {what} TO {identifier(grantee)}"
+
+
+def _makers(session: Session, schema: str, grantee: str) -> tuple[list[str], list[str]]:
+    """Return who has made or may make tables in the schema, apart from PUBLIC: (reachable, unreachable)."""
+    names = [
+        row[0]
+        for row in session.rows(
+            _MAKERS,
+            schema=schema,
+            grantee=grantee,
+        )
+    ]
+    unreachable = [name for name in names if try_to_act_as(session, name)]
+    return [name for name in names if name not in unreachable], unreachable
+
+
+def _extend_to_new_maker(session: Session, schema: str, maker: str) -> None:
+    """Let the logins that were provisioned before see what this new owner will make, too."""
+    if try_to_act_as(session, maker):
+        return
+    for grantee, kind, privileges in session.rows(
+        _DEFAULTS_OF_OURS,
+        schema=schema,
+        maker=maker,
+    ):
+        kinds = _DEFAULT_KINDS[kind]
+        known = ", ".join(name for name in privileges.split(", ") if name in _PRIVILEGES[OWNER][kinds])
+        if known:
+            where = f"FOR ROLE {identifier(maker)} IN SCHEMA {identifier(schema)}"
+            session.execute(
+                f"ALTER DEFAULT PRIVILEGES {where} GRANT {known} ON {kinds} TO {identifier(grantee)}"
+            )
+
+
+def act_as_owner(session: Session, query: str, **parameters: object) -> None:
+    """Let the administrator act as the owner whose oid `query` selects, where it is allowed to."""
+    owner = session.value(f"SELECT rolname::text FROM pg_roles WHERE oid = ({query})", **parameters)  # noqa: S608 - a constant of this program
+    if owner and not owner.startswith("pg_"):
+        try_to_act_as(session, owner)
+
+
+def _render(
+    template: str, logins: Sequence[str], owner: str, database: str, schemas: Sequence[str]
+) -> Iterator[str]:
+    """Fill a template once for each login and schema that it names."""
+    if "\0" in template:
+        raise OperatorError("A statement in Grants holds a NUL character.")
+    for login in logins if "{login}" in template else logins[:1]:
+        for schema in schemas if "{schema}" in template else schemas[:1]:
+            names = {"login": login, "owner": owner, "database": database, "schema": schema}
+            yield _PLACEHOLDER.sub(lambda found, names=names: _fill(found, names), template)  # type: ignore[misc] # a default is how a loop's value is kept
+
+
+def _fill(found: re.Match[str], names: Mapping[str, str]) -> str:
+    text, name = found.group(0), found.group(1)
+    if text in {"{{", "}}"}:
+        return text[0]
+    if name not in names:
+        raise OperatorError(
+            f"A statement in Grants has {text!r}; known are {', '.join(f'{{{key}}}' for key in names)}. "
+            "Write {{ and }} for braces of the statement's own."
+        )
+    return identifier(names[name])

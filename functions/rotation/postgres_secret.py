@@ -1,0 +1,158 @@
+"""The JSON of a PostgreSQL login's secret: AWS's standard keys, and DATABASE_URL which has them all.
+
+Keys: engine, host, port, username, password, dbname, masterarn, DATABASE_URL. What else is there belongs to
+the operator and is left alone.
+"""
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from .driver import Fields
+from .errors import OperatorError
+from .sql import check_name
+
+ENGINES = ("postgres", "aurora-postgresql")
+URL_KEY = "DATABASE_URL"
+DEFAULT_PORT = 5432
+DEFAULT_DATABASE = "postgres"
+CLONE_SUFFIX = "_clone"
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]*://)([^/?#]*)(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """How to log in. Printing it shows no password.
+
+    Attributes:
+        host: DNS name of the server, the one in its certificate.
+        port: TCP port.
+        database: key dbname.
+        username: the login role.
+        password: in clear.
+        admin_arn: key masterarn, the secret of the role that may change others; None without.
+    """
+
+    host: str
+    port: int
+    database: str
+    username: str
+    password: str = field(repr=False)
+    admin_arn: str | None
+
+    @property
+    def server(self) -> str:
+        """The server for messages."""
+        return f"{self.host}:{self.port}"
+
+    def same_database(self, other: "Login") -> bool:
+        """Tell whether both lead to the same database."""
+        mine, theirs = ((x.host.casefold(), x.port, x.database) for x in (self, other))
+        return mine == theirs
+
+
+def read_login(fields: Fields, arn: str) -> Login:
+    """Check a secret's JSON.
+
+    Raises:
+        OperatorError: a key is missing or wrong; names the key, never a value.
+    """
+    engine = fields.get("engine")
+    if engine not in ENGINES:
+        raise OperatorError(f"Secret {arn}: key 'engine' must be one of {', '.join(ENGINES)}.")
+    database = _text(fields, "dbname", arn) if "dbname" in fields else DEFAULT_DATABASE
+    username = _text(fields, "username", arn)
+    check_name(username, f"Secret {arn}: key 'username'")
+    check_name(database, f"Secret {arn}: key 'dbname'")
+    return Login(
+        host=_text(fields, "host", arn),
+        port=_port(fields.get("port", DEFAULT_PORT), arn),
+        database=database,
+        username=username,
+        password=_password(fields, arn),
+        admin_arn=_text(fields, "masterarn", arn) if fields.get("masterarn") else None,
+    )
+
+
+def read_admin(fields: Fields, arn: str, login: Login) -> Login:
+    """Check the administrator's secret; one that RDS manages holds a user name and a password only.
+
+    Raises:
+        OperatorError: a key is missing or wrong, or the secret is for another server, where the password of
+            this one's administrator does not belong.
+    """
+    host = fields.get("host", login.host)
+    port = _port(fields.get("port", login.port), arn)
+    if not isinstance(host, str) or host.casefold() != login.host.casefold() or port != login.port:
+        raise OperatorError(
+            f"Administrator secret {arn} (key 'masterarn') is for another server than {login.server}: its "
+            "keys 'host' and 'port' must be the same as the login's."
+        )
+    return Login(
+        host=login.host,
+        port=login.port,
+        database=login.database,
+        username=_text(fields, "username", arn),
+        password=_password(fields, arn),
+        admin_arn=None,
+    )
+
+
+def with_credentials(fields: Fields, arn: str, username: str, password: str) -> Fields:
+    """Return the JSON with another user and password, and a DATABASE_URL that has them.
+
+    Of a DATABASE_URL that is there only user and password are replaced: an operator may have sent it through
+    a connection pool, or added options.
+    """
+    changed = {**fields, "username": username, "password": password}
+    changed[URL_KEY] = database_url(read_login(changed, arn), fields.get(URL_KEY))
+    return changed
+
+
+def database_url(login: Login, existing: object = None) -> str:
+    """Return postgres://user:password@host:port/dbname?sslmode=verify-full, every part percent-encoded."""
+    credentials = f"{quote(login.username, safe='')}:{quote(login.password, safe='')}@"
+    known = _URL.fullmatch(existing) if isinstance(existing, str) else None
+    if known:
+        scheme, authority, rest = known.groups()
+        return f"{scheme}{credentials}{authority.rpartition('@')[2]}{rest}"
+    host = f"[{login.host}]" if ":" in login.host else login.host
+    return f"postgres://{credentials}{host}:{login.port}/{quote(login.database, safe='')}?sslmode=verify-full"
+
+
+def pair_of(username: str) -> tuple[str, str]:
+    """Return both names of alternating users, the declared one first, whichever of the two is given."""
+    base = username.removesuffix(CLONE_SUFFIX)
+    return base, base + CLONE_SUFFIX
+
+
+def other_of(username: str) -> str:
+    """Return the user whose turn is next."""
+    base, clone = pair_of(username)
+    return base if username == clone else clone
+
+
+def _text(fields: Fields, key: str, arn: str) -> str:
+    value = fields.get(key)
+    if not isinstance(value, str) or not value:
+        raise OperatorError(
+            f"Secret {arn}: key {key!r} is missing or is not a text. Put it into the secret's JSON."
+        )
+    return value
+
+
+def _password(fields: Fields, arn: str) -> str:
+    password = _text(fields, "password", arn)
+    if "\0" in password:
+        raise OperatorError(
+            f"Secret {arn}: key 'password' holds a NUL character, which no PostgreSQL password may."
+        )
+    return password
+
+
+def _port(value: object, arn: str) -> int:
+    text = str(value)
+    if isinstance(value, bool) or not text.isascii() or not text.isdecimal() or not 0 < int(text) <= 65535:  # noqa: PLR2004 - the last TCP port
+        raise OperatorError(f"Secret {arn}: key 'port' must be a number from 1 to 65535.")
+    return int(text)
