@@ -10,6 +10,7 @@ from typing import Any
 
 from localcloud.emulator_control import Emulator, start_emulator, stop_emulator
 from localcloud.environment import local_environment, write_env_file
+from localcloud.files import exclusive
 from localcloud.layout import Layout, SetupError, checkout
 from localcloud.pulumi_commands import Stack, checkpoint, last_changes, outputs, select, shown
 from localcloud.recovery import recover
@@ -155,6 +156,10 @@ def _next_steps(secrets: Mapping[str, Any]) -> str:
     return "\nTry next:\n" + "\n".join(lines)
 
 
+def _say_waiting() -> None:
+    print("Waiting for another make command on this checkout to end.", file=sys.stderr, flush=True)
+
+
 COMMANDS: dict[str, Callable[[Layout], int]] = {
     "up": up,
     "down": down,
@@ -172,9 +177,14 @@ def main(arguments: list[str]) -> int:
     for name, function in COMMANDS.items():
         description = (function.__doc__ or "").splitlines()[0]
         commands.add_parser(name, help=description, description=description)
-    command = parser.parse_args(arguments).command
+    return run(parser.parse_args(arguments).command, checkout())
+
+
+def run(command: str, layout: Layout) -> int:
+    """Run one command, after any other that is at work on the same checkout; its exit code."""
     try:
-        return COMMANDS[command](checkout())
+        with exclusive(layout.lock, _say_waiting):
+            return COMMANDS[command](layout)
     except SetupError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1

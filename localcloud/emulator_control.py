@@ -108,7 +108,7 @@ def stop_emulator(layout: Layout) -> bool:
         os.kill(pid, number)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if _our_pid(layout) is None:
+            if _has_ended(pid):
                 _pid_file(layout).unlink(missing_ok=True)
                 return True
             time.sleep(0.02)
@@ -131,6 +131,16 @@ def _our_pid(layout: Layout) -> int | None:
         return None
     command = command_line(pid)
     return pid if "localcloud.emulator" in command and str(_data(layout)) in command else None
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process is gone, ports and all; as a child of ours it may wait to be reaped."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        # Without /proc the arguments vanish at about the same time.
+        return not command_line(pid)
+    return state in "ZX"
 
 
 def command_line(pid: int) -> list[str]:

@@ -65,6 +65,11 @@ class Layout:
         return self.root / ".venv" / "engine"
 
     @property
+    def lock(self) -> Path:
+        """Held by the command that changes anything of the above."""
+        return self.root / ".venv" / "localcloud.lock"
+
+    @property
     def engine_module(self) -> Path:
         """The Go module that pins the engine's versions."""
         return self.root / "localcloud" / "engine"

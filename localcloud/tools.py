@@ -1,5 +1,7 @@
 """The tools that everything else needs: the engine and its plugins."""
 
+import sys
+
 from localcloud.engine import provide_engine
 from localcloud.files import exclusive
 from localcloud.layout import Layout
@@ -18,4 +20,4 @@ def provide_tools(layout: Layout) -> tuple[str, ...]:
 
 
 def _say_waiting() -> None:
-    print("Waiting for another set-up of this checkout to end.", flush=True)
+    print("Waiting for another set-up of this checkout to end.", file=sys.stderr, flush=True)
