@@ -60,8 +60,8 @@ def find_or_install(directory: Path) -> Path:
         raise SetupError(
             "No PostgreSQL server with TLS was found, and none could be installed. The local cloud needs one "
             "for its rotating database login. Install PostgreSQL 13 or later (Debian, Ubuntu: apt-get "
-            "install postgresql; macOS: brew install postgresql@17), or set LOCALCLOUD_POSTGRES_BIN to the folder of "
-            "'postgres' and 'initdb'."
+            "install postgresql; macOS: brew install postgresql@17), or set LOCALCLOUD_POSTGRES_BIN to the "
+            "folder of 'postgres' and 'initdb'."
         )
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from .driver import Fields
 from .errors import OperatorError
@@ -149,9 +149,12 @@ def _explained(operation: str, arn: str, error: ClientError) -> OperatorError:
 
 def _unreachable(operation: str, arn: str, error: BotoCoreError) -> OperatorError:
     # the name of the error only: a parameter's value could be part of its text
+    name = type(error).__name__
+    if isinstance(error, ParamValidationError):
+        return OperatorError(f"{operation} for {arn} was not sent: a parameter is malformed ({name}).")
     return OperatorError(
-        f"Secrets Manager did not answer {operation} for {arn} ({type(error).__name__}). In a VPC the "
-        "function needs a route to it: a NAT gateway or an interface endpoint for secretsmanager."
+        f"Secrets Manager did not answer {operation} for {arn} ({name}). In a VPC the function needs a route "
+        "to it: a NAT gateway or an interface endpoint for secretsmanager."
     )
 
 

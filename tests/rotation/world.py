@@ -1,0 +1,223 @@
+"""A database, a Secrets Manager, and somebody who calls the rotation function as AWS would."""
+
+import itertools
+import json
+import socket
+import ssl
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pg8000.native
+
+from functions.rotation.errors import OperatorError
+from functions.rotation.handler import handle
+from functions.rotation.postgres_secret import URL_KEY
+from localcloud.postgres import PostgresServer
+
+STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
+
+PASSWORDS_SEEN: set[str] = set()
+"""Every password of the session: none may be found in a log at its end."""
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class World:
+    """One server, with the secrets of its administrator and logins."""
+
+    server: PostgresServer
+    secrets: Any
+    admin_arn: str
+
+
+def unique(prefix: str) -> str:
+    return f"{prefix}{next(_numbers)}"
+
+
+def superuser(server: PostgresServer, database: str = "postgres") -> Any:
+    return _connect(server, server.superuser, server.superuser_password, database)
+
+
+def administrator(server: PostgresServer, database: str = "postgres") -> Any:
+    return _connect(server, server.admin_user, server.admin_password, database)
+
+
+def new_database(world: World, prefix: str = "db") -> str:
+    """A database that belongs to the administrator, as on RDS."""
+    name = unique(prefix)
+    with administrator(world.server) as connection:
+        connection.run(f"CREATE DATABASE {pg8000.native.identifier(name)}")
+    return name
+
+
+def put_admin_secret(secrets: Any, server: PostgresServer) -> str:
+    value = {"username": server.admin_user, "password": server.admin_password}
+    arn: str = secrets.create_secret(Name=unique("admin"), SecretString=json.dumps(value))["ARN"]
+    return arn
+
+
+def put_secret(world: World, fields: Mapping[str, object], tags: Mapping[str, str]) -> str:
+    arn: str = world.secrets.create_secret(
+        Name=unique("secret"),
+        SecretString=json.dumps(fields),
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+    )["ARN"]
+    return arn
+
+
+def put_login(
+    world: World, database: str, username: str, *, alternating: bool = True, **fields: object
+) -> str:
+    """The secret of a login as a deployment makes it: the first password is there, the roles are not."""
+    value = {
+        "engine": "postgres",
+        "host": world.server.host,
+        "port": world.server.port,
+        "dbname": database,
+        "username": username,
+        "password": uuid.uuid4().hex,
+        "masterarn": world.admin_arn,
+        **fields,
+    }
+    kind = "postgres-alternating" if alternating else "postgres"
+    known = {key: item for key, item in value.items() if item is not None}
+    PASSWORDS_SEEN.add(str(known.get("password", "")))
+    return put_secret(world, known, {"aws-secrets:rotation": kind})
+
+
+def provision(arn: str, **request: object) -> Mapping[str, Any]:
+    return handle({"Action": "provision", "SecretId": arn, **request}) or {}
+
+
+def a_login(world: World, *, alternating: bool = True, grants: object = "owner", **fields: object) -> str:
+    """The secret of a login that works, in a database of its own."""
+    arn = put_login(world, new_database(world), unique("app"), alternating=alternating, **fields)
+    provision(arn, Grants=grants)
+    return arn
+
+
+def a_login_in(
+    world: World,
+    database: str,
+    username: str | None = None,
+    *,
+    alternating: bool = True,
+    request: Mapping[str, object] | None = None,
+) -> str:
+    """The secret of a login that works, in a database that others share."""
+    arn = put_login(world, database, username or unique("app"), alternating=alternating)
+    provision(arn, **(request or {"Grants": "owner"}))
+    return arn
+
+
+def start_rotation(world: World, arn: str) -> str:
+    """What Secrets Manager does before it calls the function: a version without a value that is pending."""
+    token = str(uuid.uuid4())
+    world.secrets.rotate_secret(
+        SecretId=arn, ClientRequestToken=token, RotationRules={"AutomaticallyAfterDays": 30}
+    )
+    return token
+
+
+def run_steps(arn: str, token: str, steps: Sequence[str] = STEPS) -> None:
+    for step in steps:
+        run_step(arn, token, step)
+
+
+def run_step(arn: str, token: str, step: str) -> None:
+    handle({"Step": step, "SecretId": arn, "ClientRequestToken": token})
+
+
+def rotate(world: World, arn: str) -> None:
+    run_steps(arn, start_rotation(world, arn))
+
+
+def read(world: World, arn: str, stage: str = "AWSCURRENT") -> dict[str, Any]:
+    answer = world.secrets.get_secret_value(SecretId=arn, VersionStage=stage)
+    value: dict[str, Any] = json.loads(answer["SecretString"])
+    PASSWORDS_SEEN.add(value.get("password", ""))
+    return value
+
+
+def write(world: World, arn: str, **changes: object) -> None:
+    """A person edits the secret."""
+    world.secrets.put_secret_value(SecretId=arn, SecretString=json.dumps({**read(world, arn), **changes}))
+
+
+def version_with(world: World, arn: str, stage: str) -> str | None:
+    versions = world.secrets.describe_secret(SecretId=arn)["VersionIdsToStages"]
+    return next((version for version, stages in versions.items() if stage in stages), None)
+
+
+def log_in(world: World, fields: Mapping[str, Any]) -> Any:
+    """A workload's connection, not made by the code under test."""
+    return _connect(world.server, fields["username"], fields["password"], fields["dbname"])
+
+
+def can_log_in(world: World, fields: Mapping[str, Any]) -> bool:
+    try:
+        log_in(world, fields).close()
+    except pg8000.native.DatabaseError as error:
+        assert error.args[0]["C"] == "28P01", error.args[0]["M"]
+        return False
+    return True
+
+
+def run_as(world: World, fields: Mapping[str, Any], *statements: str) -> Any:
+    with log_in(world, fields) as connection:
+        for statement in statements:
+            answer = connection.run(statement)
+    return answer
+
+
+def both_users(world: World, arn: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Rotate once and return the values from before and after: one of each user, both valid."""
+    before = read(world, arn)
+    rotate(world, arn)
+    return before, read(world, arn)
+
+
+def assert_consistent(fields: Mapping[str, Any]) -> None:
+    """The URL says the same as the keys."""
+    parts = urlsplit(fields[URL_KEY])
+    assert unquote(parts.username or "") == fields["username"]
+    assert unquote(parts.password or "") == fields["password"]
+    assert parts.port == int(fields["port"])
+    assert unquote(parts.path[1:]) == fields["dbname"]
+
+
+def refusal(call: Callable[[], object]) -> str:
+    """Run what must fail and return the message for the operator."""
+    try:
+        call()
+    except OperatorError as error:
+        return str(error)
+    raise AssertionError("it was not refused")
+
+
+def _connect(server: PostgresServer, user: str, password: str, database: str) -> Any:
+    connected = socket.create_connection((server.host, server.port), 30)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        return pg8000.native.Connection(
+            user,
+            server.host,
+            database,
+            server.port,
+            password,
+            ssl_context=_trust(str(server.ca_file)),
+            sock=connected,
+        )
+    except BaseException:
+        connected.close()
+        raise
+
+
+@cache
+def _trust(ca_file: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=ca_file)
