@@ -61,8 +61,15 @@ class FilledByHand:
 InitialValue: TypeAlias = Random | RandomBytes | Given | FilledByHand
 
 
-def _base64url(padded: str) -> str:
-    return base64.urlsafe_b64encode(base64.b64decode(padded)).decode().rstrip("=")
+def _encoded(digits: str, encoding: Encoding) -> str:
+    raw = bytes.fromhex(digits)
+    match encoding:
+        case "hex":
+            return digits
+        case "base64":
+            return base64.b64encode(raw).decode()
+        case "base64url":
+            return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _random_text(name: str, value: Random, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
@@ -85,11 +92,17 @@ def _random_text(name: str, value: Random, opts: pulumi.ResourceOptions) -> pulu
 
 
 def _random_bytes(name: str, value: RandomBytes, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    generated = random.RandomBytes(name, length=value.length, keepers=dict(value.keepers) or None, opts=opts)
-    if value.encoding == "hex":
-        return pulumi.Output.secret(generated.hex)
-    encoded = pulumi.Output.secret(generated.base64)
-    return encoded.apply(_base64url) if value.encoding == "base64url" else encoded
+    # random.RandomBytes would have its value for its id, in plain text in Pulumi's state
+    # (computeRandomBytesID in pulumi-random). Hexadecimal digits chosen at random are random bytes as well.
+    digits = Random(
+        length=2 * value.length,
+        lower=False,
+        upper=False,
+        numeric=False,
+        override_special="0123456789abcdef",
+        keepers=value.keepers,
+    )
+    return _random_text(name, digits, opts).apply(lambda text: _encoded(text, value.encoding))
 
 
 def resolve(name: str, value: InitialValue, opts: pulumi.ResourceOptions) -> pulumi.Input[str]:

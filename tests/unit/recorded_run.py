@@ -83,9 +83,8 @@ class _Answers(mocks.Mocks):
             case "aws:kms/key:Key":
                 state |= {"arn": "arn:aws:kms:us-east-1:123456789012:key/k", "keyId": "k"}
             case "random:index/randomPassword:RandomPassword":
-                state["result"] = "R" * int(state["length"])
-            case "random:index/randomBytes:RandomBytes":
-                state |= {"hex": "fbff" * 8, "base64": "+/8="}
+                digits = state.get("overrideSpecial") == "0123456789abcdef"
+                state["result"] = ("fbff" * 64 if digits else "R" * 4096)[: int(state["length"])]
         return f"{args.name}-id", state
 
     def call(self, args: mocks.MockCallArgs) -> Any:  # noqa: ANN401  a union in the base class

@@ -10,7 +10,6 @@ from tests.unit.recorded_run import Recording, run
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "random:index/randomPassword:RandomPassword"
-BYTES = "random:index/randomBytes:RandomBytes"
 SECRET = "aws:secretsmanager/secret:Secret"
 VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
@@ -155,14 +154,27 @@ def test_random_options_reach_the_provider_as_written() -> None:
     assert inputs == {**options, "minLower": 0}
 
 
-@pytest.mark.parametrize(
-    ("encoding", "text"), [("hex", "fbff" * 8), ("base64", "+/8="), ("base64url", "-_8")]
-)
+@pytest.mark.parametrize(("encoding", "text"), [("hex", "fbfffb"), ("base64", "+//7"), ("base64url", "-__7")])
 def test_random_bytes_are_stored_in_the_chosen_encoding(encoding: str, text: str) -> None:
-    recording = one_secret({"values": {"K": {"randomBytes": {"length": 2, "encoding": encoding}}}})
-    assert recording.only(BYTES).inputs["length"] == 2
+    recording = one_secret({"values": {"K": {"randomBytes": {"length": 3, "encoding": encoding}}}})
     assert first_value(recording) == {"K": text}
     assert recording.only(VERSION).secret_inputs == {"secretString"}
+
+
+def test_base64url_has_no_padding() -> None:
+    recording = one_secret({"values": {"K": {"randomBytes": {"length": 2, "encoding": "base64url"}}}})
+    assert first_value(recording) == {"K": "-_8"}
+
+
+def test_random_bytes_are_digits_of_a_random_password_because_random_bytes_shows_its_value_as_its_id() -> (
+    None
+):
+    recording = one_secret({"values": {"K": {"randomBytes": {"length": 16}}}})
+    assert "random:index/randomBytes:RandomBytes" not in recording.types()
+    inputs = recording.only(PASSWORD).inputs
+    assert inputs["length"] == 32
+    assert inputs["overrideSpecial"] == "0123456789abcdef"
+    assert not any(inputs[name] for name in ("lower", "upper", "numeric"))
 
 
 def test_a_secret_takes_stack_wide_settings_unless_it_has_its_own() -> None:

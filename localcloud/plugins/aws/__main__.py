@@ -1,0 +1,25 @@
+"""`python -m localcloud.plugins.aws`: what the engine runs as pulumi-resource-aws."""
+
+from localcloud.plugins.aws.account import check_config, configure
+from localcloud.plugins.aws.functions import FUNCTIONS
+from localcloud.plugins.aws.kms import ALIAS, KEY
+from localcloud.plugins.aws.secret import SECRET
+from localcloud.plugins.aws.secret_policy import SECRET_POLICY
+from localcloud.plugins.aws.secret_version import SECRET_VERSION
+from localcloud.plugins.serve import Plugin, serve
+
+RESOURCES = (ALIAS, KEY, SECRET, SECRET_POLICY, SECRET_VERSION)
+
+PLUGIN = Plugin(
+    name="aws",
+    version="7.51.1",
+    check_config=check_config,
+    configure=configure,
+    default_tags=lambda account: account.default_tags,
+    region=lambda account: account.region,
+    resources={resource.token: resource for resource in RESOURCES},
+    functions=FUNCTIONS,
+)
+
+if __name__ == "__main__":
+    serve(PLUGIN)
