@@ -16,46 +16,14 @@ import pytest
 
 from localcloud.__main__ import run
 from localcloud.emulator_control import Emulator, running_emulator, start_emulator, stop_emulator
-from localcloud.layout import Layout, SetupError, checkout
-
-# Plays the emulator's part of the contract: port line, health, data that make the instance last.
-EMULATOR = """
-import argparse, json, os, pathlib, sys, uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--port", type=int)
-parser.add_argument("--data", type=pathlib.Path)
-options = parser.parse_args()
-if os.environ.get("FAKE_EMULATOR") == "fail":
-    sys.exit("the data file is damaged")
-restored = options.data.exists()
-if not restored:
-    options.data.write_text(str(uuid.uuid4()))
-health = {"status": "ok", "instance": options.data.read_text(), "restored": restored}
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(json.dumps(health).encode())
-
-server = ThreadingHTTPServer(("127.0.0.1", options.port), Handler)
-print(f"listening on 127.0.0.1:{server.server_port}")
-server.serve_forever()
-"""
+from localcloud.layout import Layout, SetupError
+from tests.localcloud.played_checkout import checkout_with_played_emulator
 
 
 @pytest.fixture
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Layout]:
     """A checkout whose emulator is played; what it started is stopped."""
-    made = Layout(tmp_path / "a checkout")
-    package = made.root / "localcloud" / "emulator"
-    package.mkdir(parents=True)
-    (made.root / ".venv").symlink_to(checkout().root / ".venv")
-    for folder in (package.parent, package):
-        (folder / "__init__.py").touch()
-    (package / "__main__.py").write_text(EMULATOR)
+    made = checkout_with_played_emulator(tmp_path / "a checkout")
     monkeypatch.setenv("LOCALCLOUD_PORT", "0")
     yield made
     stop_emulator(made)
@@ -147,7 +115,7 @@ def test_a_port_that_is_none_is_refused(layout: Layout, monkeypatch: pytest.Monk
 def test_an_emulator_that_ends_at_once_is_reported_with_its_last_words(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_EMULATOR", "fail")
+    monkeypatch.setenv("PLAYED_EMULATOR", "fail")
     with pytest.raises(SetupError, match=r"(?s)ended with exit code 1.*the data file is damaged"):
         start_emulator(layout)
     assert not (layout.emulator / "pid").exists()
