@@ -48,16 +48,15 @@ def _secret_version(client: ClientOf, inputs: Inputs, _known: AbstractSet[str]) 
     """The version that carries a label of its own, wherever AWS's labels went since; else the current one."""
     wanted = set(inputs.get("versionStages") or [])
     own = {stage for stage in wanted if not stage.startswith("AWS")} or {_CURRENT}
-    pages = client("secretsmanager").get_paginator("list_secret_version_ids")
     try:
-        for page in pages.paginate(SecretId=inputs["secretId"]):
-            for version in page["Versions"]:
-                if own <= set(version.get("VersionStages", [])):
-                    return f"{page['ARN']}|{version['VersionId']}"
+        described = client("secretsmanager").describe_secret(SecretId=inputs["secretId"])
     except ClientError as error:
         if _is_absent(error):
             return None
         raise
+    for version, stages in described.get("VersionIdsToStages", {}).items():
+        if own <= set(stages):
+            return f"{described['ARN']}|{version}"
     return None
 
 
