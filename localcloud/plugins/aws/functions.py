@@ -24,8 +24,8 @@ def _data(account: Account, args: Properties) -> tuple[str, Any, str]:
     """The region asked for, what botocore knows of its partition, and the partition's name."""
     region = str(args.get("region") or account.region)
     partition = account.session.get_partition_for_region(region)
-    resolver = account.session._session.get_component("endpoint_resolver")  # noqa: SLF001  the only way to it
-    data = next(entry for entry in resolver._endpoint_data["partitions"] if entry["partition"] == partition)  # noqa: SLF001  likewise
+    described = account.session._session.get_data("endpoints")["partitions"]  # noqa: SLF001  no other way
+    data = next(entry for entry in described if entry["partition"] == partition)
     return region, data, partition
 
 

@@ -1,0 +1,70 @@
+"""`python -m localcloud.emulator --port 4577 --data FILE`: AWS on 127.0.0.1."""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import NoReturn
+
+# Before moto is imported: it reads these once. Managed policies take a second and nothing needs them.
+os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "false")
+os.environ.setdefault("DISABLE_GLOBAL_CORS", "true")
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from localcloud.emulator import server, state
+
+
+class _QuietHandler(WSGIRequestHandler):
+    """Keeps connections open, and leaves the log to the application, which knows what may be written."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log(self, _type: str, _message: str, *_args: object) -> None:
+        """Nothing: werkzeug would write whole request lines."""
+
+
+def _bound(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        sys.exit(
+            f"The local cloud cannot listen on 127.0.0.1:{port} ({error.strerror}). "
+            "Choose another port with LOCALCLOUD_PORT."
+        )
+    listener.listen(256)
+    return listener
+
+
+def main() -> NoReturn:
+    """Serves until SIGTERM or SIGINT, then saves."""
+    parser = argparse.ArgumentParser(prog="python -m localcloud.emulator", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
+    parser.add_argument("--data", type=Path, required=True, help="file that keeps everything over a restart")
+    options = parser.parse_args()
+    listener = _bound(options.port)
+    services = server.aws_services()
+    found = state.load(options.data)
+    saver = state.Saver(options.data, found.instance, server.ONE_AT_A_TIME)
+    health = {"status": "ok", "instance": found.instance, "restored": found.restored}
+    application = server.emulator(services, health, saver.changed)
+    httpd = make_server(
+        "127.0.0.1", 0, application, threaded=True, request_handler=_QuietHandler, fd=listener.fileno()
+    )
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    print(f"listening on 127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    ended.wait()
+    saver.finish()
+    os._exit(0)  # open connections of clients that keep them must not delay the end
+
+
+if __name__ == "__main__":
+    main()

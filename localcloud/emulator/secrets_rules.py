@@ -1,0 +1,442 @@
+"""What AWS Secrets Manager does with secrets, versions and staging labels; plain data and functions.
+
+Sources: AWS Secrets Manager API Reference (each function names its operation) and User Guide, "Secret versions".
+"""
+
+import json
+import re
+import secrets as random
+import string
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
+AWS_MANAGED_KEY = "alias/aws/secretsmanager"
+_DAY = 86_400
+_MAX_LABELS = 20
+_MAX_TAGS = 50
+_MAX_VALUE_BYTES = 65_536
+
+
+class ServiceError(Exception):
+    """An error with the code and message that AWS answers."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def invalid_parameter(message: str) -> ServiceError:
+    """A value that AWS refuses whatever state the secret is in."""
+    return ServiceError("InvalidParameterException", message)
+
+
+def invalid_request(message: str) -> ServiceError:
+    """A request that AWS refuses in the secret's present state."""
+    return ServiceError("InvalidRequestException", message)
+
+
+@dataclass(frozen=True)
+class Content:
+    """A version's value: a text or base64 text of bytes."""
+
+    text: str | None
+    binary: str | None
+
+
+@dataclass
+class Version:
+    """A version of a secret; `kms_key_id` is the key that its value is encrypted with."""
+
+    version_id: str
+    content: Content
+    kms_key_id: str
+    created: float = field(default_factory=time.time)
+    labels: set[str] = field(default_factory=set)
+    accessed: float | None = None
+
+
+@dataclass
+class Replica:
+    """A copy in another region, kept in step with its primary."""
+
+    region: str
+    kms_key_id: str
+
+
+@dataclass
+class Secret:
+    """A secret in its primary region."""
+
+    arn: str
+    name: str
+    region: str
+    description: str = ""
+    kms_key_id: str = AWS_MANAGED_KEY
+    created: float = field(default_factory=time.time)
+    changed: float = field(default_factory=time.time)
+    accessed: float | None = None
+    deleted: float | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    policy: str | None = None
+    versions: dict[str, Version] = field(default_factory=dict)
+    replicas: dict[str, Replica] = field(default_factory=dict)
+
+    def holder(self, label: str) -> Version | None:
+        """The version that has a staging label."""
+        return next((version for version in self.versions.values() if label in version.labels), None)
+
+    def labelled(self) -> dict[str, list[str]]:
+        """Version to labels, without the deprecated versions that have none."""
+        return {
+            version.version_id: sorted(version.labels) for version in self.versions.values() if version.labels
+        }
+
+
+@dataclass
+class Store:
+    """All secrets of an account: region to name to secret."""
+
+    secrets: dict[str, dict[str, Secret]] = field(default_factory=dict)
+
+    def in_region(self, region: str) -> Iterator[Secret]:
+        """Secrets of a region, replicas included."""
+        for primary, named in self.secrets.items():
+            for secret in named.values():
+                if primary == region or region in secret.replicas:
+                    yield secret
+
+    def find(self, region: str, secret_id: str) -> Secret:
+        """By name, ARN, or ARN without its random suffix.
+
+        Raises:
+            ServiceError: ResourceNotFoundException.
+        """
+        for secret in self.in_region(region):
+            arn = arn_in(secret, region)
+            if secret_id in {secret.name, arn, arn[:-7]}:
+                return secret
+        raise ServiceError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+
+    def find_living(self, region: str, secret_id: str) -> Secret:
+        """A secret that is not scheduled for deletion.
+
+        Raises:
+            ServiceError: ResourceNotFoundException or InvalidRequestException.
+        """
+        secret = self.find(region, secret_id)
+        if secret.deleted is not None:
+            raise invalid_request(
+                "You can't perform this operation on the secret because it was marked for deletion."
+            )
+        return secret
+
+    def find_writable(self, region: str, secret_id: str) -> Secret:
+        """A living secret in its primary region.
+
+        Raises:
+            ServiceError: as above, or InvalidRequestException for a replica.
+        """
+        secret = self.find_living(region, secret_id)
+        if secret.region != region:
+            raise invalid_request(
+                "Operation not permitted on a replica secret. Call must be made in primary secret's region."
+            )
+        return secret
+
+    def forget_expired(self) -> None:
+        """Deletes what has passed its recovery window."""
+        now = time.time()
+        for named in self.secrets.values():
+            for name in [name for name, secret in named.items() if secret.deleted and secret.deleted <= now]:
+                del named[name]
+
+
+def arn_in(secret: Secret, region: str) -> str:
+    """The secret's ARN as that region has it."""
+    return secret.arn.replace(f":{secret.region}:", f":{region}:", 1)
+
+
+def check_name(name: object) -> str:
+    """Refuses what CreateSecret refuses as a name."""
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9/_+=.@-]{1,512}", name):
+        raise ServiceError(
+            "ValidationException",
+            "Invalid name. Must be a valid name containing alphanumeric characters, or any of the "
+            "following: -/_+=.@!",
+        )
+    return name
+
+
+def check_tags(tags: Mapping[str, str]) -> None:
+    """Refuses more tags than AWS keeps and keys that are AWS's own."""
+    if len(tags) > _MAX_TAGS:
+        raise invalid_parameter(f"The number of tags exceeds the limit of {_MAX_TAGS}.")
+    if any(key.lower().startswith("aws:") for key in tags):
+        raise invalid_parameter("aws: prefixed tag key names are not allowed for external use.")
+
+
+def check_content(content: Content) -> Content:
+    """Refuses a value that AWS has no room for."""
+    size = len((content.text or content.binary or "").encode())
+    if size > _MAX_VALUE_BYTES:
+        raise ServiceError(
+            "ValidationException",
+            "1 validation error detected: Value at 'secretString' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {_MAX_VALUE_BYTES}",
+        )
+    return content
+
+
+def new_token() -> str:
+    """A version id for a request that brings none."""
+    return str(uuid.uuid4())
+
+
+def check_token(token: object) -> str:
+    """Refuses what AWS refuses as a ClientRequestToken."""
+    if not isinstance(token, str) or not 32 <= len(token) <= 64:  # noqa: PLR2004  AWS's limits, said below
+        raise invalid_parameter("ClientRequestToken must be 32-64 characters long.")
+    return token
+
+
+def create(store: Store, *, partition: str, account: str, region: str, name: str) -> Secret:
+    """CreateSecret without its value.
+
+    Raises:
+        ServiceError: the name is taken, or is scheduled for deletion.
+    """
+    named = store.secrets.setdefault(region, {})
+    for taken in store.in_region(region):
+        if taken.name == name:
+            if taken.deleted is not None:
+                raise invalid_request(
+                    "You can't create this secret because a secret with this name is already scheduled "
+                    "for deletion."
+                )
+            raise ServiceError(
+                "ResourceExistsException", f"The operation failed because the secret {name} already exists."
+            )
+    suffix = "".join(random.choice(string.ascii_letters + string.digits) for _ in range(6))
+    arn = f"arn:{partition}:secretsmanager:{region}:{account}:secret:{name}-{suffix}"
+    named[name] = Secret(arn=arn, name=name, region=region)
+    return named[name]
+
+
+def put_value(secret: Secret, token: str, content: Content, labels: list[str] | None) -> Version:
+    """PutSecretValue: a version of its own, or the one that the same token has made before.
+
+    Labels move from the version that has them; AWSCURRENT leaves AWSPREVIOUS behind. A secret's first
+    version gets AWSCURRENT whatever is asked for.
+
+    Raises:
+        ServiceError: the token has another value, or there are too many labels.
+    """
+    wanted = set(labels if labels is not None else [CURRENT])
+    check_content(content)
+    if labels is not None and not labels:
+        raise invalid_parameter("VersionStages must hold at least one staging label.")
+    existing = secret.versions.get(token)
+    if existing is not None:
+        if existing.content != content:
+            raise ServiceError(
+                "ResourceExistsException",
+                f"You can't use ClientRequestToken {token} because that value is already in use for a version "
+                f"of secret {secret.arn}.",
+            )
+        return existing
+    if secret.holder(CURRENT) is None:
+        wanted.add(CURRENT)
+    if len(wanted) > _MAX_LABELS:
+        raise ServiceError(
+            "LimitExceededException", f"A version can have {_MAX_LABELS} staging labels at most."
+        )
+    version = Version(token, content, secret.kms_key_id)
+    secret.versions[token] = version
+    for label in wanted:
+        _move(secret, label, version)
+    secret.changed = time.time()
+    return version
+
+
+def _move(secret: Secret, label: str, target: Version) -> None:
+    holder = secret.holder(label)
+    if holder is target:
+        return
+    if label == CURRENT and holder is not None:
+        previous = secret.holder(PREVIOUS)
+        if previous is not None:
+            previous.labels.discard(PREVIOUS)
+        holder.labels.add(PREVIOUS)
+        target.labels.discard(PREVIOUS)
+    if holder is not None:
+        holder.labels.discard(label)
+    target.labels.add(label)
+
+
+def move_label(secret: Secret, label: str, remove_from: str | None, move_to: str | None) -> None:
+    """UpdateSecretVersionStage: the request must name the version that has the label now.
+
+    Raises:
+        ServiceError: it names another, or would leave the secret without AWSCURRENT.
+    """
+    for version_id in (remove_from, move_to):
+        if version_id is not None and version_id not in secret.versions:
+            raise ServiceError(
+                "ResourceNotFoundException", "Secrets Manager can't find the specified secret version."
+            )
+    holder = secret.holder(label)
+    target = secret.versions[move_to] if move_to else None
+    if label == CURRENT and target is None:
+        raise invalid_parameter(
+            f"You can only move staging label {CURRENT} to a different secret version. "
+            "It can't be completely removed."
+        )
+    if holder is not None and holder is not target and remove_from is None:
+        raise invalid_parameter(
+            f"The parameter RemoveFromVersionId can't be empty. Staging label {label} is currently attached "
+            f"to version {holder.version_id}, so you must explicitly reference that version in "
+            "RemoveFromVersionId."
+        )
+    if remove_from is not None and (holder is None or holder.version_id != remove_from):
+        where = f"to version {holder.version_id}" if holder else "to no version"
+        raise invalid_parameter(
+            f"Staging label {label} isn't attached to version {remove_from}; it is attached {where}."
+        )
+    if target is not None:
+        if label not in target.labels and len(target.labels) >= _MAX_LABELS:
+            raise ServiceError(
+                "LimitExceededException", f"A version can have {_MAX_LABELS} staging labels at most."
+            )
+        _move(secret, label, target)
+    elif holder is not None:
+        holder.labels.discard(label)
+    secret.changed = time.time()
+
+
+def wanted_version(secret: Secret, version_id: str | None, label: str | None) -> Version:
+    """The version that GetSecretValue means: by id, by label, or AWSCURRENT.
+
+    Raises:
+        ServiceError: there is none, or the two do not belong together.
+    """
+    if version_id is not None:
+        found = secret.versions.get(version_id)
+        if found is None:
+            raise ServiceError(
+                "ResourceNotFoundException",
+                f"Secrets Manager can't find the specified secret value for VersionId: {version_id}",
+            )
+        if label is not None and label not in found.labels:
+            raise invalid_request(
+                "You provided a VersionStage that is not associated to the provided VersionId."
+            )
+        return found
+    found = secret.holder(label or CURRENT)
+    if found is None:
+        raise ServiceError(
+            "ResourceNotFoundException",
+            f"Secrets Manager can't find the specified secret value for staging label: {label or CURRENT}",
+        )
+    return found
+
+
+def change_key(secret: Secret, kms_key_id: str) -> None:
+    """UpdateSecret with another key: AWS encrypts the versions with its own labels anew, no others."""
+    secret.kms_key_id = kms_key_id
+    for version in secret.versions.values():
+        if version.labels & {CURRENT, PREVIOUS, PENDING}:
+            version.kms_key_id = kms_key_id
+
+
+def delete(store: Store, secret: Secret, days: int | None, *, force: bool) -> float:
+    """DeleteSecret; returns the time of the deletion in seconds since 1970.
+
+    Raises:
+        ServiceError: an impossible recovery window, or replicas that are still there.
+    """
+    if force and days is not None:
+        raise invalid_parameter(
+            "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays."
+        )
+    if days is not None and not 7 <= days <= 30:  # noqa: PLR2004  AWS's limits, said below
+        raise invalid_parameter("The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).")
+    if secret.replicas:
+        raise invalid_request(
+            "You can't delete secret that still has replica regions. Remove replica regions first."
+        )
+    if force:
+        del store.secrets[secret.region][secret.name]
+        return time.time()
+    if secret.deleted is None:
+        secret.deleted = time.time() + (days or 30) * _DAY
+    return secret.deleted
+
+
+def collect(secret: Secret) -> int:
+    """Deletes the versions without a staging label, as AWS does in its own time; returns how many."""
+    gone = [version_id for version_id, version in secret.versions.items() if not version.labels]
+    for version_id in gone:
+        del secret.versions[version_id]
+    return len(gone)
+
+
+def parsed_policy(text: str) -> dict[str, Any]:
+    """A resource policy's document.
+
+    Raises:
+        ServiceError: MalformedPolicyDocumentException.
+    """
+    try:
+        document = json.loads(text)
+        statements = document["Statement"]
+        for statement in statements if isinstance(statements, list) else [statements]:
+            if (
+                statement["Effect"] not in {"Allow", "Deny"}
+                or not {"Principal", "NotPrincipal"} & statement.keys()
+            ):
+                raise KeyError  # noqa: TRY301  one answer for every way to be malformed
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise ServiceError(
+            "MalformedPolicyDocumentException", "This resource policy contains invalid Json."
+        ) from None
+    found: dict[str, Any] = document
+    return found
+
+
+# Condition keys that limit who a statement lets in.
+# Source: AWS Secrets Manager User Guide, "Determine who has permissions to your secrets".
+_LIMITING = {"aws:principalaccount", "aws:principalarn", "aws:principalorgid", "aws:principalorgpaths"}
+_LIMITING |= {"aws:sourceaccount", "aws:sourcearn", "aws:sourcevpc", "aws:sourcevpce", "aws:userid"}
+
+
+def is_public(document: Mapping[str, Any]) -> bool:
+    """Whether a resource policy lets everyone in."""
+    statements = document["Statement"]
+    return any(
+        statement["Effect"] == "Allow"
+        and _is_everyone(statement.get("Principal"))
+        and not _is_limited(statement)
+        for statement in (statements if isinstance(statements, list) else [statements])
+    )
+
+
+def _is_everyone(principal: object) -> bool:
+    if isinstance(principal, dict):
+        principal = principal.get("AWS")
+    return principal == "*" or (isinstance(principal, list) and "*" in principal)
+
+
+def _is_limited(statement: Mapping[str, Any]) -> bool:
+    conditions = statement.get("Condition") or {}
+    return any(
+        key.lower() in _LIMITING
+        and operator.startswith(("StringEquals", "ArnEquals", "StringLike", "ArnLike"))
+        for operator, keys in conditions.items()
+        for key, value in keys.items()
+        if "*" not in (value if isinstance(value, list) else [value])
+    )

@@ -1,0 +1,460 @@
+"""The Secrets Manager API over `secrets_rules`, in the place of moto's."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from moto.core.exceptions import JsonRESTError
+from moto.core.responses import BaseResponse
+from moto.kms.models import kms_backends
+from moto.secretsmanager.utils import random_password
+from moto.utilities.utils import get_partition
+
+from localcloud.emulator import secrets_rules as rules
+from localcloud.emulator.secrets_rules import Content, Secret, ServiceError, Store, Version
+
+# account to its secrets; `state.py` keeps it over a restart
+STORES: dict[str, Store] = {}
+
+
+def store_of(account: str) -> Store:
+    """The account's secrets."""
+    store = STORES.setdefault(account, Store())
+    store.forget_expired()
+    return store
+
+
+def collect_versions(secret_id: str | None) -> int:
+    """Collects unlabelled versions now, of one secret or of all; returns how many."""
+    return sum(
+        rules.collect(secret)
+        for store in STORES.values()
+        for named in store.secrets.values()
+        for secret in named.values()
+        if secret_id in {None, secret.name, secret.arn}
+    )
+
+
+def _answering(
+    function: Callable[["SecretsManager"], Mapping[str, Any]],
+) -> Callable[["SecretsManager"], str]:
+    def answer(service: "SecretsManager") -> str:
+        try:
+            return json.dumps(function(service))
+        except ServiceError as error:
+            raise JsonRESTError(error.code, error.message) from None
+
+    return answer
+
+
+# ruff: noqa: D102  the methods are AWS's operations, which its API reference describes
+class SecretsManager(BaseResponse):
+    """One request; moto calls the method that is named after its operation."""
+
+    def __init__(self) -> None:
+        super().__init__(service_name="secretsmanager")
+
+    @property
+    def request_(self) -> dict[str, Any]:
+        """The request's parameters."""
+        found: dict[str, Any] = json.loads(self.body or "{}")
+        return found
+
+    @property
+    def store(self) -> Store:
+        """The calling account's secrets."""
+        return store_of(self.current_account)
+
+    def _living(self) -> Secret:
+        return self.store.find_living(self.region, self.request_["SecretId"])
+
+    def _writable(self) -> Secret:
+        return self.store.find_writable(self.region, self.request_["SecretId"])
+
+    def _name(self, secret: Secret) -> dict[str, Any]:
+        return {"ARN": rules.arn_in(secret, self.region), "Name": secret.name}
+
+    def _content(self) -> Content | None:
+        asked = self.request_
+        if asked.get("SecretString") is not None and asked.get("SecretBinary") is not None:
+            raise rules.invalid_parameter("You can't specify both a binary secret value and a string.")
+        if asked.get("SecretString") is None and asked.get("SecretBinary") is None:
+            return None
+        return Content(asked.get("SecretString"), asked.get("SecretBinary"))
+
+    def _token(self) -> str:
+        return rules.check_token(self.request_.get("ClientRequestToken", rules.new_token()))
+
+    def _require_key(self, key: str, code: str, what: str) -> None:
+        """Refuses a key of KMS that does not exist, is disabled or waits for its deletion."""
+        if "aws/secretsmanager" in key:
+            return
+        backend = kms_backends[self.current_account][self.region]
+        try:
+            found = backend.describe_key(backend.any_id_to_key_id(key) or key)
+        except (JsonRESTError, KeyError):
+            found = None
+        if found is None or found.key_state != "Enabled":
+            raise ServiceError(
+                code,
+                f"Secrets Manager can't {what} the protected secret text using the provided KMS key. Check "
+                "that the KMS key is available, enabled, and not in an invalid state.",
+            )
+
+    def _put(self, secret: Secret, token: str, content: Content, labels: list[str] | None) -> Version:
+        self._require_key(secret.kms_key_id, "EncryptionFailure", "encrypt")
+        return rules.put_value(secret, token, content, labels)
+
+    @_answering
+    def create_secret(self) -> Mapping[str, Any]:
+        asked = self.request_
+        name = rules.check_name(asked.get("Name"))
+        tags = {tag["Key"]: tag["Value"] for tag in asked.get("Tags") or []}
+        rules.check_tags(tags)
+        content, token = self._content(), self._token()
+        if content is not None:
+            rules.check_content(content)
+            self._require_key(asked.get("KmsKeyId") or rules.AWS_MANAGED_KEY, "EncryptionFailure", "encrypt")
+        again = self.store.secrets.get(self.region, {}).get(name)
+        if again is not None and again.deleted is None and token in again.versions and content is not None:
+            version = rules.put_value(again, token, content, None)
+            return {**self._name(again), "VersionId": version.version_id}
+        secret = rules.create(
+            self.store,
+            partition=get_partition(self.region),
+            account=self.current_account,
+            region=self.region,
+            name=name,
+        )
+        secret.description = asked.get("Description") or ""
+        secret.kms_key_id = asked.get("KmsKeyId") or rules.AWS_MANAGED_KEY
+        secret.tags = tags
+        answer = self._name(secret)
+        if content is not None:
+            answer["VersionId"] = rules.put_value(secret, token, content, None).version_id
+        if asked.get("AddReplicaRegions"):
+            self._replicate(
+                secret, asked["AddReplicaRegions"], force=bool(asked.get("ForceOverwriteReplicaSecret"))
+            )
+            answer["ReplicationStatus"] = _replication_status(secret)
+        return answer
+
+    @_answering
+    def put_secret_value(self) -> Mapping[str, Any]:
+        secret, content = self._writable(), self._content()
+        if content is None:
+            raise rules.invalid_parameter("You must provide either SecretString or SecretBinary.")
+        version = self._put(secret, self._token(), content, self.request_.get("VersionStages"))
+        return {
+            **self._name(secret),
+            "VersionId": version.version_id,
+            "VersionStages": sorted(version.labels),
+        }
+
+    @_answering
+    def update_secret(self) -> Mapping[str, Any]:
+        asked, secret, content = self.request_, self._writable(), self._content()
+        if "KmsKeyId" in asked:
+            key = asked["KmsKeyId"] or rules.AWS_MANAGED_KEY
+            self._require_key(key, "EncryptionFailure", "encrypt")
+            rules.change_key(secret, key)
+        if "Description" in asked:
+            secret.description = asked["Description"]
+        secret.changed = time.time()
+        answer = self._name(secret)
+        if content is not None:
+            answer["VersionId"] = self._put(secret, self._token(), content, None).version_id
+        return answer
+
+    @_answering
+    def get_secret_value(self) -> Mapping[str, Any]:
+        asked = self.request_
+        return self._value(self._living(), asked.get("VersionId"), asked.get("VersionStage"))
+
+    def _value(self, secret: Secret, version_id: str | None, label: str | None) -> dict[str, Any]:
+        version = rules.wanted_version(secret, version_id, label)
+        if self.region == secret.region:
+            self._require_key(version.kms_key_id, "DecryptionFailure", "decrypt")
+        version.accessed = secret.accessed = time.time() // 86_400 * 86_400
+        answer = {
+            **self._name(secret),
+            "VersionId": version.version_id,
+            "VersionStages": sorted(version.labels),
+            "CreatedDate": version.created,
+        }
+        if version.content.text is not None:
+            answer["SecretString"] = version.content.text
+        else:
+            answer["SecretBinary"] = version.content.binary
+        return answer
+
+    @_answering
+    def batch_get_secret_value(self) -> Mapping[str, Any]:
+        asked = self.request_
+        wanted = asked.get("SecretIdList") or [
+            secret.name for secret in self._listed(asked.get("Filters") or [], deleted=False)
+        ]
+        values, errors = [], []
+        for secret_id in wanted:
+            try:
+                values.append(self._value(self.store.find_living(self.region, secret_id), None, None))
+            except ServiceError as error:
+                errors.append({"SecretId": secret_id, "ErrorCode": error.code, "Message": error.message})
+        return {"SecretValues": values, "Errors": errors}
+
+    @_answering
+    def describe_secret(self) -> Mapping[str, Any]:
+        return self._described(self.store.find(self.region, self.request_["SecretId"]))
+
+    def _described(self, secret: Secret) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            **self._name(secret),
+            "CreatedDate": secret.created,
+            "LastChangedDate": secret.changed,
+            "Tags": [{"Key": key, "Value": value} for key, value in secret.tags.items()],
+            "VersionIdsToStages": secret.labelled(),
+        }
+        if secret.description:
+            found["Description"] = secret.description
+        if "aws/secretsmanager" not in secret.kms_key_id:
+            found["KmsKeyId"] = secret.kms_key_id
+        if secret.accessed:
+            found["LastAccessedDate"] = secret.accessed
+        if secret.deleted is not None:
+            found["DeletedDate"] = secret.deleted
+        if secret.replicas:
+            found["PrimaryRegion"] = secret.region
+            found["ReplicationStatus"] = _replication_status(secret)
+        return found
+
+    @_answering
+    def list_secrets(self) -> Mapping[str, Any]:
+        asked = self.request_
+        found = self._listed(asked.get("Filters") or [], deleted=bool(asked.get("IncludePlannedDeletion")))
+        found.sort(key=lambda secret: secret.created, reverse=asked.get("SortOrder") != "asc")
+        start, count = int(asked.get("NextToken") or 0), asked.get("MaxResults") or 100
+        answer: dict[str, Any] = {
+            "SecretList": [
+                {**(about := self._described(secret)), "SecretVersionsToStages": about["VersionIdsToStages"]}
+                for secret in found[start : start + count]
+            ]
+        }
+        if start + count < len(found):
+            answer["NextToken"] = str(start + count)
+        return answer
+
+    def _listed(self, filters: list[dict[str, Any]], *, deleted: bool) -> list[Secret]:
+        return [
+            secret
+            for secret in self.store.in_region(self.region)
+            if (deleted or secret.deleted is None) and all(_matches(secret, wanted) for wanted in filters)
+        ]
+
+    @_answering
+    def list_secret_version_ids(self) -> Mapping[str, Any]:
+        asked = self.request_
+        secret = self.store.find(self.region, asked["SecretId"])
+        versions = [
+            version
+            for version in secret.versions.values()
+            if version.labels or asked.get("IncludeDeprecated")
+        ]
+        start, count = int(asked.get("NextToken") or 0), asked.get("MaxResults") or 100
+        answer = {
+            **self._name(secret),
+            "Versions": [
+                {
+                    "VersionId": version.version_id,
+                    "VersionStages": sorted(version.labels),
+                    "CreatedDate": version.created,
+                    "KmsKeyIds": [version.kms_key_id],
+                    **({"LastAccessedDate": version.accessed} if version.accessed else {}),
+                }
+                for version in versions[start : start + count]
+            ],
+        }
+        if start + count < len(versions):
+            answer["NextToken"] = str(start + count)
+        return answer
+
+    @_answering
+    def update_secret_version_stage(self) -> Mapping[str, Any]:
+        asked, secret = self.request_, self._writable()
+        rules.move_label(
+            secret, asked["VersionStage"], asked.get("RemoveFromVersionId"), asked.get("MoveToVersionId")
+        )
+        return self._name(secret)
+
+    @_answering
+    def delete_secret(self) -> Mapping[str, Any]:
+        asked = self.request_
+        force = bool(asked.get("ForceDeleteWithoutRecovery"))
+        try:
+            secret = self.store.find(self.region, asked["SecretId"])
+        except ServiceError:
+            if not force:
+                raise
+            return {"ARN": asked["SecretId"], "Name": asked["SecretId"], "DeletionDate": time.time()}
+        answer = self._name(secret)
+        return {
+            **answer,
+            "DeletionDate": rules.delete(self.store, secret, asked.get("RecoveryWindowInDays"), force=force),
+        }
+
+    @_answering
+    def restore_secret(self) -> Mapping[str, Any]:
+        secret = self.store.find(self.region, self.request_["SecretId"])
+        secret.deleted = None
+        return self._name(secret)
+
+    @_answering
+    def put_resource_policy(self) -> Mapping[str, Any]:
+        asked, secret = self.request_, self._writable()
+        document = rules.parsed_policy(asked["ResourcePolicy"])
+        if asked.get("BlockPublicPolicy") and rules.is_public(document):
+            raise ServiceError(
+                "PublicPolicyException",
+                "The BlockPublicPolicy parameter is set to true, and the resource policy did not prevent "
+                "broad access to the secret.",
+            )
+        secret.policy = asked["ResourcePolicy"]
+        return self._name(secret)
+
+    @_answering
+    def get_resource_policy(self) -> Mapping[str, Any]:
+        secret = self.store.find(self.region, self.request_["SecretId"])
+        return {**self._name(secret), **({"ResourcePolicy": secret.policy} if secret.policy else {})}
+
+    @_answering
+    def delete_resource_policy(self) -> Mapping[str, Any]:
+        secret = self._writable()
+        secret.policy = None
+        return self._name(secret)
+
+    @_answering
+    def validate_resource_policy(self) -> Mapping[str, Any]:
+        errors = []
+        try:
+            if rules.is_public(rules.parsed_policy(self.request_["ResourcePolicy"])):
+                errors.append(
+                    {"CheckName": "PublicPolicy", "ErrorMessage": "The policy grants public access."}
+                )
+        except ServiceError as error:
+            errors.append({"CheckName": "ValidateJson", "ErrorMessage": error.message})
+        return {"PolicyValidationPassed": not errors, "ValidationErrors": errors}
+
+    @_answering
+    def tag_resource(self) -> Mapping[str, Any]:
+        secret = self._writable()
+        tags = {**secret.tags, **{tag["Key"]: tag["Value"] for tag in self.request_["Tags"]}}
+        rules.check_tags(tags)
+        secret.tags = tags
+        return {}
+
+    @_answering
+    def untag_resource(self) -> Mapping[str, Any]:
+        secret, keys = self._writable(), self.request_["TagKeys"]
+        secret.tags = {key: value for key, value in secret.tags.items() if key not in keys}
+        return {}
+
+    @_answering
+    def get_random_password(self) -> Mapping[str, Any]:
+        asked = self.request_
+        password = random_password(
+            password_length=asked.get("PasswordLength", 32),
+            exclude_characters=asked.get("ExcludeCharacters", ""),
+            exclude_numbers=asked.get("ExcludeNumbers", False),
+            exclude_punctuation=asked.get("ExcludePunctuation", False),
+            exclude_uppercase=asked.get("ExcludeUppercase", False),
+            exclude_lowercase=asked.get("ExcludeLowercase", False),
+            include_space=asked.get("IncludeSpace", False),
+            require_each_included_type=asked.get("RequireEachIncludedType", True),
+        )
+        return {"RandomPassword": password}
+
+    def _replicate(self, secret: Secret, wanted: list[dict[str, str]], *, force: bool) -> None:
+        for copy in wanted:
+            region = copy["Region"]
+            if region == secret.region:
+                raise rules.invalid_parameter("Invalid replica region.")
+            taken = self.store.secrets.get(region, {})
+            if secret.name in taken and not force:
+                raise ServiceError(
+                    "ResourceExistsException",
+                    f"Replication failed: Secret name {secret.name} already exists in region {region}.",
+                )
+            taken.pop(secret.name, None)
+            secret.replicas[region] = rules.Replica(region, copy.get("KmsKeyId") or rules.AWS_MANAGED_KEY)
+
+    @_answering
+    def replicate_secret_to_regions(self) -> Mapping[str, Any]:
+        asked, secret = self.request_, self._writable()
+        self._replicate(
+            secret, asked["AddReplicaRegions"], force=bool(asked.get("ForceOverwriteReplicaSecret"))
+        )
+        return {"ARN": secret.arn, "ReplicationStatus": _replication_status(secret)}
+
+    @_answering
+    def remove_regions_from_replication(self) -> Mapping[str, Any]:
+        secret = self._writable()
+        for region in self.request_["RemoveReplicaRegions"]:
+            secret.replicas.pop(region, None)
+        return {"ARN": secret.arn, "ReplicationStatus": _replication_status(secret)}
+
+    @_answering
+    def stop_replication_to_replica(self) -> Mapping[str, Any]:
+        primary = self._living()
+        if primary.region == self.region or self.region not in primary.replicas:
+            raise invalid_replica()
+        replica = primary.replicas.pop(self.region)
+        alone = Secret(
+            arn=rules.arn_in(primary, self.region),
+            name=primary.name,
+            region=self.region,
+            description=primary.description,
+            kms_key_id=replica.kms_key_id,
+            tags=dict(primary.tags),
+            versions={
+                version.version_id: Version(
+                    version.version_id, version.content, replica.kms_key_id, labels=set(version.labels)
+                )
+                for version in primary.versions.values()
+            },
+        )
+        self.store.secrets.setdefault(self.region, {})[alone.name] = alone
+        return {"ARN": alone.arn}
+
+
+def invalid_replica() -> ServiceError:
+    """StopReplicationToReplica outside a replica's region."""
+    return rules.invalid_request("Operation permitted on a replica secret only, in the replica's region.")
+
+
+def _replication_status(secret: Secret) -> list[dict[str, str]]:
+    return [
+        {
+            "Region": replica.region,
+            "KmsKeyId": replica.kms_key_id,
+            "Status": "InSync",
+            "StatusMessage": "Replication succeeded",
+        }
+        for replica in secret.replicas.values()
+    ]
+
+
+def _matches(secret: Secret, wanted: Mapping[str, Any]) -> bool:
+    """One filter of ListSecrets: prefixes, any of which may match; `!` in front negates."""
+    texts = {
+        "name": [secret.name],
+        "description": [secret.description],
+        "tag-key": list(secret.tags),
+        "tag-value": list(secret.tags.values()),
+        "primary-region": [secret.region],
+        "all": [secret.name, secret.description, *secret.tags, *secret.tags.values()],
+    }.get(wanted["Key"], [])
+
+    def found(value: str) -> bool:
+        return any(text.lower().startswith(value.lower()) for text in texts)
+
+    return any(not found(value[1:]) if value.startswith("!") else found(value) for value in wanted["Values"])

@@ -1,0 +1,87 @@
+"""The WSGI application: moto's services with our Secrets Manager, one request at a time, each logged by name."""
+
+import json
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.secretsmanager import urls as secretsmanager_urls
+
+from localcloud.emulator import secrets_service
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+# Operations with these names change nothing worth saving.
+_READS = re.compile(r"^(Get|List|Describe|Batch|Validate|Decode)")
+# Moto is not safe for threads; one request at a time makes it so, at no cost under Python's own lock.
+ONE_AT_A_TIME = threading.RLock()
+
+
+def aws_services() -> Application:
+    """Moto's application with our Secrets Manager in the place of moto's."""
+    secretsmanager_urls.url_paths.clear()
+    secretsmanager_urls.url_paths["{0}/$"] = secrets_service.SecretsManager.dispatch
+    application: Application = DomainDispatcherApplication(create_backend_app)
+    return application
+
+
+def _operation(environ: Environ) -> str:
+    """Service and operation of a request: from the target header, else from the credential's scope."""
+    target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
+    scope = re.search(r"Credential=[^/]*/\d+/[^/]*/([a-z0-9-]+)/", str(environ.get("HTTP_AUTHORIZATION", "")))
+    service = scope[1] if scope else "unknown"
+    return f"{service} {target.rpartition('.')[2] or environ['REQUEST_METHOD']}"
+
+
+def emulator(services: Application, health: dict[str, Any], changed: Callable[[], None]) -> Application:
+    """The whole application: AWS, and what only the local cloud has below /_localcloud/."""
+
+    def serve(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path.startswith("/_localcloud/"):
+            return _own(path, environ, start_response, health, changed)
+        began = time.monotonic()
+        status: list[str] = []
+
+        def note(line: str, *rest: Any) -> Any:  # noqa: ANN401  WSGI's own form
+            status.append(line.split(" ", 1)[0])
+            return start_response(line, *rest)
+
+        with ONE_AT_A_TIME:
+            body = list(services(environ, note))
+        operation = _operation(environ)
+        if not _READS.match(operation.partition(" ")[2]):
+            changed()
+        milliseconds = (time.monotonic() - began) * 1000
+        print(f"{operation} {status[-1]} {milliseconds:.0f} ms", file=sys.stderr, flush=True)
+        return body
+
+    return serve
+
+
+def _own(
+    path: str,
+    environ: Environ,
+    start_response: StartResponse,
+    health: dict[str, Any],
+    changed: Callable[[], None],
+) -> Iterable[bytes]:
+    match (environ["REQUEST_METHOD"], path):
+        case ("GET", "/_localcloud/health"):
+            answer: dict[str, Any] = health
+        case ("POST", "/_localcloud/collect-versions"):
+            asked = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
+            with ONE_AT_A_TIME:
+                answer = {"collected": secrets_service.collect_versions(asked.get("SecretId"))}
+            changed()
+        case _:
+            start_response("404 Not Found", [("Content-Type", "application/json")])
+            return [b'{"error": "the local cloud has no such address"}']
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(answer).encode()]

@@ -1,0 +1,130 @@
+"""The emulator's data on disk: all of it survives a restart, and a kill loses half a second at the most."""
+
+import io
+import os
+import pickle
+import sys
+import threading
+import uuid
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moto import backends
+
+from localcloud.emulator import secrets_service
+
+# Services of moto whose objects are kept. A service that was never called holds nothing and costs nothing.
+SERVICES = ("kms", "iam", "sts")
+_SAVE_SECONDS = 0.3
+_LOCKS = (type(threading.Lock()), type(threading.RLock()))
+
+
+@dataclass(frozen=True)
+class Restored:
+    """`instance` names this data: it is new whenever the emulator begins with none."""
+
+    instance: str
+    restored: bool
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves out locks, which only the process that made them can use."""
+
+    def persistent_id(self, item: object) -> str | None:
+        if isinstance(item, _LOCKS):
+            return "RLock" if isinstance(item, _LOCKS[1]) else "Lock"
+        return None
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, kind: str) -> object:
+        return threading.RLock() if kind == "RLock" else threading.Lock()
+
+
+def _contents() -> dict[str, Any]:
+    """Service to account to region to the attributes of moto's object for it."""
+    return {
+        service: {
+            account: {region: vars(backend) for region, backend in regions.items()}
+            for account, regions in backends.get_backend(service).items()  # type: ignore[call-overload]  # moto wants a literal
+        }
+        for service in SERVICES
+        if f"moto.{service}.models" in sys.modules
+    }
+
+
+def _adopt(contents: Mapping[str, Any]) -> None:
+    for service, accounts in contents.items():
+        backend_dict = backends.get_backend(service)  # type: ignore[call-overload]  # moto wants a literal
+        for account, regions in accounts.items():
+            for region, attributes in regions.items():
+                vars(backend_dict[account][region]).update(attributes)
+
+
+def load(path: Path) -> Restored:
+    """Takes over what was saved; a file that cannot be read is moved aside and said so."""
+    if not path.exists():
+        return Restored(str(uuid.uuid4()), restored=False)
+    try:
+        with path.open("rb") as file:
+            saved = _Unpickler(file).load()
+        _adopt(saved["moto"])
+        secrets_service.STORES.update(saved["secrets"])
+        return Restored(saved["instance"], restored=True)
+    except Exception as error:  # noqa: BLE001  whatever a damaged pickle does
+        aside = path.with_name(f"{path.name}.unreadable")
+        path.rename(aside)
+        print(
+            f"The data of the local cloud cannot be read ({type(error).__name__}); it was moved to "
+            f"{aside.name}. The local cloud begins empty.",
+            file=sys.stderr,
+            flush=True,
+        )
+        return Restored(str(uuid.uuid4()), restored=False)
+
+
+def save(path: Path, instance: str, quiet: AbstractContextManager[Any]) -> None:
+    """Writes everything; `quiet` keeps requests out while it is put into bytes."""
+    buffer = io.BytesIO()
+    with quiet:
+        _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(
+            {"instance": instance, "moto": _contents(), "secrets": secrets_service.STORES}
+        )
+    temporary = path.with_name(f"{path.name}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(buffer.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+class Saver:
+    """Saves soon after something has changed, in a thread of its own, and at the end."""
+
+    def __init__(self, path: Path, instance: str, quiet: AbstractContextManager[Any]) -> None:
+        self._path, self._instance, self._quiet = path, instance, quiet
+        self._changed, self._end = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def changed(self) -> None:
+        """A request may have changed something."""
+        self._changed.set()
+
+    def finish(self) -> None:
+        """Saves what is not saved yet."""
+        self._end.set()
+        self._changed.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        save(self._path, self._instance, self._quiet)
+        while not self._end.is_set():
+            self._changed.wait()
+            self._end.wait(_SAVE_SECONDS)
+            self._changed.clear()
+            save(self._path, self._instance, self._quiet)
