@@ -9,6 +9,18 @@ from settings.stack_file import StackFile
 PROJECT = "aws-secrets"
 
 
+def _or_quoted(described: dict[str, Any]) -> dict[str, Any]:
+    """`pulumi config set` writes numbers and booleans in quotes; they are read as what they are."""
+    patterns = {"integer": "^[0-9]+$", "boolean": "^(true|false)$"}
+    pattern = patterns.get(described.get("type", ""))
+    if pattern is None:
+        return described
+    return {
+        "description": described["description"],
+        "anyOf": [described, {"type": "string", "pattern": pattern}],
+    }
+
+
 def stack_file_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a whole Pulumi.STACK.yaml of this project."""
     structure = StackFile.model_json_schema(by_alias=True)

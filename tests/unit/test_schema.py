@@ -40,6 +40,15 @@ def test_the_schema_refuses_an_unknown_key_a_wrong_type_and_two_kinds_of_value()
         assert not validator.is_valid(broken), values
 
 
+def test_the_schema_takes_numbers_in_quotes_as_pulumi_config_set_writes_them() -> None:
+    written = stack_file("local")
+    written["config"] |= {"aws-secrets:recoveryWindowDays": "7", "aws-secrets:protect": "true"}
+    validator = jsonschema.Draft202012Validator(stack_file_schema())
+    validator.validate(written)
+    written["config"]["aws-secrets:recoveryWindowDays"] = "seven"
+    assert not validator.is_valid(written)
+
+
 def test_pulumi_yaml_describes_every_setting_with_the_default_of_the_models() -> None:
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     fields = {f"aws-secrets:{field.alias}": field for field in StackFile.model_fields.values()}
