@@ -1,6 +1,6 @@
 """What AWS Secrets Manager does with secrets, versions and staging labels; plain data and functions.
 
-Sources: AWS Secrets Manager API Reference (each function names its operation) and User Guide, "Secret versions".
+Sources: AWS Secrets Manager API Reference (functions name their operation); User Guide, "Secret versions".
 """
 
 import json
@@ -245,8 +245,8 @@ def put_value(secret: Secret, token: str, content: Content, labels: list[str] | 
         if existing.content != content:
             raise ServiceError(
                 "ResourceExistsException",
-                f"You can't use ClientRequestToken {token} because that value is already in use for a version "
-                f"of secret {secret.arn}.",
+                f"You can't use ClientRequestToken {token} because that value is already in use for a "
+                f"version of secret {secret.arn}.",
             )
         return existing
     if secret.holder(CURRENT) is None:

@@ -1,4 +1,4 @@
-"""The WSGI application: moto's services with our Secrets Manager, one request at a time, each logged by name."""
+"""The WSGI application: moto with our Secrets Manager, one request at a time, each logged by name."""
 
 import json
 import re
