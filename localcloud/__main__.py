@@ -35,7 +35,7 @@ def up(layout: Layout) -> int:
             "\nThe update failed: the reason is above. What was made is kept; `make up` goes on from there."
         )
         return returncode
-    _deployed_to(layout).write_text(emulator.instance)
+    _deployed_to(layout).write_text(_identity(emulator))
     _say_what_is_there(stack)
     return 0
 
@@ -94,23 +94,26 @@ def _stack(layout: Layout, emulator: Emulator) -> Stack:
 
 
 def _deployed_to(layout: Layout) -> Path:
-    """Where the emulator instance is noted that the stack's state belongs to."""
+    """Where the emulator is noted that holds what the stack's state says."""
     return layout.local / "deployed-to"
 
 
+def _identity(emulator: Emulator) -> str:
+    """Differs when its data may: a new instance began without any, a new process may lack the last moments."""
+    return f"{emulator.instance} {emulator.pid}"
+
+
 def _options_after_recovery(layout: Layout, stack: Stack, emulator: Emulator) -> tuple[str, ...]:
-    """Settle what an interrupted command left; what `up` must do because of what happened since."""
+    """Settle what an interrupted command left; options that `up` needs for what happened since."""
     recovered = recover(stack)
     if recovered.unlocked or recovered.found or recovered.forgotten:
         print("The last pulumi command was interrupted.", end=" ")
         print(f"Of what it was creating, {len(recovered.found)} exist and {len(recovered.forgotten)} do not.")
     noted = _deployed_to(layout)
     if not checkpoint(stack).get("resources"):
-        noted.write_text(emulator.instance)
-    elif not noted.exists() or noted.read_text() != emulator.instance:
-        print(
-            "The emulator began without data, but the stack has state: comparing the two before the update."
-        )
+        noted.write_text(_identity(emulator))
+    elif not noted.exists() or noted.read_text() != _identity(emulator):
+        print("The emulator was started anew: comparing the stack's state with what it holds first.")
         return ("--refresh",)
     return ()
 

@@ -77,20 +77,19 @@ def test_a_sourced_shell_works_on_the_same_stack(layout: Layout, capfd: pytest.C
     capfd.readouterr()
 
 
-def test_an_emulator_that_lost_its_data_is_compared_with_the_state(
-    layout: Layout, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
+def test_state_is_compared_once_with_an_emulator_that_was_started_anew(
+    layout: Layout, capfd: pytest.CaptureFixture[str], lost: bool
 ) -> None:
     assert run("up", layout) == 0
     assert run("stop", layout) == 0
+    if lost:
+        (layout.emulator / "data").unlink()
     capfd.readouterr()
     assert run("up", layout) == 0
-    assert "without data" not in capfd.readouterr().out
-    stop_emulator(layout)
-    (layout.emulator / "data").unlink()
+    assert "started anew" in capfd.readouterr().out
     assert run("up", layout) == 0
-    assert "The emulator began without data" in capfd.readouterr().out
-    assert run("up", layout) == 0
-    assert "without data" not in capfd.readouterr().out
+    assert "started anew" not in capfd.readouterr().out
 
 
 def test_a_failed_update_is_passed_on_and_the_next_goes_on(
