@@ -104,7 +104,7 @@ def _identity(emulator: Emulator) -> str:
 
 
 def _options_after_recovery(layout: Layout, stack: Stack, emulator: Emulator) -> tuple[str, ...]:
-    """Settle what an interrupted command left; options that `up` needs for what happened since."""
+    """Settle what an interrupted command left; what `up` needs for what happened since."""
     recovered = recover(stack)
     if recovered.unlocked or recovered.found or recovered.forgotten:
         print("The last pulumi command was interrupted.", end=" ")

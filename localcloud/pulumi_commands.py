@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,7 @@ def shown(stack: Stack, *arguments: str) -> int:
     Raises:
         KeyboardInterrupt: once the interrupted engine has ended.
     """
+    sys.stdout.flush()
     process = subprocess.Popen([stack.pulumi, *arguments], cwd=stack.project, env=stack.environment)
     interrupted = False
     while True:
