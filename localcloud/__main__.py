@@ -99,7 +99,7 @@ def _deployed_to(layout: Layout) -> Path:
 
 
 def _identity(emulator: Emulator) -> str:
-    """Differs when its data may: a new instance began without any, a new process may lack the last moments."""
+    """Differs when its data may: a new instance began with none, a new process may lack the last moments."""
     return f"{emulator.instance} {emulator.pid}"
 
 
