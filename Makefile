@@ -22,7 +22,7 @@ up: $(INSTALLED) ## Set up the local cloud and run `pulumi up` on it; again: goe
 
 .PHONY: down
 down: ## Stop the local cloud and remove its data, state and plugins (not .venv and the built engine)
-	@if [ -x $(PYTHON_OF_VENV) ]; then $(PYTHON_OF_VENV) -m localcloud down; else rm -rf .local; fi
+	@python=$(PYTHON_OF_VENV); [ -x $$python ] || python=$(or $(PYTHON),python3); $$python -m localcloud.down
 
 .PHONY: start
 start: $(INSTALLED) ## Start the emulator alone

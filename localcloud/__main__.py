@@ -2,12 +2,12 @@
 
 import argparse
 import json
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from localcloud.down import down
 from localcloud.emulator_control import Emulator, start_emulator, stop_emulator
 from localcloud.environment import local_environment, write_env_file
 from localcloud.files import exclusive
@@ -37,21 +37,6 @@ def up(layout: Layout) -> int:
         return returncode
     _deployed_to(layout).write_text(_identity(emulator))
     _say_what_is_there(stack)
-    return 0
-
-
-def down(layout: Layout) -> int:
-    """Stop the emulator and remove all that it and the stack left: data, state, environment file, plugins."""
-    stop_emulator(layout)
-    shutil.rmtree(layout.local, ignore_errors=True)
-    if layout.local.exists():
-        raise SetupError(
-            f"{layout.local} could not be removed wholly. Another program may use it: see `lsof +D .local`."
-        )
-    print(
-        "The local cloud is gone. The virtual environment and the built engine stay, so `make up` is quick;"
-    )
-    print("`make clean` removes those too.")
     return 0
 
 

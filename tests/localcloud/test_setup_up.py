@@ -146,3 +146,14 @@ def test_down_removes_everything_below_local_and_ends_the_emulator(layout: Layou
     assert os.waitpid(emulator.pid, 0)[0] == emulator.pid
     assert run("down", layout) == 0
     assert run("env", layout) == 1
+
+
+def test_down_needs_no_installed_package() -> None:
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import localcloud.down; print(len(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, str(checkout().root)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
