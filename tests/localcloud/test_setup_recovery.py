@@ -139,7 +139,11 @@ def lock_of(pid: int, hostname: str) -> str:
     return json.dumps({"pid": pid, "username": "user", "hostname": hostname, "timestamp": "2026-01-01"})
 
 
-@pytest.mark.parametrize("content", ["", "{", lock_of(os.getpid(), socket.gethostname())])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", lock_of(os.getpid(), socket.gethostname())],
+    ids=["empty", "half-written", "another program's pid"],
+)
 def test_a_lock_without_a_pulumi_process_behind_it_is_removed(stack: Stack, content: str) -> None:
     lock = write_lock(stack, content)
     assert recover(stack).unlocked
