@@ -12,6 +12,8 @@ from localcloud.files import link_or_copy, place, write_if_changed
 from localcloud.layout import Layout, SetupError
 
 LANGUAGE_HOST = "pulumi-language-python"
+OWN_LANGUAGE_HOST = "language_host.py"
+LONGEST_LAUNCHER = 20_000
 OLDEST = (3, 259, 0)
 
 
@@ -56,8 +58,11 @@ def _unsuitable(path: Path) -> str:
     """What speaks against an engine, as the end of a sentence; empty if nothing does."""
     if not path.is_file() or not os.access(path, os.X_OK):
         return "is not an executable file"
-    if not (path.resolve().parent / LANGUAGE_HOST).is_file():
+    language_host = path.resolve().parent / LANGUAGE_HOST
+    if not language_host.is_file():
         return f"has no {LANGUAGE_HOST} beside it"
+    if OWN_LANGUAGE_HOST.encode() in language_host.read_bytes()[:LONGEST_LAUNCHER]:
+        return "belongs to the local cloud of another checkout"
     # Away from the user's home: even `version` reads settings and may look for updates.
     asked = subprocess.run(
         [path, "version"],
@@ -97,7 +102,7 @@ def _install_built(layout: Layout, built: Path) -> None:
         source, target = built / name, layout.bin / name
         if target.is_symlink() or not target.exists() or not _same_file(source, target):
             place(target, partial(link_or_copy, source))
-    host = layout.root / "localcloud" / "language_host.py"
+    host = layout.root / "localcloud" / OWN_LANGUAGE_HOST
     command = shlex.join([str(layout.python), "-P", str(host), str(layout.bin / EXECUTOR)])
     launcher = layout.bin / LANGUAGE_HOST
     if launcher.is_symlink():

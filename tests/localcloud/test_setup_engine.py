@@ -213,6 +213,17 @@ def remove_language_host(engine: Path) -> None:
     (engine.parent / LANGUAGE_HOST).unlink()
 
 
+def test_the_engine_of_another_checkout_is_passed_over(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Layout(tmp_path / "another checkout")
+    other.root.mkdir()
+    (other.root / "localcloud").symlink_to(layout.root / "localcloud")
+    monkeypatch.setenv("PATH", f"{provide_engine(other).parent}:{os.environ['PATH']}")
+    provide_engine(layout)
+    assert not layout.pulumi.is_symlink()
+
+
 def age(engine: Path) -> None:
     engine.write_text(OFFICIAL.format(version="3.258.0"))
 

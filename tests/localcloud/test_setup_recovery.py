@@ -34,9 +34,13 @@ pulumi.export("identity", thing.id)
 def stack(tmp_path: Path) -> Stack:
     """A stack whose one resource is a file of the small provider."""
     engine = local_engine()
-    project, things, plugin = tmp_path / "project", tmp_path / "things", tmp_path / "plugin"
+    environment = stack_environment(tmp_path, "http://127.0.0.1:1")
+    project, things = tmp_path / "project", tmp_path / "things"
+    plugin = tmp_path / "pulumi-home" / "plugins" / f"resource-small-v{small_provider.VERSION}"
+    # Only this plugin, not the checkout's.
+    plugin.parent.unlink()
     for folder in (project, things, plugin):
-        folder.mkdir()
+        folder.mkdir(parents=True)
     venv = json.dumps(str(engine.root / ".venv"))
     (project / "Pulumi.yaml").write_text(
         "name: small\nruntime: {name: python, options: {virtualenv: " + venv + "}}\n"
@@ -45,14 +49,14 @@ def stack(tmp_path: Path) -> Stack:
     launcher = plugin / "pulumi-resource-small"
     launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -P {small_provider.__file__} "$@"\n')
     launcher.chmod(0o755)
-    environment = stack_environment(tmp_path, "http://127.0.0.1:1") | {"SMALL_FOLDER": str(things)}
-    (tmp_path / "pulumi-home" / "plugins").unlink()
     made = Stack(
-        pulumi=engine.pulumi, project=project, state=tmp_path / "state", environment=environment, name="dev"
+        pulumi=engine.pulumi,
+        project=project,
+        state=tmp_path / "state",
+        environment=environment | {"SMALL_FOLDER": str(things)},
+        name="dev",
     )
     select(made)
-    version = small_provider.VERSION
-    quietly(made, "plugin", "install", "resource", "small", version, "--file", str(plugin))
     return made
 
 
