@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from localcloud import recovery
+from localcloud.emulator_control import command_line
 from localcloud.layout import SetupError
 from localcloud.pulumi_commands import Stack, checkpoint, quietly, select, shown
 from localcloud.recovery import Recovered, recover
@@ -159,10 +160,15 @@ def test_the_lock_of_a_command_that_is_at_work_is_respected(stack: Stack, tmp_pa
     sleeping = tmp_path / "pulumi"
     sleeping.symlink_to("/bin/sleep")
     with subprocess.Popen([sleeping, "60"]) as process:
+        # A process that has only just begun to run a program has no arguments yet.
+        while not command_line(process.pid):
+            time.sleep(0.01)
         lock = write_lock(stack, lock_of(process.pid, socket.gethostname()))
-        with pytest.raises(SetupError, match=f"process {process.pid}"):
-            recover(stack)
-        process.kill()
+        try:
+            with pytest.raises(SetupError, match=f"process {process.pid}"):
+                recover(stack)
+        finally:
+            process.kill()
     assert lock.exists()
 
 
