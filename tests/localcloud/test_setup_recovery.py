@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -48,7 +49,8 @@ def stack(tmp_path: Path) -> Stack:
     )
     (project / "__main__.py").write_text(PROGRAM)
     launcher = plugin / "pulumi-resource-small"
-    launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -P {small_provider.__file__} "$@"\n')
+    command = shlex.join([sys.executable, "-P", small_provider.__file__])
+    launcher.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     launcher.chmod(0o755)
     made = Stack(
         pulumi=engine.pulumi,
