@@ -176,6 +176,10 @@ def run(command: str, layout: Layout) -> int:
     except SetupError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"\nerror: {where}{error.strerror}. What was made so far is kept.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"\nInterrupted. `make {command}` goes on from here.", file=sys.stderr)
         return INTERRUPTED

@@ -5,7 +5,9 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.layout import SetupError
 
 Inputs = Mapping[str, Any]
 ClientOf = Callable[[str], Any]
@@ -19,6 +21,9 @@ def existing_id(
     """The Pulumi id of the object made from `inputs`, or None if there is none; never one that is `known`.
 
     Types that live outside AWS (random values, components) have nothing to be found.
+
+    Raises:
+        SetupError: AWS does not answer, or with an error.
     """
     find = _FINDERS.get(kind)
     if find is None:
@@ -28,9 +33,11 @@ def existing_id(
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
         region_name=environment["AWS_REGION"],
     )
-    found = find(
-        lambda service: session.client(service, endpoint_url=environment["AWS_ENDPOINT_URL"]), inputs, known
-    )
+    endpoint = environment["AWS_ENDPOINT_URL"]
+    try:
+        found = find(lambda service: session.client(service, endpoint_url=endpoint), inputs, known)
+    except (BotoCoreError, ClientError) as error:
+        raise SetupError(f"AWS at {endpoint} cannot say whether a {kind} exists: {error}") from None
     return None if found in known else found
 
 

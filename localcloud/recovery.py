@@ -34,11 +34,16 @@ def recover(stack: Stack) -> Recovered:
         SetupError: another command is at work on the stack.
     """
     unlocked = _unlock(stack)
-    if not checkpoint(stack).get("pending_operations"):
+    pending = checkpoint(stack).get("pending_operations")
+    # What was found has no outputs until the refresh below: interrupted before it, we must come back here.
+    unfinished = stack.state / "recovery-unfinished"
+    if not pending and not unfinished.exists():
         return Recovered(unlocked=unlocked)
-    found, forgotten = _settle_creations(stack)
-    # Settles every other kind of pending operation, and reads the outputs of what was found.
+    unfinished.touch()
+    found, forgotten = _settle_creations(stack) if pending else ((), ())
+    # Settles every other kind of pending operation too.
     quietly(stack, "refresh", "--yes", "--skip-preview", "--non-interactive", "--stack", stack.name)
+    unfinished.unlink()
     return Recovered(unlocked=unlocked, found=found, forgotten=forgotten)
 
 

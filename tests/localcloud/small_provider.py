@@ -37,7 +37,9 @@ def read(request: Any) -> provider_pb2.ReadResponse:  # noqa: ANN401 -- protobuf
         return provider_pb2.ReadResponse()
     state = Struct()
     state.update({"name": request.id})
-    return provider_pb2.ReadResponse(id=request.id, inputs=state, properties=state)
+    outputs = Struct()
+    outputs.update({"name": request.id, "read": True})
+    return provider_pb2.ReadResponse(id=request.id, inputs=state, properties=outputs)
 
 
 def delete(request: Any) -> Empty:  # noqa: ANN401 -- protobuf publishes no types

@@ -10,6 +10,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from localcloud.aws_objects import existing_id
+from localcloud.layout import SetupError
 
 SECRET = "aws:secretsmanager/secret:Secret"
 VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
@@ -120,3 +121,11 @@ def test_an_alias_is_found_by_its_name(environment: dict[str, str]) -> None:
 @pytest.mark.parametrize("kind", ["random:index/randomPassword:RandomPassword", "small:index:Parent"])
 def test_what_is_not_in_aws_is_not_looked_for(kind: str) -> None:
     assert existing_id(kind, {}, frozenset(), {}) is None
+
+
+def test_an_aws_that_does_not_answer_is_an_error_and_not_an_absent_object(
+    environment: dict[str, str],
+) -> None:
+    unreachable = {**environment, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    with pytest.raises(SetupError, match="cannot say whether"):
+        find(unreachable, SECRET, {"name": "app"})

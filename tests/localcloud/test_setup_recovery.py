@@ -123,6 +123,28 @@ def test_a_creation_that_was_cut_off_is_made_once(stack: Stack, hang: str, found
     assert recover(stack) == Recovered(unlocked=False)
 
 
+def test_an_interrupted_recovery_is_completed_by_the_next(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_up(stack, "after")
+
+    def all_but_refresh(stack: Stack, *arguments: str, given: str | None = None) -> str:
+        if arguments[0] == "refresh":
+            raise KeyboardInterrupt
+        return quietly(stack, *arguments, given=given)
+
+    monkeypatch.setattr(recovery, "quietly", all_but_refresh)
+    with pytest.raises(KeyboardInterrupt):
+        recover(stack)
+    monkeypatch.setattr(recovery, "quietly", quietly)
+    assert recover(stack) == Recovered(unlocked=False)
+    made = [resource for resource in checkpoint(stack)["resources"] if resource.get("id") == "thing"]
+    assert [resource["outputs"] for resource in made] == [{"name": "thing", "read": True}]
+    up(stack)
+    assert (things(stack) / "thing").read_text() == "created\n"
+    assert recover(replace(stack, pulumi=Path("/no/such/program"))) == Recovered(unlocked=False)
+
+
 def test_a_recovered_object_is_deleted_with_the_stack(stack: Stack) -> None:
     killed_up(stack, "after")
     recover(stack)
