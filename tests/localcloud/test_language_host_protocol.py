@@ -63,9 +63,9 @@ def environment(tmp_path: Path) -> Path:
     made = tmp_path / "env"
     (made / "bin").mkdir(parents=True)
     (made / "bin" / "python").symlink_to(sys.executable)
-    install(made, "pulumi-aws", {"resource": True, "name": "aws", "version": "7.51.1"}, "pulumi-helper<2")
+    install(made, "pulumi-aws", {"resource": True, "name": "aws", "version": "7.51.1"}, "pulumi-library<2")
     install(made, "pulumi-unversioned", {"resource": True, "server": "https://example.org"})
-    install(made, "pulumi-helper", {"resource": False, "name": "helper"})
+    install(made, "pulumi-library", {"resource": False, "name": "library"})
     install(made, "pulumi-policy", None)
     install(made, "other", {"resource": True, "name": "other", "version": "1.0.0"})
     return made
@@ -91,8 +91,8 @@ def test_dependencies_leave_out_what_others_require_unless_all_are_asked_for(
         language_pb2.GetProgramDependenciesRequest(info=info, transitiveDependencies=True)
     )
     names = {found.name for found in every.dependencies}
-    assert names == {"pulumi-aws", "pulumi-unversioned", "pulumi-helper", "pulumi-policy", "other"}
-    assert names - {found.name for found in direct.dependencies} == {"pulumi-helper"}
+    assert names == {"pulumi-aws", "pulumi-unversioned", "pulumi-library", "pulumi-policy", "other"}
+    assert names - {found.name for found in direct.dependencies} == {"pulumi-library"}
 
 
 def test_about_names_the_interpreter_of_the_virtual_environment(

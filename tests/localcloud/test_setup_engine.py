@@ -104,7 +104,7 @@ def test_the_build_depends_on_nothing_of_the_users_go_settings(
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ("dial tcp: lookup modules.example.org: no such host", ["Could not fetch", "network", "run it again"]),
+        ("dial tcp: lookup example.org: no such host", ["Could not fetch", "network", "run it again"]),
         ("write /x: no space left on device", ["disk is full"]),
         ("verifying module: checksum mismatch", ["differs from the hash pinned"]),
         ("undefined: foo", ["undefined: foo"]),
