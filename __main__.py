@@ -11,8 +11,7 @@ import settings
 EXIT_AFTER_MESSAGE = 32
 
 try:
-    checked = settings.load()
-except settings.SettingsError as mistakes:
-    pulumi.log.error(str(mistakes))
+    program.declare(settings.load())
+except pulumi.RunError as mistake:
+    pulumi.log.error(str(mistake))
     sys.exit(EXIT_AFTER_MESSAGE)
-program.declare(checked)

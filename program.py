@@ -1,9 +1,11 @@
 """The composition root: what a stack file declares becomes components and outputs."""
 
 import re
+from dataclasses import dataclass
 from typing import TypeVar
 
 import pulumi
+import pulumi_aws as aws
 
 from components import initial_value
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
@@ -14,10 +16,27 @@ from settings import Settings, StackFile, stack_file
 Setting = TypeVar("Setting")
 
 
+class AccountError(pulumi.RunError):
+    """AWS could not be asked who we are: credentials, network or account are wrong."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where the stack's resources go."""
+
+    account_id: str
+    partition: str
+    region: str
+
+
 def declare(settings: Settings) -> None:
-    """Declares every component of the stack and exports its outputs; never a value."""
+    """Declares every component of the stack and exports its outputs; never a value.
+
+    Raises:
+        AccountError: before anything is declared.
+    """
     declared = settings.stack_file
-    key = _encryption_key(declared)
+    key = _encryption_key(declared, _account(settings.region))
     guards = register_guards("secrets")
     secrets = {
         name: Secret(
@@ -48,7 +67,19 @@ def _chosen(own: Setting | None, stack_wide: Setting) -> Setting:
     return stack_wide if own is None else own
 
 
-def _encryption_key(declared: StackFile) -> EncryptionKey | None:
+def _account(region: str) -> Account:
+    try:
+        caller = aws.get_caller_identity()
+    except Exception as error:  # noqa: BLE001  the SDK raises nothing narrower for a failed invoke
+        cause = str(error).rpartition("returned an error: ")[2]
+        raise AccountError(
+            f"AWS cannot be used as configured; nothing was declared or changed.\n\n  {cause}\n\n"
+            "  Check the credentials, aws:region, aws:allowedAccountIds and the network."
+        ) from None
+    return Account(caller.account_id, caller.arn.split(":")[1], region)
+
+
+def _encryption_key(declared: StackFile, account: Account) -> EncryptionKey | None:
     choices = [_chosen(secret.encryption, declared.encryption) for secret in declared.secrets.values()]
     if "stack-key" not in choices:
         return None
@@ -56,6 +87,9 @@ def _encryption_key(declared: StackFile) -> EncryptionKey | None:
     return EncryptionKey(
         "stack",
         EncryptionKeyArgs(
+            account_id=account.account_id,
+            partition=account.partition,
+            region=account.region,
             alias=re.sub(r"[^A-Za-z0-9/_-]", "-", owner),
             description=f"Encrypts the secrets of {owner}",
             tags=declared.tags,
@@ -68,7 +102,7 @@ def _secret_args(
 ) -> SecretArgs:
     declared = settings.stack_file
     return SecretArgs(
-        secret_name=_chosen(secret.name, name),
+        secret_name=name,
         values={key: _initial_value(value, settings) for key, value in secret.values.items()},
         description=secret.description,
         kms_key_id=_kms_key_id(_chosen(secret.encryption, declared.encryption), key),

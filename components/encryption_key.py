@@ -1,5 +1,6 @@
 """The KMS key that encrypts a stack's secrets."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -31,22 +32,25 @@ _USE_BY_SECRETS_MANAGER = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKe
 
 @dataclass(frozen=True, kw_only=True)
 class EncryptionKeyArgs:
-    """What the key is called.
+    """What the key is called and where it is.
 
     Attributes:
+        account_id, partition, region: of the account that the key is made in.
         alias: without the leading `alias/`; letters, digits, `/`, `_` and `-`.
         description: shown in the KMS console.
         tags: tags of the key.
     """
 
+    account_id: str
+    partition: str
+    region: str
     alias: str
     description: str
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def _key_policy(account_id: str, caller_arn: str, region: str) -> dict[str, object]:
-    partition = caller_arn.split(":")[1]
-    root = {"AWS": f"arn:{partition}:iam::{account_id}:root"}
+def _key_policy(args: EncryptionKeyArgs) -> dict[str, object]:
+    root = {"AWS": f"arn:{args.partition}:iam::{args.account_id}:root"}
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -65,8 +69,8 @@ def _key_policy(account_id: str, caller_arn: str, region: str) -> dict[str, obje
                 "Resource": "*",
                 "Condition": {
                     "StringEquals": {
-                        "kms:CallerAccount": account_id,
-                        "kms:ViaService": f"secretsmanager.{region}.amazonaws.com",
+                        "kms:CallerAccount": args.account_id,
+                        "kms:ViaService": f"secretsmanager.{args.region}.amazonaws.com",
                     }
                 },
             },
@@ -86,19 +90,12 @@ class EncryptionKey(pulumi.ComponentResource):
         self, name: str, args: EncryptionKeyArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("aws-secrets:index:EncryptionKey", name, None, opts)
-        caller = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self))
-        region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self))
-        policy = pulumi.Output.json_dumps(
-            pulumi.Output.all(caller.account_id, caller.arn, region.region).apply(
-                lambda facts: _key_policy(*facts)
-            )
-        )
         key = aws.kms.Key(
             f"{name}-key",
             description=args.description,
             enable_key_rotation=True,
             deletion_window_in_days=30,
-            policy=policy,
+            policy=json.dumps(_key_policy(args)),
             tags=dict(args.tags) or None,
             opts=pulumi.ResourceOptions(parent=self),
         )

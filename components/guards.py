@@ -55,6 +55,17 @@ async def _refuse_to_write_twice(creation: pulumi.ResourceHookArgs) -> None:
             raise RuntimeError(
                 "An interrupted update has written the initial version of this secret before. Writing it "
                 "again could overwrite what the secret holds now, so nothing was written. Take the version "
-                f"into the state: pulumi refresh --import-pending-creates '{creation.urn}' "
-                f"--import-pending-creates '{secret_id}|{version.version_id}', then pulumi up."
+                "into the state, then run pulumi up again: pulumi import --yes --skip-preview "
+                f"--protect=false --generate-code=false --parent 'secret={_parent(creation.urn)}' "
+                f"{creation.type} '{creation.name}' '{secret_id}|{version.version_id}'"
             )
+
+
+def _parent(urn: str) -> str:
+    """The URN of the Secret that the initial version belongs to."""
+    start, types, name = (
+        urn.rpartition("::")[0].rpartition("::")[0],
+        urn.split("::")[2],
+        urn.split("::", 3)[3],
+    )
+    return f"{start}::{types.rpartition('$')[0]}::{name.removesuffix('-initial-version')}"

@@ -27,10 +27,12 @@ class Settings:
 
     Attributes:
         stack_file: its structure.
+        region: the region of the stack.
         configured: config key to value, a secret Output, for every `config:` in the structure.
     """
 
     stack_file: StackFile
+    region: str
     configured: Mapping[str, pulumi.Output[str]]
 
 
@@ -52,7 +54,6 @@ def load() -> Settings:
         *_secrets_in_structure(namespace, structure),
         *_unknown_keys(namespace, raw, set(references.values())),
         *_wrong_references(namespace, references),
-        *_names_used_twice(namespace, structure),
         *_wrong_region(),
     ]
     try:
@@ -66,6 +67,7 @@ def load() -> Settings:
         raise SettingsError(pulumi.get_stack(), sorted(mistakes, key=lambda mistake: mistake.path))
     return Settings(
         stack_file=stack_file,
+        region=_region() or "",
         configured={name: _reader(name).require_secret(_key(name)) for name in set(references.values())},
     )
 
@@ -136,14 +138,19 @@ def _encrypted_places(value: object, place: tuple[str | int, ...]) -> Iterator[t
 def _unknown_keys(namespace: str, raw: Mapping[str, Any], referenced: set[str]) -> Iterator[Mistake]:
     known = [*_STRUCTURE, *referenced]
     for key in raw:
-        if key not in known and f"{namespace}:{key}" not in known:
-            yield Mistake(
-                path_of(namespace, (key,)),
-                f'unknown key "{key}"{nearest(key, known)}',
-                "Nothing would read it",
-                f"Known keys here: {', '.join(_STRUCTURE)}, and those that a {{config: ...}} names. "
-                f"Remove it with: pulumi config rm {key}",
-            )
+        if key in known or f"{namespace}:{key}" in known:
+            continue
+        if runtime_config.is_config_secret(f"{namespace}:{key}"):
+            # its secret may have left the stack file for a while; losing the value would be worse
+            pulumi.log.warn(f"Nothing reads the config value {key}. Remove it with: pulumi config rm {key}")
+            continue
+        yield Mistake(
+            path_of(namespace, (key,)),
+            f'unknown key "{key}"{nearest(key, known)}',
+            "Nothing would read it",
+            f"Known keys here: {', '.join(_STRUCTURE)}, and those that a {{config: ...}} names. "
+            f"Remove it with: pulumi config rm {key}",
+        )
 
 
 def _wrong_references(namespace: str, references: Mapping[tuple[str, ...], str]) -> Iterator[Mistake]:
@@ -171,22 +178,6 @@ def _wrong_references(namespace: str, references: Mapping[tuple[str, ...], str])
                 "Everyone who reads the stack file would know it",
                 f"Encrypt it with: pulumi config set --secret {name}; what is no secret is a {{value: ...}}",
             )
-
-
-def _names_used_twice(namespace: str, structure: Mapping[str, Any]) -> Iterator[Mistake]:
-    holders: dict[str, str] = {}
-    for key, declared in _map(structure.get("secrets")).items():
-        name = _map(declared).get("name", key)
-        if not isinstance(name, str):
-            continue
-        if name in holders:
-            yield Mistake(
-                path_of(namespace, ("secrets", key)),
-                f'"{holders[name]}" has the same name in AWS, "{name}"',
-                "AWS would refuse to create the second",
-                "Give one of them another name",
-            )
-        holders.setdefault(name, key)
 
 
 def _region() -> str | None:

@@ -27,7 +27,9 @@ def stack_file_schema() -> dict[str, Any]:
     # Pulumi's own keys, other packages' keys and the values that {config: ...} names stay free
     config = {
         "type": "object",
-        "properties": {f"{PROJECT}:{key}": described for key, described in structure["properties"].items()},
+        "properties": {
+            f"{PROJECT}:{key}": _or_quoted(described) for key, described in structure["properties"].items()
+        },
         "required": [f"{PROJECT}:{key}" for key in structure["required"]],
     }
     return {

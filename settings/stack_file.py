@@ -297,9 +297,6 @@ class Value(_Model):
 class Secret(_Model):
     """A secret; what it does not set itself it takes from the stack-wide settings."""
 
-    name: Annotated[
-        SecretName | None, Field(description="Name in AWS, if it differs from the key in the stack file")
-    ] = None
     description: Annotated[str | None, Field(max_length=2048)] = None
     encryption: Encryption | None = None
     recovery_window_days: RecoveryWindow | None = None

@@ -19,12 +19,12 @@ READS = ("Get", "List", "Describe", "Validate")
 
 @dataclass
 class Crash:
-    """Kill the process group `victim` at call number `at` (from 0), before or after AWS does it.
+    """Kill the process group `victim` at the first call of `operation`, before or after AWS does it.
 
-    `calls` are the operations that change something, in the order in which they came.
+    `calls` are the operations that changed something, in the order in which they came.
     """
 
-    at: int
+    operation: str
     after: bool
     victim: int | None = None
     calls: list[str] = field(default_factory=list)
@@ -51,7 +51,7 @@ def crashing(endpoint: str, crash: Crash) -> Iterator[str]:
             chosen = False
             if operation and not operation.startswith(READS):
                 with crash.lock:
-                    chosen = len(crash.calls) == crash.at
+                    chosen = operation == crash.operation and operation not in crash.calls
                     crash.calls.append(operation)
             if chosen and not crash.after:
                 crash.strike()

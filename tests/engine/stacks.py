@@ -123,7 +123,7 @@ def new_stack(folder: Path, environment: Mapping[str, str], endpoint: str) -> St
     for name in PROGRAM:
         (folder / name).symlink_to(ROOT / name)
     (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
-    stack = Stack(folder, environment, endpoint)
+    stack = Stack(folder, {**environment, "PULUMI_DEBUG_COMMANDS": "true"}, endpoint)  # for --event-log
     stack.pulumi("stack", "init", "test")
     local = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"]
     local.pop("aws-secrets:stripeKey", None)

@@ -1,5 +1,6 @@
 """A mistake gives a clear message and an exit code; nothing is half made."""
 
+import json
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -16,6 +17,9 @@ def refused(stack: Stack, *words: str, environment: Mapping[str, str] | None = N
     assert "Traceback" not in done.stdout
     assert stack.client().list_secrets()["SecretList"] == []
     assert stack.client("kms").list_keys()["Keys"] == []
+    state = json.loads(stack.pulumi("stack", "export").stdout)
+    made = state["deployment"].get("resources", [])
+    assert [resource for resource in made if not resource["type"].startswith("pulumi:")] == []
     return done.stdout
 
 
@@ -44,7 +48,8 @@ def with_three_mistakes(stack: Stack) -> None:
 
 
 def with_a_name_used_twice_in_the_file(stack: Stack) -> None:
-    stack.file.write_text(stack.file.read_text() + "  aws-secrets:secrets: {}\n")
+    text = stack.file.read_text()
+    stack.file.write_text(text.replace("config:\n", "config:\n  aws-secrets:secrets: {}\n", 1))
 
 
 @pytest.mark.parametrize(

@@ -116,13 +116,3 @@ def test_a_random_value_survives_every_edit_but_that_of_its_own_options(stack: S
         edit(stack)
         assert not [step for step in stack.up() if "random:PASSWORD" in step], edit.__name__
         assert stack.value("app")["PASSWORD"] == first
-
-
-def test_a_secret_renamed_in_aws_takes_its_live_value_along(stack: Stack) -> None:
-    stack.configure(SECRET)
-    stack.up()
-    live = stack.edit("app", TOKEN="by-hand")
-    stack.refresh()
-    stack.configure({"app": {**SECRET["app"], "name": "team/app"}})
-    stack.up()
-    assert stack.value("team/app") == live

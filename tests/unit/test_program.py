@@ -194,12 +194,11 @@ def test_a_secret_takes_stack_wide_settings_unless_it_has_its_own() -> None:
         "protect": False,
         "tags": {"cost": "2"},
         "replicas": [],
-        "name": "team/app+1",
         "description": "d",
     }
     overridden = one_secret(own, **stack_wide).only(SECRET)
     assert overridden.inputs == {
-        "name": "team/app+1",
+        "name": "app",
         "description": "d",
         "recoveryWindowInDays": 0,
         "tags": {"team": "web", "cost": "2"},

@@ -79,7 +79,7 @@ V = f"{S}.values.K"
         (secret(tags={"aws:x": "y"}), f'{S}.tags["aws:x"]', "aws:"),
         (secret(tags={"x": 1}), f"{S}.tags.x", "in quotes"),
         (secret(tags={f"t{n}": "" for n in range(51)}), f"{S}.tags", "50"),
-        (secret(name="a b"), f"{S}.name", "1 to 512"),
+        (secret(name="other"), f"{S}.name", "unknown key"),
         (secret(policy={}), f"{S}.policy", "Statement"),
         (secret(policy={"Statement": [{"Effect": "Allow"}]}), f"{S}.policy", "lacks"),
         (
@@ -147,16 +147,6 @@ V = f"{S}.values.K"
         ),
         (value({"config": "nope"}), f"{V}.config", "pulumi config set --secret nope"),
         (value({"config": "secrets"}), f"{V}.config", "part of the structure"),
-        (
-            {
-                "secrets": {
-                    "a": {"name": "b", "values": {"K": {"value": ""}}},
-                    "b": {"values": {"K": {"value": ""}}},
-                }
-            },
-            "aws-secrets:secrets.b",
-            "same name",
-        ),
         ({**secret(), "secrts": 1}, "aws-secrets:secrts", 'did you mean "secrets"'),
         ({**secret(), "encryption": 5}, "aws-secrets:encryption", "expected text"),
     ],
@@ -188,7 +178,7 @@ def test_all_mistakes_are_reported_in_one_go() -> None:
             "secrets": {
                 "a b": {"values": {"K": {"value": "v"}}},
                 "app": {"values": {"K": {"random": {"length": "x"}}, "L": {"config": "missing"}}},
-                "other": {"name": "app", "values": {}},
+                "other": {"values": {}},
             },
         },
         aws__region="nowhere",
@@ -199,7 +189,6 @@ def test_all_mistakes_are_reported_in_one_go() -> None:
         'aws-secrets:secrets["a b"]',
         "aws-secrets:secrets.app.values.K.random.length",
         "aws-secrets:secrets.app.values.L.config",
-        "aws-secrets:secrets.other",
         "aws-secrets:secrets.other.values",
         "aws:region",
     }
@@ -225,6 +214,18 @@ def test_a_configured_value_in_plain_text_is_refused_and_not_repeated() -> None:
     found = mistakes({**value({"config": "key"}), "key": CANARY})
     assert "plain text" in found[f"{V}.config"]
     assert CANARY not in str(found)
+
+
+def test_an_encrypted_value_that_nothing_reads_is_kept_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recording = run(
+        {"aws:region": "us-east-1", "aws-secrets:secrets": secret()["secrets"]},
+        {"aws-secrets:later": CANARY},
+    )
+    assert recording.resources
+    assert "Nothing reads the config value later" in caplog.text
+    assert CANARY not in caplog.text
 
 
 def test_a_configured_value_may_live_in_another_namespace() -> None:
