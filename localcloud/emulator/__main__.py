@@ -15,7 +15,8 @@ os.environ.setdefault("DISABLE_GLOBAL_CORS", "true")
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from localcloud.emulator import server, state
+from localcloud.emulator import lambda_service, server, state
+from localcloud.emulator.turns import ONE_AT_A_TIME
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -50,7 +51,10 @@ def main() -> NoReturn:
     listener = _bound(options.port)
     services = server.aws_services()
     found = state.load(options.data)
-    saver = state.Saver(options.data, found.instance, server.ONE_AT_A_TIME)
+    saver = state.Saver(options.data, found.instance, ONE_AT_A_TIME)
+    port = listener.getsockname()[1]
+    folder = options.data.resolve().with_name(f"{options.data.name}.functions")
+    lambda_service.start(f"http://127.0.0.1:{port}", folder, saver.changed)
     health = {"status": "ok", "instance": found.instance, "restored": found.restored}
     application = server.emulator(services, health, saver.changed)
     httpd = make_server(
@@ -60,8 +64,9 @@ def main() -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
-    print(f"listening on 127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    print(f"listening on 127.0.0.1:{port}", flush=True)
     ended.wait()
+    lambda_service.end()
     saver.finish()
     os._exit(0)  # open connections of clients that keep them must not delay the end
 

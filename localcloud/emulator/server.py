@@ -3,15 +3,16 @@
 import json
 import re
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from moto.awslambda import urls as lambda_urls
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.secretsmanager import urls as secretsmanager_urls
 
-from localcloud.emulator import secrets_service
+from localcloud.emulator import lambda_service, secrets_service
+from localcloud.emulator.turns import ONE_AT_A_TIME
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -19,14 +20,14 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 # Operations with these names change nothing worth saving.
 _READS = re.compile(r"^(Get|List|Describe|Batch|Validate|Decode)")
-# Moto is not safe for threads; one request at a time makes it so, at no cost under Python's own lock.
-ONE_AT_A_TIME = threading.RLock()
 
 
 def aws_services() -> Application:
-    """Moto's application with our Secrets Manager in the place of moto's."""
+    """Moto's application with our Secrets Manager and Lambda in the place of moto's."""
     secretsmanager_urls.url_paths.clear()
     secretsmanager_urls.url_paths["{0}/$"] = secrets_service.SecretsManager.dispatch
+    for pattern in lambda_urls.url_paths:
+        lambda_urls.url_paths[pattern] = lambda_service.Lambda.dispatch
     application: Application = DomainDispatcherApplication(create_backend_app)
     return application
 
@@ -53,8 +54,11 @@ def emulator(services: Application, health: dict[str, Any], changed: Callable[[]
             status.append(line.split(" ", 1)[0])
             return start_response(line, *rest)
 
-        with ONE_AT_A_TIME:
-            body = list(services(environ, note))
+        if lambda_service.is_invocation(environ):
+            body = list(lambda_service.serve_invocation(environ, note))
+        else:
+            with ONE_AT_A_TIME:
+                body = list(services(environ, note))
         operation = _operation(environ)
         if not _READS.match(operation.partition(" ")[2]):
             changed()

@@ -6,6 +6,8 @@ import pickle
 import sys
 import threading
 import uuid
+import weakref
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from moto import backends
+from moto.core.base_backend import BaseBackend
 
 from localcloud.emulator import secrets_service
 
 # Services of moto whose objects are kept. A service that was never called holds nothing and costs nothing.
-SERVICES = ("kms", "iam", "sts")
+SERVICES = ("kms", "iam", "sts", "awslambda", "logs", "events", "sns", "cloudwatch")
 _SAVE_SECONDS = 0.3
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))
 
@@ -31,16 +34,28 @@ class Restored:
 
 
 class _Pickler(pickle.Pickler):
-    """Leaves out locks, which only the process that made them can use."""
+    """Leaves out locks, which only the process that made them can use, and names moto's services."""
 
-    def persistent_id(self, item: object) -> str | None:
+    def persistent_id(self, item: object) -> Any:  # noqa: ANN401  pickle's own form
         if isinstance(item, _LOCKS):
             return "RLock" if isinstance(item, _LOCKS[1]) else "Lock"
+        if isinstance(item, BaseBackend):
+            return type(item).__module__.split(".")[1], item.account_id, item.region_name
         return None
+
+    def reducer_override(self, item: object) -> Any:  # noqa: ANN401  pickle's own form
+        if isinstance(item, weakref.WeakValueDictionary):  # Lambda's; whoever else has them keeps them
+            return weakref.WeakValueDictionary, (dict(item),)
+        if isinstance(item, defaultdict) and getattr(item.default_factory, "__name__", "") == "<lambda>":
+            return defaultdict, (type(item.default_factory()), dict(item))  # type: ignore[misc]  # it has a name
+        return NotImplemented
 
 
 class _Unpickler(pickle.Unpickler):
-    def persistent_load(self, kind: str) -> object:
+    def persistent_load(self, kind: Any) -> object:  # noqa: ANN401  pickle's own form
+        if isinstance(kind, tuple):
+            service, account, region = kind
+            return backends.get_backend(service)[account][region]
         return threading.RLock() if kind == "RLock" else threading.Lock()
 
 

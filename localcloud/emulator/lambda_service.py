@@ -1,0 +1,370 @@
+"""AWS Lambda: moto keeps the functions, and an invocation really runs the deployed archive.
+
+Source: AWS Lambda API Reference (Invoke, CreateFunction, UpdateFunctionConfiguration); Developer Guide,
+"Retry behavior", "CloudWatch Logs for Lambda functions", "Defined runtime environment variables".
+"""
+
+import base64
+import json
+import os
+import re
+import sys
+import threading
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from moto.awslambda.exceptions import UnknownFunctionException
+from moto.awslambda.models import LambdaFunction, lambda_backends
+from moto.awslambda.responses import LambdaResponse
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.logs.models import logs_backends
+
+from localcloud.emulator.lambda_workers import Code, Outcome, Pool
+from localcloud.emulator.turns import ONE_AT_A_TIME
+
+_INVOCATION = re.compile(r"^/2015-03-31/functions/(?P<name>[^/]+)/invocations/?$")
+_LOG_TAIL_BYTES = 4096
+_MAX_PAYLOAD_BYTES = 6_291_556
+# Attributes of the configuration that moto loses, with what AWS answers when nothing was asked for.
+_KEPT: dict[str, Any] = {
+    "DeadLetterConfig": None,
+    "LoggingConfig": None,
+    "TracingConfig": {"Mode": "PassThrough"},
+    "EphemeralStorage": {"Size": 512},
+    "KMSKeyArn": None,
+    "Environment": None,
+}
+
+
+class InvocationError(Exception):
+    """The function was not run; `code` is AWS's."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+class _Service:
+    """What the process has one of; set once when the emulator starts."""
+
+    pool: Pool
+    endpoint: str
+    changed: Callable[[], None]
+
+
+def start(endpoint: str, folder: Path, changed: Callable[[], None]) -> None:
+    """Before the first request: where functions find AWS, where archives are unpacked, what to call later."""
+    _Service.endpoint, _Service.pool, _Service.changed = endpoint, Pool(folder), changed
+
+
+def end() -> None:
+    """Ends all functions."""
+    _Service.pool.end()
+
+
+class Lambda(LambdaResponse):
+    """Moto's API, with the configuration that moto loses."""
+
+    def _kept(self, function: LambdaFunction, config: dict[str, Any]) -> dict[str, Any]:
+        kept = {**_KEPT, **getattr(function, "localcloud_kept", {})}
+        kept["LoggingConfig"] = {
+            "LogFormat": "Text",
+            "LogGroup": f"/aws/lambda/{function.function_name}",
+            **(kept["LoggingConfig"] or {}),
+        }
+        kept["RevisionId"] = getattr(function, "localcloud_revision", function.code_sha_256)
+        kept["RuntimeVersionConfig"] = {
+            "RuntimeVersionArn": f"arn:{function.partition}:lambda:{function.region}::runtime:localcloud"
+        }
+        known = {key: value for key, value in {**config, **kept}.items() if value is not None}
+        variables = (known.get("Environment") or {}).get("Variables") or {}
+        if not variables:
+            known.pop("Environment", None)
+        return known
+
+    def _keep(self, function: LambdaFunction) -> None:
+        asked = {key: value for key, value in self.json_body.items() if key in _KEPT}
+        vars(function)["localcloud_kept"] = {**getattr(function, "localcloud_kept", {}), **asked}
+        vars(function)["localcloud_revision"] = str(uuid.uuid4())
+        function.last_modified = time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime())
+        function.code.pop("ZipFile", None)  # moto keeps the archive twice
+
+    def _function(self, position: int) -> LambdaFunction:
+        return self.backend.get_function(unquote(self.path.split("/")[position]), None)
+
+    def create_function(self) -> Any:  # noqa: ANN401, D102  moto's own form
+        asked = self.json_body
+        if asked.get("PackageType", "Zip") != "Zip":
+            return _refusal(InvocationError(400, "InvalidParameterValueException", _NO_IMAGES))
+        status, headers, _ = super().create_function()
+        function = self.backend.get_function(asked["FunctionName"].rsplit(":", 1)[-1], None)
+        if not _is_zip(function):
+            self.backend.delete_function(function.function_name, None)
+            return _refusal(InvocationError(400, "InvalidParameterValueException", _NO_ZIP))
+        self._keep(function)
+        return status, headers, json.dumps(self._kept(function, function.get_configuration(on_create=True)))
+
+    def update_function_configuration(self) -> Any:  # noqa: ANN401, D102  moto's own form
+        status, headers, body = super().update_function_configuration()
+        function = self._function(-2)
+        self._keep(function)
+        return status, headers, json.dumps(self._kept(function, json.loads(body)))
+
+    def update_function_code(self) -> Any:  # noqa: ANN401, D102  moto's own form
+        function = self._function(-2)
+        if "Architectures" in self.json_body:
+            function.architectures = self.json_body["Architectures"]
+        status, headers, body = super().update_function_code()
+        self._keep(function)
+        return status, headers, json.dumps(self._kept(function, json.loads(body)))
+
+    def get_function(self) -> Any:  # noqa: ANN401, D102  moto's own form
+        answer = json.loads(super().get_function())
+        answer["Configuration"] = self._kept(self._function(-1), answer["Configuration"])
+        return json.dumps(answer)
+
+    def get_function_configuration(self) -> Any:  # noqa: ANN401, D102  moto's own form
+        return json.dumps(self._kept(self._function(-2), json.loads(super().get_function_configuration())))
+
+    def delete_function(self) -> Any:  # noqa: ANN401, D102  moto's own form
+        arn = self._function(-1).function_arn
+        answer = super().delete_function()
+        _Service.pool.retire(arn)
+        return answer
+
+
+_NO_IMAGES = "The local cloud runs zip archives only, no container images."
+_NO_ZIP = "Could not unzip uploaded file. Please check your file, then try to upload again."
+
+
+def _is_zip(function: LambdaFunction) -> bool:
+    return zipfile.is_zipfile(BytesIO(function.code_bytes))
+
+
+def _refusal(error: InvocationError) -> tuple[int, dict[str, Any], str]:
+    headers = {"x-amzn-errortype": error.code, "status": error.status}
+    return error.status, headers, json.dumps({"Type": "User", "Message": error.message})
+
+
+def allows(region: str, function_arn: str, *, service: str, source_arn: str, account: str) -> bool | None:
+    """Whether the function's resource policy lets an AWS service invoke it; None if there is no function."""
+    try:
+        function = lambda_backends[account][region].get_function(function_arn, None)
+    except UnknownFunctionException:
+        return None
+    sources = {"aws:sourceaccount": account, "aws:sourcearn": source_arn}
+    return any(
+        statement.get("Effect") == "Allow"
+        and statement.get("Principal") in ({"Service": service}, service, "*")
+        and statement.get("Action") in {"lambda:InvokeFunction", "lambda:*", "*"}
+        and statement.get("Resource") in {function_arn, _arn_of(function_arn, function)}
+        and all(
+            _condition_holds(operator, sources.get(key.lower()), wanted)
+            for operator, keys in (statement.get("Condition") or {}).items()
+            for key, wanted in keys.items()
+        )
+        for statement in function.policy.statements
+    )
+
+
+def _arn_of(asked: str, function: LambdaFunction) -> str:
+    return asked if asked.startswith("arn:") else str(function.function_arn)
+
+
+def _condition_holds(operator: str, found: str | None, wanted: str | list[str]) -> bool:
+    if found is None:
+        return False
+    patterns = [wanted] if isinstance(wanted, str) else wanted
+    if operator.endswith("Like") or operator == "ArnEquals":
+        return any(
+            re.fullmatch(re.escape(p).replace(r"\*", ".*").replace(r"\?", "."), found) for p in patterns
+        )
+    return operator == "StringEquals" and found in patterns
+
+
+def _code(account: str, region: str, name: str, qualifier: str | None) -> tuple[Code, str]:
+    """The function as it is now, and its log group."""
+    try:
+        function = lambda_backends[account][region].get_function(name, qualifier)
+    except UnknownFunctionException as error:
+        raise InvocationError(404, "ResourceNotFoundException", str(error.message)) from None
+    if function.reserved_concurrency == 0:
+        raise InvocationError(429, "TooManyRequestsException", "Rate Exceeded.")
+    logging = {
+        "LogFormat": "Text",
+        "LogGroup": f"/aws/lambda/{function.function_name}",
+        **(getattr(function, "localcloud_kept", {}).get("LoggingConfig") or {}),
+    }
+    version = str(function.version)
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        "TZ": ":UTC",
+        "HOME": "/nonexistent",  # no settings of whoever runs the emulator
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
+        "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
+        "AWS_LAMBDA_FUNCTION_VERSION": version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": str(logging["LogGroup"]),
+        "AWS_LAMBDA_LOG_FORMAT": str(logging["LogFormat"]),
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "ASIALOCALCLOUDLAMBDA",
+        "AWS_SECRET_ACCESS_KEY": "local-cloud-only",
+        "AWS_SESSION_TOKEN": "local-cloud-only",
+        "AWS_ENDPOINT_URL": _Service.endpoint,
+        **function.environment_vars,
+    }
+    level = logging.get("ApplicationLogLevel") or ("INFO" if logging["LogFormat"] == "JSON" else None)
+    if level:
+        environment["AWS_LAMBDA_LOG_LEVEL"] = str(level)
+    code = Code(
+        arn=str(function.function_arn),
+        version=version,
+        handler=str(function.handler),
+        sha256=function.code_sha_256,
+        timeout=float(function.timeout),
+        memory=int(function.memory_size),
+        environment=environment,
+        archive=function.code_bytes,
+    )
+    return code, str(logging["LogGroup"])
+
+
+def invoke(region: str, name: str, payload: bytes, qualifier: str | None = None) -> tuple[Outcome, str]:
+    """Runs a function and writes its log; returns what it answered and the log's text.
+
+    Never call it while holding ONE_AT_A_TIME.
+
+    Raises:
+        InvocationError: it was not run.
+    """
+    account = DEFAULT_ACCOUNT_ID
+    try:
+        event = json.loads(payload or b"{}")
+    except ValueError:
+        message = "Could not parse request body into json: Could not parse payload into json."
+        raise InvocationError(400, "InvalidRequestContentException", message) from None
+    with ONE_AT_A_TIME:
+        code, group = _code(account, region, name, qualifier)
+    request = str(uuid.uuid4())
+    began = time.time()
+    outcome = _Service.pool.invoke(code, request, event)
+    lines = _log_lines(code, request, outcome)
+    with ONE_AT_A_TIME:
+        _write_log(account, region, group, outcome.stream, lines, began)
+    _Service.changed()
+    print(
+        f"lambda {name.rpartition(':')[2]} {'failed' if outcome.failed else 'succeeded'} "
+        f"{outcome.milliseconds:.0f} ms",
+        file=sys.stderr,
+        flush=True,
+    )
+    return outcome, "".join(f"{line}\n" for line in lines)
+
+
+def _log_lines(code: Code, request: str, outcome: Outcome) -> list[str]:
+    billed = int(outcome.milliseconds) + 1
+    report = (
+        f"REPORT RequestId: {request}\tDuration: {outcome.milliseconds:.2f} ms\tBilled Duration: {billed} ms"
+        f"\tMemory Size: {code.memory} MB\tMax Memory Used: {outcome.memory} MB\t"
+    )
+    first = [] if outcome.init_milliseconds is None else ["INIT_START Runtime Version: localcloud"]
+    if outcome.init_milliseconds is not None:
+        report += f"Init Duration: {outcome.init_milliseconds:.2f} ms\t"
+    return [
+        *first,
+        f"START RequestId: {request} Version: {code.version}",
+        *outcome.output,
+        f"END RequestId: {request}",
+        report,
+    ]
+
+
+def _write_log(account: str, region: str, group: str, stream: str, lines: list[str], began: float) -> None:  # noqa: PLR0913, PLR0917  what PutLogEvents asks for
+    logs = logs_backends[account][region]
+    logs.ensure_log_group(group)
+    logs.ensure_log_stream(group, stream)
+    now, first = int(time.time() * 1000), int(began * 1000)
+    moments = [first] * (len(lines) - 2) + [now, now]
+    logs.put_log_events(
+        group,
+        stream,
+        [{"timestamp": moment, "message": line} for moment, line in zip(moments, lines, strict=True)],
+    )
+
+
+def is_invocation(environ: Mapping[str, Any]) -> bool:
+    """Whether a request is Invoke, which must not hold the lock."""
+    return environ["REQUEST_METHOD"] == "POST" and bool(_INVOCATION.match(environ.get("PATH_INFO", "")))
+
+
+def serve_invocation(environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """The Invoke operation."""
+    found = _INVOCATION.match(environ["PATH_INFO"])
+    name = unquote(found["name"]) if found else ""
+    scope = re.search(r"Credential=[^/]*/\d+/([^/]*)/", str(environ.get("HTTP_AUTHORIZATION", "")))
+    region = scope[1] if scope else "us-east-1"
+    payload = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    qualifier = parse_qs(environ.get("QUERY_STRING", "")).get("Qualifier", [None])[0]
+    kind = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")
+    headers = [("Content-Type", "application/json"), ("x-amzn-RequestId", str(uuid.uuid4()))]
+    try:
+        _check_size(payload, kind)
+        with ONE_AT_A_TIME:
+            code, _ = _code(DEFAULT_ACCOUNT_ID, region, name, qualifier)
+        if kind == "DryRun":
+            start_response("204 No Content", headers)
+            return [b""]
+        if kind == "Event":
+            json.loads(payload or b"{}")
+            threading.Thread(
+                target=_invoke_later, args=(region, name, payload, qualifier), daemon=True
+            ).start()
+            start_response("202 Accepted", headers)
+            return [b""]
+        outcome, log = invoke(region, name, payload, qualifier)
+    except InvocationError as error:
+        headers.append(("x-amzn-errortype", error.code))
+        start_response(f"{error.status} Refused", headers)
+        return [json.dumps({"Type": "User", "Message": error.message}).encode()]
+    except ValueError:
+        headers.append(("x-amzn-errortype", "InvalidRequestContentException"))
+        start_response("400 Refused", headers)
+        return [b'{"Type": "User", "Message": "Could not parse request body into json."}']
+    headers.append(("X-Amz-Executed-Version", code.version))
+    if outcome.failed:
+        headers.append(("X-Amz-Function-Error", "Unhandled"))
+    if environ.get("HTTP_X_AMZ_LOG_TYPE") == "Tail":
+        tail = log.encode()[-_LOG_TAIL_BYTES:]
+        headers.append(("X-Amz-Log-Result", base64.b64encode(tail).decode()))
+    body = outcome.payload.encode()
+    start_response("200 OK", [*headers, ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _check_size(payload: bytes, kind: str) -> None:
+    if len(payload) > _MAX_PAYLOAD_BYTES:
+        message = f"{len(payload)} byte payload is too large for the {kind} invocation type"
+        raise InvocationError(413, "RequestTooLargeException", message)
+
+
+def _invoke_later(region: str, name: str, payload: bytes, qualifier: str | None) -> None:
+    """An asynchronous invocation: Lambda tries a function that fails twice more, after 1 and 2 minutes."""
+    delay = float(os.environ.get("LOCALCLOUD_LAMBDA_RETRY_SECONDS", "60"))
+    for wait in (delay, 2 * delay, None):
+        try:
+            outcome, _ = invoke(region, name, payload, qualifier)
+        except (InvocationError, RuntimeError):
+            return
+        if not outcome.failed or wait is None:
+            return
+        time.sleep(wait)
