@@ -3,6 +3,7 @@
 Sources: AWS Secrets Manager API Reference (functions name their operation); User Guide, "Secret versions".
 """
 
+import base64
 import json
 import re
 import secrets as random
@@ -182,11 +183,12 @@ def check_tags(tags: Mapping[str, str]) -> None:
 
 def check_content(content: Content) -> Content:
     """Refuses a value that AWS has no room for."""
-    size = len((content.text or content.binary or "").encode())
+    size = len(base64.b64decode(content.binary) if content.binary else (content.text or "").encode())
     if size > _MAX_VALUE_BYTES:
+        place = "secretBinary" if content.binary else "secretString"
         raise ServiceError(
             "ValidationException",
-            "1 validation error detected: Value at 'secretString' failed to satisfy constraint: "
+            f"1 validation error detected: Value at '{place}' failed to satisfy constraint: "
             f"Member must have length less than or equal to {_MAX_VALUE_BYTES}",
         )
     return content

@@ -444,7 +444,10 @@ def _replication_status(secret: Secret) -> list[dict[str, str]]:
 
 
 def _matches(secret: Secret, wanted: Mapping[str, Any]) -> bool:
-    """One filter of ListSecrets: prefixes, any of which may match; `!` in front negates."""
+    """One filter of ListSecrets: prefixes, any of which may match; `!` in front negates.
+
+    Source: API Reference, Filter: capitals count but for descriptions and `all`.
+    """
     texts = {
         "name": [secret.name],
         "description": [secret.description],
@@ -455,6 +458,8 @@ def _matches(secret: Secret, wanted: Mapping[str, Any]) -> bool:
     }.get(wanted["Key"], [])
 
     def found(value: str) -> bool:
-        return any(text.lower().startswith(value.lower()) for text in texts)
+        if wanted["Key"] in {"description", "all"}:
+            return any(text.lower().startswith(value.lower()) for text in texts)
+        return any(text.startswith(value) for text in texts)
 
     return any(not found(value[1:]) if value.startswith("!") else found(value) for value in wanted["Values"])
