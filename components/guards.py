@@ -1,14 +1,21 @@
 """Hooks for the moments when AWS holds something that Pulumi's state does not know."""
 
+import asyncio
+import contextvars
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import metadata
 
 import pulumi
-import pulumi_aws as aws
+from google.protobuf import json_format
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.settings import get_monitor
 
 # AWS deletes versions without a staging label in its own time. This label of our own keeps the initial
 # version: were it gone, a refresh would drop it from state and the next update would write it again,
 # over the live value.
 INITIAL_VERSION_LABEL = "aws-secrets-initial"
+_LOOKUPS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -21,9 +28,12 @@ class Guards:
 
 def register_guards(name: str) -> Guards:
     """Registers the hooks under this prefix."""
+    threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix=name)
     return Guards(
         taken_name=pulumi.ErrorHook(f"{name}-taken-name", _say_what_to_do_about_a_taken_name),
-        written_before=pulumi.ResourceHook(f"{name}-written-before", _refuse_to_write_twice),
+        written_before=pulumi.ResourceHook(
+            f"{name}-written-before", lambda creation: _refuse_to_write_twice(creation, threads)
+        ),
     )
 
 
@@ -47,18 +57,48 @@ def _say_what_to_do_about_a_taken_name(failure: pulumi.ErrorHookArgs) -> bool:
     return False
 
 
-async def _refuse_to_write_twice(creation: pulumi.ResourceHookArgs) -> None:
+def _version_before_the_initial(secret_id: str) -> str | None:
+    """Id of the version that has the initial version's label already; reads no value.
+
+    This asks the engine directly. The SDK's own invoke waits for a thread of a pool whose every thread may be
+    waiting for the end of a registration, and with it for this hook.
+    """
+    request = resource_pb2.ResourceInvokeRequest(
+        tok="aws:secretsmanager/getSecretVersions:getSecretVersions",
+        version=metadata.version("pulumi-aws"),
+    )
+    request.args["secretId"] = secret_id
+    monitor = get_monitor()
+    if monitor is None:
+        raise RuntimeError("a hook ran outside a Pulumi program")
+    answer = json_format.MessageToDict(monitor.Invoke(request))
+    if answer.get("failures"):
+        raise RuntimeError(answer["failures"][0]["reason"])
+    return next(
+        (
+            str(version["versionId"])
+            for version in answer["return"]["versions"]
+            if INITIAL_VERSION_LABEL in version["versionStages"]
+        ),
+        None,
+    )
+
+
+async def _refuse_to_write_twice(creation: pulumi.ResourceHookArgs, threads: Executor) -> None:
     secret_id = (creation.new_inputs or {})["secretId"]
-    listed = await aws.secretsmanager.get_secret_versions_output(secret_id=secret_id).future()
-    for version in listed.versions if listed else []:
-        if INITIAL_VERSION_LABEL in version.version_stages:
-            raise RuntimeError(
-                "An interrupted update has written the initial version of this secret before. Writing it "
-                "again could overwrite what the secret holds now, so nothing was written. Take the version "
-                "into the state, then run pulumi up again: pulumi import --yes --skip-preview "
-                f"--protect=false --generate-code=false --parent 'secret={_parent(creation.urn)}' "
-                f"{creation.type} '{creation.name}' '{secret_id}|{version.version_id}'"
-            )
+    # Pulumi keeps what belongs to a program in context variables, which a thread does not inherit
+    look = contextvars.copy_context().run
+    found = await asyncio.get_running_loop().run_in_executor(
+        threads, look, _version_before_the_initial, secret_id
+    )
+    if found is not None:
+        raise RuntimeError(
+            "An interrupted update has written the initial version of this secret before. Writing it again "
+            "could overwrite what the secret holds now, so nothing was written. Take the version into the "
+            "state, then run pulumi up again: pulumi import --yes --skip-preview --protect=false "
+            f"--generate-code=false --parent 'secret={_parent(creation.urn)}' "
+            f"{creation.type} '{creation.name}' '{secret_id}|{found}'"
+        )
 
 
 def _parent(urn: str) -> str:

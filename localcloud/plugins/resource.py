@@ -284,15 +284,12 @@ def _same(resource: Resource, name: str, old: object, new: object) -> bool:
     if name in resource.policies:
         return normal_policy(old) == normal_policy(new)
     if name in resource.sets and isinstance(old, list) and isinstance(new, list):
-        return sorted(map(_canonical, old)) == sorted(map(_canonical, new))
+        return len(old) == len(new) and all(any(_is_given(item, found) for found in old) for item in new)
     return bool(old == new) or (old is None and new in ("", {}, [], False))
 
 
-_ADDED_BY_AWS = {"lastAccessedDate", "status", "statusMessage"}
-
-
-def _canonical(element: object) -> str:
-    """An element of a set by what was given of it."""
-    if isinstance(element, dict):
-        element = {key: item for key, item in element.items() if item and key not in _ADDED_BY_AWS}
-    return json.dumps(element, sort_keys=True)
+def _is_given(given: object, found: object) -> bool:
+    """Whether an element of a set is what was given; what AWS adds to an object does not count."""
+    if isinstance(given, dict) and isinstance(found, dict):
+        return all(found.get(key) == item for key, item in given.items() if item)
+    return given == found

@@ -107,13 +107,13 @@ class Stack:
 
 
 def steps(event_log: Path) -> list[str]:
-    """`op name` of each step in an engine event log, without those that change nothing."""
+    """`op name` of each step in an engine event log, without components and what changes nothing."""
     events = [json.loads(line) for line in event_log.read_text().splitlines() if line.strip()]
     metadata = [event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event]
     return [
         f"{step['op']} {step['urn'].rpartition('::')[2]}"
         for step in metadata
-        if step["op"] not in {"same", "refresh"} and not step["type"].startswith("pulumi:")
+        if step["op"] not in {"same", "refresh"} and not step["type"].startswith(("pulumi:", "aws-secrets:"))
     ]
 
 

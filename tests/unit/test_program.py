@@ -217,6 +217,7 @@ def test_the_stack_key_exists_only_where_a_secret_uses_it() -> None:
     assert KEY not in one_secret({}, encryption="aws-managed").types()
     assert KEY not in one_secret({"encryption": "aws-managed"}).types()
     assert KEY in one_secret({"encryption": "stack-key"}, encryption="aws-managed").types()
+    assert KEY in one_secret({}, encryption="aws-managed", keepStackKey=True).types()
 
 
 def test_a_key_arn_is_used_as_given_and_aws_managed_names_none() -> None:
