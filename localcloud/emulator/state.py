@@ -14,6 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
 from moto import backends
 from moto.core.base_backend import BaseBackend
 
@@ -33,6 +41,10 @@ class Restored:
     restored: bool
 
 
+def _private_key(saved: bytes) -> object:
+    return load_der_private_key(saved, None)
+
+
 class _Pickler(pickle.Pickler):
     """Leaves out locks, which only the process that made them can use, and names moto's services."""
 
@@ -44,6 +56,9 @@ class _Pickler(pickle.Pickler):
         return None
 
     def reducer_override(self, item: object) -> Any:  # noqa: ANN401  pickle's own form
+        if isinstance(item, (RSAPrivateKey, EllipticCurvePrivateKey)):  # every key of KMS has one
+            saved = item.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+            return _private_key, (saved,)
         if isinstance(item, weakref.WeakValueDictionary):  # Lambda's; whoever else has them keeps them
             return weakref.WeakValueDictionary, (dict(item),)
         if isinstance(item, defaultdict) and getattr(item.default_factory, "__name__", "") == "<lambda>":
@@ -123,6 +138,7 @@ class Saver:
     def __init__(self, path: Path, instance: str, quiet: AbstractContextManager[Any]) -> None:
         self._path, self._instance, self._quiet = path, instance, quiet
         self._changed, self._end = threading.Event(), threading.Event()
+        self._failed = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -137,9 +153,27 @@ class Saver:
         self._thread.join()
 
     def _run(self) -> None:
-        save(self._path, self._instance, self._quiet)
+        self._save()
         while not self._end.is_set():
             self._changed.wait()
             self._end.wait(_SAVE_SECONDS)
             self._changed.clear()
+            self._save()
+
+    def _save(self) -> None:
+        """Saves, or says once that it cannot, and tries again."""
+        try:
             save(self._path, self._instance, self._quiet)
+        except Exception as error:  # noqa: BLE001  whatever it is, the next save may succeed
+            reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+            if not self._failed:
+                print(
+                    f"The local cloud cannot save its data to {self._path} ({reason}). It tries again while "
+                    "it runs; what has changed since is lost if it is stopped before that succeeds.",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            self._failed = True
+            self._changed.set()
+        else:
+            self._failed = False
