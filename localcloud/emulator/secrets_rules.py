@@ -18,6 +18,7 @@ CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
 AWS_MANAGED_KEY = "alias/aws/secretsmanager"
 _DAY = 86_400
 _MAX_LABELS = 20
+_MAX_LABEL_CHARACTERS = 256
 _MAX_TAGS = 50
 _MAX_VALUE_BYTES = 65_536
 
@@ -194,6 +195,15 @@ def check_content(content: Content) -> Content:
     return content
 
 
+def check_label(label: object) -> str:
+    """Refuses what AWS refuses as a staging label."""
+    if not isinstance(label, str) or not 1 <= len(label) <= _MAX_LABEL_CHARACTERS:
+        raise ServiceError(
+            "ValidationException", f"A staging label must have 1 to {_MAX_LABEL_CHARACTERS} characters."
+        )
+    return label
+
+
 def new_token() -> str:
     """A version id for a request that brings none."""
     return str(uuid.uuid4())
@@ -238,7 +248,7 @@ def put_value(secret: Secret, token: str, content: Content, labels: list[str] | 
     Raises:
         ServiceError: the token has another value, or there are too many labels.
     """
-    wanted = set(labels if labels is not None else [CURRENT])
+    wanted = {check_label(label) for label in (labels if labels is not None else [CURRENT])}
     check_content(content)
     if labels is not None and not labels:
         raise invalid_parameter("VersionStages must hold at least one staging label.")
@@ -286,6 +296,7 @@ def move_label(secret: Secret, label: str, remove_from: str | None, move_to: str
     Raises:
         ServiceError: it names another, or would leave the secret without AWSCURRENT.
     """
+    check_label(label)
     for version_id in (remove_from, move_to):
         if version_id is not None and version_id not in secret.versions:
             raise ServiceError(

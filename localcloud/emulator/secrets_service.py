@@ -44,6 +44,8 @@ def _answering(
             return json.dumps(function(service))
         except ServiceError as error:
             raise JsonRESTError(error.code, error.message) from None
+        except KeyError as missing:
+            raise JsonRESTError("ValidationException", f"{missing} must not be null.") from None
 
     return answer
 
@@ -113,6 +115,7 @@ class SecretsManager(BaseResponse):
         tags = {tag["Key"]: tag["Value"] for tag in asked.get("Tags") or []}
         rules.check_tags(tags)
         content, token = self._content(), self._token()
+        self._check_replicas(self.region, name)
         if content is not None:
             rules.check_content(content)
             self._require_key(asked.get("KmsKeyId") or rules.AWS_MANAGED_KEY, "EncryptionFailure", "encrypt")
@@ -134,9 +137,7 @@ class SecretsManager(BaseResponse):
         if content is not None:
             answer["VersionId"] = rules.put_value(secret, token, content, None).version_id
         if asked.get("AddReplicaRegions"):
-            self._replicate(
-                secret, asked["AddReplicaRegions"], force=bool(asked.get("ForceOverwriteReplicaSecret"))
-            )
+            self._replicate(secret, asked["AddReplicaRegions"])
             answer["ReplicationStatus"] = _replication_status(secret)
         return answer
 
@@ -373,26 +374,29 @@ class SecretsManager(BaseResponse):
         )
         return {"RandomPassword": password}
 
-    def _replicate(self, secret: Secret, wanted: list[dict[str, str]], *, force: bool) -> None:
-        for copy in wanted:
-            region = copy["Region"]
-            if region == secret.region:
+    def _check_replicas(self, primary: str, name: str) -> None:
+        """Before anything is changed: a refused request leaves nothing half made."""
+        asked = self.request_
+        for region in [copy["Region"] for copy in asked.get("AddReplicaRegions") or []]:
+            if region == primary:
                 raise rules.invalid_parameter("Invalid replica region.")
-            taken = self.store.secrets.get(region, {})
-            if secret.name in taken and not force:
+            if name in self.store.secrets.get(region, {}) and not asked.get("ForceOverwriteReplicaSecret"):
                 raise ServiceError(
                     "ResourceExistsException",
-                    f"Replication failed: Secret name {secret.name} already exists in region {region}.",
+                    f"Replication failed: Secret name {name} already exists in region {region}.",
                 )
-            taken.pop(secret.name, None)
+
+    def _replicate(self, secret: Secret, wanted: list[dict[str, str]]) -> None:
+        for copy in wanted:
+            region = copy["Region"]
+            self.store.secrets.get(region, {}).pop(secret.name, None)
             secret.replicas[region] = rules.Replica(region, copy.get("KmsKeyId") or rules.AWS_MANAGED_KEY)
 
     @_answering
     def replicate_secret_to_regions(self) -> Mapping[str, Any]:
         asked, secret = self.request_, self._writable()
-        self._replicate(
-            secret, asked["AddReplicaRegions"], force=bool(asked.get("ForceOverwriteReplicaSecret"))
-        )
+        self._check_replicas(secret.region, secret.name)
+        self._replicate(secret, asked["AddReplicaRegions"])
         return {"ARN": secret.arn, "ReplicationStatus": _replication_status(secret)}
 
     @_answering

@@ -58,7 +58,7 @@ def emulator(services: Application, health: dict[str, Any], changed: Callable[[]
             body = list(lambda_service.serve_invocation(environ, note))
         else:
             with ONE_AT_A_TIME:
-                body = list(services(environ, note))
+                body = list(_answered(services, environ, note))
         operation = _operation(environ)
         if not _READS.match(operation.partition(" ")[2]):
             changed()
@@ -67,6 +67,25 @@ def emulator(services: Application, health: dict[str, Any], changed: Callable[[]
         return body
 
     return serve
+
+
+def _answered(services: Application, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """What moto answers; where it cannot, an error as AWS writes it instead of a traceback."""
+    try:
+        return list(services(environ, start_response))
+    except NotImplementedError:
+        return _error(start_response, "501 Not Implemented", "NotImplemented", _operation(environ))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # Moto trusts its clients. The text of such an error can hold a part of the request: only its kind.
+        what = f"{_operation(environ)}: {type(error).__name__}"
+        print(f"cannot be answered: {what}", file=sys.stderr, flush=True)
+        return _error(start_response, "400 Bad Request", "SerializationException", what)
+
+
+def _error(start_response: StartResponse, status: str, code: str, what: str) -> Iterable[bytes]:
+    start_response(status, [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-ErrorType", code)])
+    message = f"The local cloud cannot answer this request ({what})."
+    return [json.dumps({"__type": code, "message": message}).encode()]
 
 
 def _own(
@@ -80,9 +99,16 @@ def _own(
         case ("GET", "/_localcloud/health"):
             answer: dict[str, Any] = health
         case ("POST", "/_localcloud/collect-versions"):
-            asked = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
+            try:
+                asked = json.loads(
+                    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}"
+                )
+                secret_id = asked.get("SecretId")
+            except (ValueError, AttributeError):
+                start_response("400 Bad Request", [("Content-Type", "application/json")])
+                return [b'{"error": "the body must be empty or a JSON object with SecretId"}']
             with ONE_AT_A_TIME:
-                answer = {"collected": secrets_service.collect_versions(asked.get("SecretId"))}
+                answer = {"collected": secrets_service.collect_versions(secret_id)}
             changed()
         case _:
             start_response("404 Not Found", [("Content-Type", "application/json")])

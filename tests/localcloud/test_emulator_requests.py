@@ -1,0 +1,159 @@
+"""Requests that cannot be answered: AWS's kind of error, nothing half made, nothing of them in the log."""
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.localcloud.emulator_process import ROOT, Emulator, running_emulator
+
+WORD = "sentinel-of-a-test"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with running_emulator(None) as found:
+        yield found
+
+
+def client_of(emulator: Emulator, region: str = "us-east-1") -> Any:  # noqa: ANN401  boto3 has no types
+    return boto3.client(
+        "secretsmanager",
+        endpoint_url=emulator.endpoint,
+        region_name=region,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def post(emulator: Emulator, path: str, body: bytes, operation: str = "GetSecretValue") -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=20)
+    scope = "Credential=test/20260101/us-east-1/secretsmanager/aws4_request"
+    headers = {
+        "X-Amz-Target": f"secretsmanager.{operation}",
+        "Content-Type": "application/x-amz-json-1.1",
+        "Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0",
+    }
+    connection.request("POST", path, body, headers)
+    answer = connection.getresponse()
+    read = json.loads(answer.read())
+    connection.close()
+    return answer.status, read
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        ("GetSecretValue", "{}"),
+        ("GetSecretValue", WORD),
+        ("GetSecretValue", f'["{WORD}"]'),
+        ("CreateSecret", f'{{"Name": "odd", "SecretString": {{"{WORD}": 1}}}}'),
+        ("CreateSecret", f'{{"Name": "odd", "SecretBinary": "{WORD}!"}}'),
+        ("CreateSecret", f'{{"Name": "odd", "Tags": "{WORD}"}}'),
+        ("PutSecretValue", f'{{"SecretString": "{WORD}"}}'),
+        ("PutSecretValue", f'{{"SecretId": 7, "SecretString": "{WORD}"}}'),
+    ],
+)
+def test_a_malformed_request_is_refused_without_a_traceback_or_a_word_of_it(
+    emulator: Emulator, operation: str, body: str
+) -> None:
+    status, answer = post(emulator, "/", body.encode(), operation)
+    assert status == 400
+    assert answer["__type"]
+    assert WORD not in json.dumps(answer)
+    log = emulator.log.read_text()
+    assert "Traceback" not in log
+    assert WORD not in log
+    with pytest.raises(ClientError, match="can't find"):
+        client_of(emulator).describe_secret(SecretId="odd")
+
+
+def test_an_operation_that_is_not_modelled_is_named(emulator: Emulator) -> None:
+    status, answer = post(emulator, "/", b"{}", "InventSecret")
+    assert status == 501
+    assert "secretsmanager InventSecret" in answer["message"]
+
+
+@pytest.mark.parametrize("body", [b"[]", b"no json"])
+def test_a_collection_asked_for_in_no_json_object_is_refused(emulator: Emulator, body: bytes) -> None:
+    status, answer = post(emulator, "/_localcloud/collect-versions", body)
+    assert status == 400
+    assert "SecretId" in answer["error"]
+
+
+def test_a_collection_of_one_secret_leaves_the_versions_of_others(emulator: Emulator) -> None:
+    client = client_of(emulator)
+    names = [f"collected/{uuid.uuid4()}" for _ in range(2)]
+    for name in names:
+        client.create_secret(Name=name, SecretString="first")
+        for text in ("second", "third"):
+            client.put_secret_value(SecretId=name, SecretString=text)
+    status, answer = post(
+        emulator, "/_localcloud/collect-versions", json.dumps({"SecretId": names[0]}).encode()
+    )
+    assert (status, answer) == (200, {"collected": 1})
+    kept = [
+        len(client.list_secret_version_ids(SecretId=name, IncludeDeprecated=True)["Versions"])
+        for name in names
+    ]
+    assert kept == [2, 3]
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"], ids=["its own region", "a taken name"])
+def test_a_creation_refused_for_its_replica_makes_no_secret(emulator: Emulator, region: str) -> None:
+    name = f"replicated/{uuid.uuid4()}"
+    client_of(emulator, "eu-west-1").create_secret(Name=name, SecretString="theirs")
+    with pytest.raises(ClientError):
+        client_of(emulator).create_secret(
+            Name=name, SecretString="ours", AddReplicaRegions=[{"Region": region}]
+        )
+    with pytest.raises(ClientError, match="can't find"):
+        client_of(emulator).describe_secret(SecretId=name)
+    theirs = client_of(emulator, "eu-west-1").get_secret_value(SecretId=name)
+    assert theirs["SecretString"] == "theirs"
+
+
+def test_a_staging_label_has_256_characters_at_most(emulator: Emulator) -> None:
+    client, name = client_of(emulator), f"labelled/{uuid.uuid4()}"
+    first = client.create_secret(Name=name, SecretString="first")["VersionId"]
+    client.put_secret_value(SecretId=name, SecretString="second", VersionStages=["x" * 256])
+    with pytest.raises(ClientError, match="256"):
+        client.put_secret_value(SecretId=name, SecretString="third", VersionStages=["x" * 257])
+    with pytest.raises(ClientError, match="256"):
+        client.update_secret_version_stage(SecretId=name, VersionStage="x" * 257, MoveToVersionId=first)
+    labels = client.describe_secret(SecretId=name)["VersionIdsToStages"]
+    assert sorted(map(tuple, labels.values())) == [("AWSCURRENT",), ("x" * 256,)]
+
+
+def test_a_port_in_use_is_one_sentence_that_names_the_remedy(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            [
+                sys.executable,
+                *("-m", "localcloud.emulator", "--port", port),
+                *("--data", str(tmp_path / "data")),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert port in ended.stderr
+    assert "LOCALCLOUD_PORT" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
