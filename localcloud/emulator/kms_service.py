@@ -1,0 +1,57 @@
+"""KMS: moto's, with keys that can be used for nothing while they wait for their deletion.
+
+Sources: AWS KMS Developer Guide, "Key states of AWS KMS keys"; API Reference, ScheduleKeyDeletion,
+GetKeyRotationStatus.
+"""
+
+import json
+from typing import Any
+
+from moto.kms.models import Key
+from moto.kms.responses import KmsResponse
+
+# Operations that a key which waits for its deletion still answers.
+_ALLOWED = {"CancelKeyDeletion", "DescribeKey", "GetKeyPolicy", "PutKeyPolicy", "ListKeyPolicies"}
+_ALLOWED |= {"ListResourceTags", "ListAliases", "DeleteAlias", "ListGrants", "RevokeGrant", "RetireGrant"}
+_ALLOWED |= {"GetKeyRotationStatus"}
+_KEY_PARAMETERS = ("KeyId", "TargetKeyId", "SourceKeyId", "DestinationKeyId")
+# Operations of moto that find a key by its id only, where AWS takes the ARN as well.
+_BY_ID_ONLY = {"CancelKeyDeletion", "DisableKey", "EnableKey", "ScheduleKeyDeletion"}
+
+
+class Kms(KmsResponse):
+    """One request; moto calls the method that is named after its operation."""
+
+    def _get_param(self, param_name: str, if_none: Any = None) -> Any:  # noqa: ANN401  moto's own form
+        found = super()._get_param(param_name, if_none)
+        if param_name == "KeyId" and isinstance(found, str) and self._get_action() in _BY_ID_ONLY:
+            return self.kms_backend.get_key_id(found)
+        return found
+
+    def _pending(self) -> Key | None:
+        """A key of the request that waits for its deletion."""
+        asked = json.loads(self.body or "{}")
+        for parameter in _KEY_PARAMETERS:
+            named = asked.get(parameter)
+            if not isinstance(named, str):
+                continue
+            backend = self.kms_backend
+            key = backend.keys.get(backend.get_key_id(named))
+            if key is None and "alias/" in named:
+                target = backend.get_key_id_from_alias(backend.get_alias_name(named))
+                key = backend.keys.get(backend.get_key_id(target)) if target else None
+            if key is not None and key.key_state == "PendingDeletion":
+                return key
+        return None
+
+    def get_key_rotation_status(self) -> str:  # noqa: D102  AWS's operation
+        answer = json.loads(super().get_key_rotation_status())
+        return json.dumps({**answer, "KeyRotationEnabled": False} if self._pending() else answer)
+
+    def call_action(self) -> Any:  # noqa: ANN401, D102  moto's own form
+        pending = None if self._get_action() in _ALLOWED else self._pending()
+        if pending is None:
+            return super().call_action()
+        refused = {"__type": "KMSInvalidStateException", "message": f"{pending.arn} is pending deletion."}
+        headers = {**self.response_headers, "x-amzn-errortype": "KMSInvalidStateException", "status": 400}
+        return 400, headers, json.dumps(refused)
