@@ -2,19 +2,15 @@
 
 import http.client
 import json
-import socket
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.localcloud.emulator_process import ROOT, Emulator, running_emulator
+from tests.localcloud.emulator_process import Emulator, running_emulator
 
 WORD = "sentinel-of-a-test"
 
@@ -132,28 +128,3 @@ def test_a_staging_label_has_256_characters_at_most(emulator: Emulator) -> None:
         client.update_secret_version_stage(SecretId=name, VersionStage="x" * 257, MoveToVersionId=first)
     labels = client.describe_secret(SecretId=name)["VersionIdsToStages"]
     assert sorted(map(tuple, labels.values())) == [("AWSCURRENT",), ("x" * 256,)]
-
-
-def test_a_port_in_use_is_one_sentence_that_names_the_remedy(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        ended = subprocess.run(
-            [
-                sys.executable,
-                *("-m", "localcloud.emulator", "--port", port),
-                *("--data", str(tmp_path / "data")),
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    assert ended.returncode == 1
-    assert ended.stdout == ""
-    assert port in ended.stderr
-    assert "LOCALCLOUD_PORT" in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
-    assert not list(tmp_path.iterdir())
