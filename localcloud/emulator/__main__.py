@@ -15,7 +15,7 @@ os.environ.setdefault("DISABLE_GLOBAL_CORS", "true")
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from localcloud.emulator import lambda_service, server, state
+from localcloud.emulator import lambda_service, rotation, secrets_service, server, state
 from localcloud.emulator.turns import ONE_AT_A_TIME
 
 
@@ -55,6 +55,7 @@ def main() -> NoReturn:
     port = listener.getsockname()[1]
     folder = options.data.resolve().with_name(f"{options.data.name}.functions")
     lambda_service.start(f"http://127.0.0.1:{port}", folder, saver.changed)
+    rotation.start(secrets_service.all_secrets, saver.changed)
     health = {"status": "ok", "instance": found.instance, "restored": found.restored}
     application = server.emulator(services, health, saver.changed)
     httpd = make_server(

@@ -12,7 +12,10 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from localcloud.emulator.rotation import Rotation
 
 CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
 AWS_MANAGED_KEY = "alias/aws/secretsmanager"
@@ -48,6 +51,11 @@ class Content:
 
     text: str | None
     binary: str | None
+
+    @property
+    def missing(self) -> bool:
+        """A rotation makes its version before the function has a value for it."""
+        return self.text is None and self.binary is None
 
 
 @dataclass
@@ -87,6 +95,7 @@ class Secret:
     policy: str | None = None
     versions: dict[str, Version] = field(default_factory=dict)
     replicas: dict[str, Replica] = field(default_factory=dict)
+    rotation: "Rotation | None" = None
 
     def holder(self, label: str) -> Version | None:
         """The version that has a staging label."""
@@ -253,7 +262,7 @@ def put_value(secret: Secret, token: str, content: Content, labels: list[str] | 
     if labels is not None and not labels:
         raise invalid_parameter("VersionStages must hold at least one staging label.")
     existing = secret.versions.get(token)
-    if existing is not None:
+    if existing is not None and not existing.content.missing:
         if existing.content != content:
             raise ServiceError(
                 "ResourceExistsException",
@@ -267,12 +276,19 @@ def put_value(secret: Secret, token: str, content: Content, labels: list[str] | 
         raise ServiceError(
             "LimitExceededException", f"A version can have {_MAX_LABELS} staging labels at most."
         )
-    version = Version(token, content, secret.kms_key_id)
+    version = existing or Version(token, content, secret.kms_key_id)
+    version.content, version.kms_key_id = content, secret.kms_key_id
     secret.versions[token] = version
     for label in wanted:
         _move(secret, label, version)
     secret.changed = time.time()
     return version
+
+
+def begin_version(secret: Secret, token: str) -> None:
+    """What RotateSecret does before it calls the function: a version without a value that is pending."""
+    secret.versions[token] = Version(token, Content(None, None), secret.kms_key_id)
+    _move(secret, PENDING, secret.versions[token])
 
 
 def _move(secret: Secret, label: str, target: Version) -> None:
@@ -339,7 +355,7 @@ def wanted_version(secret: Secret, version_id: str | None, label: str | None) ->
     """
     if version_id is not None:
         found = secret.versions.get(version_id)
-        if found is None:
+        if found is None or found.content.missing:
             raise ServiceError(
                 "ResourceNotFoundException",
                 f"Secrets Manager can't find the specified secret value for VersionId: {version_id}",
@@ -350,7 +366,7 @@ def wanted_version(secret: Secret, version_id: str | None, label: str | None) ->
             )
         return found
     found = secret.holder(label or CURRENT)
-    if found is None:
+    if found is None or found.content.missing:
         raise ServiceError(
             "ResourceNotFoundException",
             f"Secrets Manager can't find the specified secret value for staging label: {label or CURRENT}",

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -11,6 +11,7 @@ from moto.kms.models import kms_backends
 from moto.secretsmanager.utils import random_password
 from moto.utilities.utils import get_partition
 
+from localcloud.emulator import rotation
 from localcloud.emulator import secrets_rules as rules
 from localcloud.emulator.secrets_rules import Content, Secret, ServiceError, Store, Version
 
@@ -25,14 +26,17 @@ def store_of(account: str) -> Store:
     return store
 
 
+def all_secrets() -> Iterator[Secret]:
+    """Every secret of every account and region."""
+    for store in list(STORES.values()):
+        for named in list(store.secrets.values()):
+            yield from list(named.values())
+
+
 def collect_versions(secret_id: str | None) -> int:
     """Collects unlabelled versions now, of one secret or of all; returns how many."""
     return sum(
-        rules.collect(secret)
-        for store in STORES.values()
-        for named in store.secrets.values()
-        for secret in named.values()
-        if secret_id in {None, secret.name, secret.arn}
+        rules.collect(secret) for secret in all_secrets() if secret_id in {None, secret.name, secret.arn}
     )
 
 
@@ -224,6 +228,7 @@ class SecretsManager(BaseResponse):
             found["LastAccessedDate"] = secret.accessed
         if secret.deleted is not None:
             found["DeletedDate"] = secret.deleted
+        found.update(rotation.described(secret))
         if secret.replicas:
             found["PrimaryRegion"] = secret.region
             found["ReplicationStatus"] = _replication_status(secret)
@@ -286,6 +291,18 @@ class SecretsManager(BaseResponse):
             secret, asked["VersionStage"], asked.get("RemoveFromVersionId"), asked.get("MoveToVersionId")
         )
         return self._name(secret)
+
+    @_answering
+    def rotate_secret(self) -> Mapping[str, Any]:
+        secret = self._writable()
+        token = rotation.rotate(self.current_account, secret, self.request_)
+        return {**self._name(secret), "VersionId": token}
+
+    @_answering
+    def cancel_rotate_secret(self) -> Mapping[str, Any]:
+        secret = self._writable()
+        token = rotation.cancel(secret)
+        return {**self._name(secret), **({"VersionId": token} if token else {})}
 
     @_answering
     def delete_secret(self) -> Mapping[str, Any]:

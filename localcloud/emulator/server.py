@@ -12,7 +12,7 @@ from moto.kms import urls as kms_urls
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.secretsmanager import urls as secretsmanager_urls
 
-from localcloud.emulator import kms_service, lambda_service, secrets_service
+from localcloud.emulator import kms_service, lambda_service, rotation, secrets_service
 from localcloud.emulator.turns import ONE_AT_A_TIME
 
 Environ = dict[str, Any]
@@ -100,7 +100,10 @@ def _own(
     match (environ["REQUEST_METHOD"], path):
         case ("GET", "/_localcloud/health"):
             answer: dict[str, Any] = health
-        case ("POST", "/_localcloud/collect-versions"):
+        case ("GET", "/_localcloud/rotations"):
+            with ONE_AT_A_TIME:
+                answer = {"unfinished": rotation.unfinished()}
+        case ("POST", "/_localcloud/collect-versions" | "/_localcloud/rotate-due"):
             try:
                 asked = json.loads(
                     environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}"
@@ -110,7 +113,10 @@ def _own(
                 start_response("400 Bad Request", [("Content-Type", "application/json")])
                 return [b'{"error": "the body must be empty or a JSON object with SecretId"}']
             with ONE_AT_A_TIME:
-                answer = {"collected": secrets_service.collect_versions(secret_id)}
+                if path.endswith("rotate-due"):
+                    answer = {"begun": rotation.rotate_due(secret_id)}
+                else:
+                    answer = {"collected": secrets_service.collect_versions(secret_id)}
             changed()
         case _:
             start_response("404 Not Found", [("Content-Type", "application/json")])

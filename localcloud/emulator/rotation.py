@@ -1,0 +1,384 @@
+"""Rotation of secrets as AWS Secrets Manager does it: four invocations of a Lambda function, retried whole.
+
+Source: AWS Secrets Manager API Reference (RotateSecret, CancelRotateSecret); User Guide, "Rotation by Lambda
+function", "Lambda rotation functions", "Rotation schedules", "Troubleshoot rotation".
+
+Environment: LOCALCLOUD_ROTATION_TRIES (5) and LOCALCLOUD_ROTATION_RETRY_SECONDS (1, doubled after each try)
+stand for the tries that AWS spreads over a day.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from localcloud.emulator import lambda_service, rotation_schedule
+from localcloud.emulator import secrets_rules as rules
+from localcloud.emulator.lambda_service import InvocationError
+from localcloud.emulator.rotation_schedule import Schedule
+from localcloud.emulator.secrets_rules import CURRENT, PENDING, Secret, ServiceError
+from localcloud.emulator.turns import ONE_AT_A_TIME
+
+STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
+_TEST_ALONE = ("testSecret",)
+_SCHEDULER_SECONDS = 0.5
+_LONGEST_DELAY = 3600.0
+
+
+@dataclass
+class Attempt:
+    """A rotation that is not over.
+
+    Attributes:
+        token: id of the version that becomes current; the same for every try.
+        test_alone: only testSecret runs, and the pending version goes away afterwards.
+        step: the one that runs or failed last.
+        tries: begun so far.
+    """
+
+    token: str
+    test_alone: bool
+    step: str = ""
+    tries: int = 0
+    error: str | None = None
+
+
+@dataclass
+class Rotation:
+    """A secret's rotation; times are seconds since 1970.
+
+    Attributes:
+        closes: end of the next window (NextRotationDate).
+        due: when this emulator rotates, at the beginning of that window.
+    """
+
+    lambda_arn: str
+    schedule: Schedule | None = None
+    enabled: bool = True
+    last: float | None = None
+    closes: float | None = None
+    due: float | None = None
+    attempt: Attempt | None = None
+    account: str = ""
+
+    def plan(self) -> None:
+        """Sets the next window, seen from now."""
+        if self.schedule is None:
+            self.closes = self.due = None
+            return
+        window = rotation_schedule.next_window(self.schedule, datetime.now(UTC))
+        # the end of the day, as AWS shows it, not the beginning of the next
+        self.due, self.closes = window.opens.timestamp(), window.closes.timestamp() - 1
+
+
+@dataclass
+class _Service:
+    """What the process has one of; `running` has ARN and token of every rotation with a thread."""
+
+    secrets: Callable[[], Iterator[Secret]] = lambda: iter(())
+    changed: Callable[[], None] = lambda: None
+    running: set[tuple[str, str]] = field(default_factory=set)
+
+
+_SERVICE = _Service()
+
+
+def start(secrets: Callable[[], Iterator[Secret]], changed: Callable[[], None]) -> None:
+    """Takes up rotations that were not over when the emulator ended, and keeps the schedules from now on."""
+    _SERVICE.secrets, _SERVICE.changed = secrets, changed
+    with ONE_AT_A_TIME:
+        for secret in secrets():
+            if secret.rotation is not None and secret.rotation.attempt is not None:
+                secret.rotation.attempt.tries = 0
+                _run_later(secret, secret.rotation.attempt)
+    threading.Thread(target=_keep_schedules, daemon=True).start()
+
+
+def described(secret: Secret) -> dict[str, Any]:
+    """What DescribeSecret and ListSecrets say about rotation."""
+    rotation = secret.rotation
+    if rotation is None:
+        return {}
+    found: dict[str, Any] = {"RotationEnabled": rotation.enabled, "RotationLambdaARN": rotation.lambda_arn}
+    if rotation.schedule is not None:
+        schedule = rotation.schedule
+        days = rotation_schedule.days_between(schedule, datetime.now(UTC))
+        if schedule.days is not None or rotation.last is not None:
+            found["RotationRules"] = {"AutomaticallyAfterDays": days}
+        if schedule.expression is not None:
+            found.setdefault("RotationRules", {})["ScheduleExpression"] = schedule.expression
+        if schedule.duration is not None:
+            found["RotationRules"]["Duration"] = schedule.duration
+    if rotation.last is not None:
+        found["LastRotatedDate"] = rotation.last
+    if rotation.enabled and rotation.closes is not None:
+        found["NextRotationDate"] = rotation.closes
+    return found
+
+
+def rotate(account: str, secret: Secret, asked: Mapping[str, Any]) -> str:
+    """RotateSecret; returns the id of the version that will be current.
+
+    Raises:
+        ServiceError: as AWS answers.
+    """
+    token = rules.check_token(asked.get("ClientRequestToken", rules.new_token()))
+    rotation = secret.rotation
+    schedule = _asked_schedule(asked) or (rotation.schedule if rotation else None)
+    lambda_arn = asked.get("RotationLambdaARN") or (rotation.lambda_arn if rotation else None)
+    if not lambda_arn:
+        raise rules.invalid_request("No Lambda rotation function ARN is associated with this secret.")
+    pending = secret.holder(PENDING)
+    if pending is not None and pending is not secret.holder(CURRENT):
+        if pending.version_id == token:
+            return token  # the same request once more
+        if rotation is not None and rotation.enabled:
+            _begin(
+                secret, pending.version_id, test_alone=bool(rotation.attempt and rotation.attempt.test_alone)
+            )
+        raise rules.invalid_request("A previous rotation isn't complete. That rotation will be reattempted.")
+    if token in secret.versions:
+        if CURRENT in secret.versions[token].labels:
+            return token  # the same request once more, after its rotation
+        raise rules.invalid_request(f"A version with the id {token} exists already.")
+    _check_permission(account, secret, str(lambda_arn))
+    secret.rotation = Rotation(
+        str(lambda_arn), schedule, last=rotation.last if rotation else None, account=account
+    )
+    secret.rotation.plan()
+    secret.changed = time.time()
+    _begin(secret, token, test_alone=asked.get("RotateImmediately") is False)
+    return token
+
+
+def cancel(secret: Secret) -> str | None:
+    """CancelRotateSecret; returns the version of the rotation that was given up, whose labels stay."""
+    rotation = secret.rotation
+    if rotation is None:
+        return None
+    token = rotation.attempt.token if rotation.attempt else None
+    rotation.enabled, rotation.attempt = False, None
+    secret.changed = time.time()
+    return token
+
+
+def rotate_due(secret_id: str | None) -> list[str]:
+    """Pretends that the schedule of one secret, or of all, is due; returns the ARNs that begin now."""
+    begun = []
+    for secret in _SERVICE.secrets():
+        rotation = secret.rotation
+        if rotation and rotation.enabled and secret_id in {None, secret.arn, secret.name}:
+            rotation.due = time.time()
+            if _begin_if_due(secret, rotation):
+                begun.append(secret.arn)
+    return begun
+
+
+def unfinished() -> list[dict[str, Any]]:
+    """Rotations that are not over, for whoever waits for one; without values."""
+    return [
+        {
+            "SecretId": secret.arn,
+            "ClientRequestToken": secret.rotation.attempt.token,
+            "Step": secret.rotation.attempt.step,
+            "Try": secret.rotation.attempt.tries,
+            "Error": secret.rotation.attempt.error,
+        }
+        for secret in _SERVICE.secrets()
+        if secret.rotation is not None and secret.rotation.attempt is not None
+    ]
+
+
+def _asked_schedule(asked: Mapping[str, Any]) -> Schedule | None:
+    given = asked.get("RotationRules")
+    if not given:
+        return None
+    schedule = Schedule(
+        given.get("AutomaticallyAfterDays"), given.get("ScheduleExpression"), given.get("Duration")
+    )
+    rotation_schedule.check(schedule)
+    return schedule
+
+
+def _check_permission(account: str, secret: Secret, lambda_arn: str) -> None:
+    allowed = lambda_service.allows(
+        secret.region,
+        lambda_arn,
+        service="secretsmanager.amazonaws.com",
+        source_arn=secret.arn,
+        account=account,
+    )
+    if allowed is None:
+        raise ServiceError(
+            "ResourceNotFoundException", f"Secrets Manager can't find the Lambda function {lambda_arn}."
+        )
+    if not allowed:
+        raise ServiceError(
+            "AccessDeniedException",
+            "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy "
+            "grants access to the principal secretsmanager.amazonaws.com.",
+        )
+
+
+def _begin(secret: Secret, token: str, *, test_alone: bool) -> None:
+    """A first or a further attempt; a version without a value is pending until createSecret has put one."""
+    rotation = secret.rotation
+    if rotation is None or (rotation.attempt is not None and (secret.arn, token) in _SERVICE.running):
+        return
+    if token not in secret.versions:
+        rules.begin_version(secret, token)
+    rotation.attempt = Attempt(token, test_alone)
+    _run_later(secret, rotation.attempt)
+
+
+def _run_later(secret: Secret, attempt: Attempt) -> None:
+    key = (secret.arn, attempt.token)
+    if key not in _SERVICE.running:
+        _SERVICE.running.add(key)
+        threading.Thread(target=_run, args=(secret, attempt.token), daemon=True).start()
+
+
+def _run(secret: Secret, token: str) -> None:
+    """One rotation with all its tries, in a thread of its own."""
+    delay = float(os.environ.get("LOCALCLOUD_ROTATION_RETRY_SECONDS", "1"))
+    while (attempt := _next_try(secret, token)) is not None:
+        succeeded = _steps(secret, attempt)
+        with ONE_AT_A_TIME:
+            over = _conclude(secret, attempt, succeeded=succeeded)
+            if over:
+                _SERVICE.running.discard((secret.arn, token))
+        _SERVICE.changed()
+        if over:
+            return
+        time.sleep(delay)
+        delay = min(2 * delay, _LONGEST_DELAY)
+
+
+def _next_try(secret: Secret, token: str) -> Attempt | None:
+    """The attempt with one more try; None ends the thread, and whoever wants the rotation starts another."""
+    with ONE_AT_A_TIME:
+        attempt = _still_wanted(secret, token)
+        if attempt is None:
+            _SERVICE.running.discard((secret.arn, token))
+            return None
+        attempt.tries += 1
+    _SERVICE.changed()
+    return attempt
+
+
+def _still_wanted(secret: Secret, token: str) -> Attempt | None:
+    with ONE_AT_A_TIME:
+        rotation = secret.rotation
+        if rotation is None or not rotation.enabled or secret.deleted is not None:
+            return None
+        if not any(living is secret for living in _SERVICE.secrets()):
+            return None
+        attempt = rotation.attempt
+        return attempt if attempt is not None and attempt.token == token else None
+
+
+def _steps(secret: Secret, attempt: Attempt) -> bool:
+    rotation_token = str(uuid.uuid4())
+    for step in _TEST_ALONE if attempt.test_alone else STEPS:
+        if _still_wanted(secret, attempt.token) is None:
+            return False
+        attempt.step = step
+        error = _call(secret, step, attempt.token, rotation_token)
+        attempt.error = error
+        if error is not None:
+            _tell(secret, f"{step} failed: {error} (try {attempt.tries})")
+            return False
+        _tell(secret, f"{step} done")
+    return True
+
+
+def _call(secret: Secret, step: str, token: str, rotation_token: str) -> str | None:
+    """Invokes the function; returns what went wrong, without the message, which is in the function's log."""
+    rotation = secret.rotation
+    if rotation is None:
+        return "NoRotation"
+    event = {
+        "Step": step,
+        "SecretId": secret.arn,
+        "ClientRequestToken": token,
+        "RotationToken": rotation_token,
+    }
+    try:
+        with ONE_AT_A_TIME:
+            _check_permission(rotation.account, secret, rotation.lambda_arn)
+        outcome, _ = lambda_service.invoke(secret.region, rotation.lambda_arn, json.dumps(event).encode())
+    except (InvocationError, ServiceError) as error:
+        return error.code
+    except RuntimeError:
+        return "Ending"
+    return str(json.loads(outcome.payload).get("errorType", "Unhandled")) if outcome.failed else None
+
+
+def _conclude(secret: Secret, attempt: Attempt, *, succeeded: bool) -> bool:
+    """After a try: whether the rotation is over, for good or for bad."""
+    rotation = secret.rotation
+    if rotation is None or rotation.attempt is not attempt:
+        return True
+    if attempt.test_alone:
+        version = secret.versions.get(attempt.token)
+        if version is not None and version.labels <= {PENDING}:
+            del secret.versions[attempt.token]
+        rotation.attempt = None
+        return True
+    pending = secret.holder(PENDING)
+    complete = pending is None or pending is secret.holder(CURRENT)
+    if succeeded and complete:
+        rotation.last, rotation.attempt = time.time(), None
+        rotation.plan()
+        _tell(secret, "succeeded")
+        return True
+    if succeeded:
+        attempt.error = "finishSecret did not move AWSCURRENT"
+        _tell(secret, f"failed: {attempt.error}")
+    given_up = pending is None or pending.version_id != attempt.token
+    if given_up or attempt.tries >= int(os.environ.get("LOCALCLOUD_ROTATION_TRIES", "5")):
+        rotation.attempt = None
+        rotation.plan()
+        _tell(secret, "given up until the next window or RotateSecret")
+        return True
+    return False
+
+
+def _keep_schedules() -> None:
+    while True:
+        time.sleep(_SCHEDULER_SECONDS)
+        with ONE_AT_A_TIME:
+            begun = [
+                secret
+                for secret in _SERVICE.secrets()
+                if secret.rotation is not None and _begin_if_due(secret, secret.rotation)
+            ]
+        if begun:
+            _SERVICE.changed()
+
+
+def _begin_if_due(secret: Secret, rotation: Rotation) -> bool:
+    """Begins a scheduled rotation, or takes up the one that was given up."""
+    if (
+        not rotation.enabled
+        or rotation.attempt is not None
+        or secret.deleted is not None
+        or rotation.due is None
+        or rotation.due > time.time()
+    ):
+        return False
+    pending = secret.holder(PENDING)
+    stuck = pending is not None and pending is not secret.holder(CURRENT)
+    rotation.plan()
+    _begin(secret, pending.version_id if pending and stuck else rules.new_token(), test_alone=False)
+    return True
+
+
+def _tell(secret: Secret, what: str) -> None:
+    print(f"rotation of {secret.name}: {what}", file=sys.stderr, flush=True)
