@@ -28,7 +28,7 @@ def command_lines() -> Iterator[set[bytes]]:
     done = threading.Event()
 
     def look() -> None:
-        while not done.wait(0.01):
+        while not done.wait(0.05):
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     seen.add(path.read_bytes())
