@@ -126,7 +126,11 @@ def _update_replicas(client: Any, identity: str, olds: Properties, news: Propert
     ]
     if gone:
         with doing(f"removing Secrets Manager Secret ({identity}) replicas"):
-            client.remove_regions_from_replication(SecretId=identity, RemoveReplicaRegions=gone)
+            try:
+                client.remove_regions_from_replication(SecretId=identity, RemoveReplicaRegions=gone)
+            except client.exceptions.ClientError as error:
+                if not missing(error):
+                    raise
     added = [_replica(replica) for region, replica in new.items() if region not in old or region in gone]
     if added:
         with doing(f"adding Secrets Manager Secret ({identity}) replicas"):
