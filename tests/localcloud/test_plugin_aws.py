@@ -1,0 +1,392 @@
+# ruff: noqa: ANN401  boto3, protobuf and property values are of any type
+"""The stand-in aws plugin against an emulator: what operators read when something is wrong, and updates."""
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import grpc
+import pytest
+from google.protobuf import json_format
+from pulumi.runtime.proto import provider_pb2
+
+from localcloud.plugins.aws.__main__ import PLUGIN
+from localcloud.plugins.serve import Servicer
+from localcloud.plugins.values import Properties, from_struct, to_struct
+from tests.localcloud.emulator_process import Emulator, running_emulator
+
+SECRET = "aws:secretsmanager/secret:Secret"
+SECRET_VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
+SECRET_POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
+KEY = "aws:kms/key:Key"
+ALIAS = "aws:kms/alias:Alias"
+MARK = "4dabf18193072939515e22adb298388d"
+
+
+class RefusedError(Exception):
+    """What the engine shows as the provider's error."""
+
+
+class Context:
+    def abort(self, _code: grpc.StatusCode, details: str) -> NoReturn:
+        raise RefusedError(details)
+
+
+class Plugin:
+    """The engine's calls, by resource type."""
+
+    def __init__(self, config: Properties) -> None:
+        self.servicer = Servicer(PLUGIN)
+        checked = self.servicer.CheckConfig(provider_pb2.CheckRequest(news=to_struct(config)), Context())
+        self.refused = [failure.reason for failure in checked.failures]
+        if not self.refused:
+            self.servicer.Configure(provider_pb2.ConfigureRequest(args=checked.inputs), Context())
+
+    def client(self, service: str, region: str = "us-east-1") -> Any:
+        """A client of AWS's own, beside the plugin."""
+        return self.servicer.context.client(service, {"region": region})
+
+    def inputs(self, token: str, properties: Properties, olds: Properties | None = None) -> Properties:
+        checked = self.servicer.Check(
+            provider_pb2.CheckRequest(
+                urn=urn(token), olds=to_struct(olds or {}), news=to_struct(properties), randomSeed=b"seed"
+            ),
+            Context(),
+        )
+        assert not checked.failures, checked.failures
+        return from_struct(checked.inputs)
+
+    def create(self, token: str, properties: Properties) -> tuple[str, Properties]:
+        inputs = to_struct(self.inputs(token, properties))
+        request = provider_pb2.CreateRequest(urn=urn(token), properties=inputs)
+        made = self.servicer.Create(request, Context())
+        return made.id, from_struct(made.properties)
+
+    def update(self, token: str, identity: str, olds: Properties, properties: Properties) -> Properties:
+        request = provider_pb2.UpdateRequest(
+            urn=urn(token), id=identity, olds=to_struct(olds), news=to_struct(self.inputs(token, properties))
+        )
+        return from_struct(self.servicer.Update(request, Context()).properties)
+
+    def read(self, token: str, identity: str) -> Any:
+        """As an import asks: with the id and nothing else."""
+        return self.servicer.Read(provider_pb2.ReadRequest(urn=urn(token), id=identity), Context())
+
+    def invoke(self, token: str, args: Properties) -> Properties:
+        request = provider_pb2.InvokeRequest(tok=token, args=to_struct(args))
+        return from_struct(getattr(self.servicer.Invoke(request, Context()), "return"))
+
+
+def urn(token: str) -> str:
+    return f"urn:pulumi:test::app::{token}::it"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with running_emulator(None) as running:
+        yield running
+
+
+def lead_to(emulator: Emulator, patch: pytest.MonkeyPatch) -> None:
+    for key in [key for key in os.environ if key.startswith("AWS_")]:
+        patch.delenv(key)
+    patch.setenv("AWS_CONFIG_FILE", os.devnull)
+    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    for key, value in emulator.environment.items():
+        patch.setenv(key, value)
+
+
+@pytest.fixture(autouse=True)
+def surroundings(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    lead_to(emulator, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def plugin(emulator: Emulator) -> Iterator[Plugin]:
+    with pytest.MonkeyPatch.context() as patch:
+        lead_to(emulator, patch)
+        made = Plugin({"region": "us-east-1"})
+        for service in ("secretsmanager", "kms"):
+            made.client(service)
+        yield made
+
+
+@pytest.fixture
+def name() -> str:
+    return f"app/{uuid.uuid4()}"
+
+
+# Configuration and what is not supported
+
+
+@pytest.mark.parametrize("token", ["aws:s3/bucket:Bucket", "aws:ec2/instance:Instance"])
+def test_a_type_that_is_not_supported_is_named_with_the_remedy(plugin: Plugin, token: str) -> None:
+    for call in (lambda: plugin.inputs(token, {}), lambda: plugin.read(token, "x")):
+        with pytest.raises(RefusedError) as refused:
+            call()
+        assert token in str(refused.value)
+        assert "PULUMI_PLUGINS=official" in str(refused.value)
+
+
+def test_a_function_that_is_not_supported_is_named_with_the_remedy(plugin: Plugin) -> None:
+    with pytest.raises(RefusedError, match=r"aws:s3/getBucket:getBucket.*PULUMI_PLUGINS=official"):
+        plugin.invoke("aws:s3/getBucket:getBucket", {})
+
+
+@pytest.mark.parametrize(
+    ("config", "allowed"),
+    [
+        ({"allowedAccountIds": ["123456789012"]}, True),
+        ({"allowedAccountIds": ["999999999999"]}, False),
+        ({"allowedAccountIds": '["999999999999"]'}, False),
+        ({"forbiddenAccountIds": ["123456789012"]}, False),
+        ({"forbiddenAccountIds": ["999999999999"]}, True),
+    ],
+)
+def test_only_an_allowed_account_is_used(config: Properties, *, allowed: bool) -> None:
+    if allowed:
+        Plugin({"region": "us-east-1", **config})
+    else:
+        with pytest.raises(RefusedError, match="not allowed: 123456789012"):
+            Plugin({"region": "us-east-1", **config})
+
+
+def test_missing_credentials_are_said_with_the_ways_to_give_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(RefusedError) as refused:
+        Plugin({"region": "us-east-1"})
+    assert "No valid credential sources found" in str(refused.value)
+    assert "AWS_ACCESS_KEY_ID" in str(refused.value)
+
+
+def test_a_missing_profile_is_named() -> None:
+    with pytest.raises(RefusedError, match="nobody"):
+        Plugin({"region": "us-east-1", "profile": "nobody"})
+
+
+def test_a_missing_region_is_said_with_the_command_that_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    [reason] = Plugin({}).refused
+    assert "pulumi config set aws:region" in reason
+
+
+def test_a_setting_that_is_not_supported_is_named() -> None:
+    assert any("assumeRole" in reason for reason in Plugin({"assumeRole": "x", "region": "x"}).refused)
+
+
+def test_an_endpoint_that_nobody_answers_at_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(RefusedError) as refused:
+        Plugin({"region": "us-east-1"})
+    assert "unable to validate AWS credentials" in str(refused.value)
+    assert "127.0.0.1:9" in str(refused.value)
+
+
+# Values
+
+
+def test_a_refused_value_is_in_no_error(plugin: Plugin, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    _, secret = plugin.create(SECRET, {"name": name})
+    value = f"never-shown-{uuid.uuid4()}"
+    bad: list[Properties] = [
+        {"secretId": secret["arn"], "secretString": value * 2000},
+        {"secretId": f"{secret['arn'][:-7]}-absent", "secretString": value},
+        {"secretId": secret["arn"], "secretBinary": f"no base64 {value}"},
+        {"secretId": secret["arn"], "secretString": value, "versionStages": [f"s{at}" for at in range(30)]},
+        {"secretId": secret["arn"], "secretString": value, "versionStages": [1]},
+    ]
+    for properties in bad:
+        request = provider_pb2.CreateRequest(urn=urn(SECRET_VERSION), properties=to_struct(properties))
+        with pytest.raises(RefusedError) as refused:
+            plugin.servicer.Create(request, Context())
+        assert value not in str(refused.value)
+    wrong_types = {"secretId": secret["arn"], "secretString": {"inner": value}, value: "x"}
+    checked = plugin.servicer.Check(
+        provider_pb2.CheckRequest(urn=urn(SECRET_VERSION), news=to_struct({**wrong_types, value: 1})),
+        Context(),
+    )
+    assert checked.failures
+    shown = capfd.readouterr()
+    assert value not in shown.out + shown.err
+
+
+def test_a_value_that_is_too_long_is_refused_with_the_limit(plugin: Plugin, name: str) -> None:
+    _, secret = plugin.create(SECRET, {"name": name})
+    with pytest.raises(RefusedError) as refused:
+        plugin.create(SECRET_VERSION, {"secretId": secret["arn"], "secretString": "x" * 65_537})
+    assert "PutSecretValue" in str(refused.value)
+    assert "65536" in str(refused.value)
+    assert "xx" not in str(refused.value)
+
+
+def test_a_value_is_marked_as_secret_in_every_answer(plugin: Plugin, name: str) -> None:
+    _, secret = plugin.create(SECRET, {"name": name})
+    value = f"value-{uuid.uuid4()}"
+    given = to_struct({"secretId": secret["arn"], "secretString": value})
+    checked = plugin.servicer.Check(provider_pb2.CheckRequest(urn=urn(SECRET_VERSION), news=given), Context())
+    preview = plugin.servicer.Create(
+        provider_pb2.CreateRequest(urn=urn(SECRET_VERSION), properties=checked.inputs, preview=True),
+        Context(),
+    )
+    made = plugin.servicer.Create(
+        provider_pb2.CreateRequest(urn=urn(SECRET_VERSION), properties=checked.inputs), Context()
+    )
+    read = plugin.read(SECRET_VERSION, made.id)
+    for answer in (checked.inputs, preview.properties, made.properties, read.properties, read.inputs):
+        found = json_format.MessageToDict(answer)
+        assert found["secretString"][MARK]
+        assert found["secretString"]["value"] == value
+        assert value not in json.dumps({key: item for key, item in found.items() if key != "secretString"})
+
+
+# How resources change, and how they are imported
+
+
+def replica_regions(plugin: Plugin, name: str) -> set[str]:
+    found = plugin.client("secretsmanager").describe_secret(SecretId=name)
+    return {replica["Region"] for replica in found.get("ReplicationStatus", [])}
+
+
+def test_replicas_are_added_exchanged_and_removed_by_updates(plugin: Plugin, name: str) -> None:
+    identity, outputs = plugin.create(SECRET, {"name": name})
+    for regions in (["eu-west-1"], ["eu-west-1", "us-west-2"], ["eu-central-1"], []):
+        given: Properties = {"name": name}
+        if regions:
+            given["replicas"] = [{"region": region} for region in regions]
+        outputs = plugin.update(SECRET, identity, outputs, given)
+        assert replica_regions(plugin, name) == set(regions)
+        assert {replica["region"] for replica in outputs["replicas"]} == set(regions)
+        assert all(replica["status"] == "InSync" for replica in outputs["replicas"])
+
+
+def test_a_replica_gets_another_key_by_an_update(plugin: Plugin, name: str) -> None:
+    key = plugin.client("kms", "eu-west-1").create_key()["KeyMetadata"]["Arn"]
+    given: Properties = {"name": name, "replicas": [{"region": "eu-west-1"}]}
+    identity, outputs = plugin.create(SECRET, given)
+    given["replicas"] = [{"region": "eu-west-1", "kmsKeyId": key}]
+    outputs = plugin.update(SECRET, identity, outputs, given)
+    [status] = plugin.client("secretsmanager").describe_secret(SecretId=name)["ReplicationStatus"]
+    assert status["KmsKeyId"] == key
+    assert outputs["replicas"][0]["kmsKeyId"] == key
+
+
+def test_a_secret_with_replicas_is_deleted(plugin: Plugin, name: str) -> None:
+    given: Properties = {"name": name, "replicas": [{"region": "eu-west-1"}], "recoveryWindowInDays": 0}
+    identity, outputs = plugin.create(SECRET, given)
+    request = provider_pb2.DeleteRequest(urn=urn(SECRET), id=identity, properties=to_struct(outputs))
+    plugin.servicer.Delete(request, Context())
+    for region in ("us-east-1", "eu-west-1"):
+        client = plugin.client("secretsmanager", region)
+        assert client.list_secrets(Filters=[{"Key": "name", "Values": [name]}])["SecretList"] == []
+
+
+@pytest.mark.parametrize("regions", [[], ["eu-west-1"]])
+def test_what_is_gone_already_is_deleted_without_an_error(
+    plugin: Plugin, name: str, regions: list[str]
+) -> None:
+    replicas = [{"region": region} for region in regions]
+    identity, outputs = plugin.create(SECRET, {"name": name, "recoveryWindowInDays": 0, "replicas": replicas})
+    for _ in range(2):
+        request = provider_pb2.DeleteRequest(urn=urn(SECRET), id=identity, properties=to_struct(outputs))
+        plugin.servicer.Delete(request, Context())
+    assert plugin.read(SECRET, identity).id == ""
+
+
+def test_what_was_made_is_imported_by_its_id_alone(plugin: Plugin, name: str) -> None:
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    key, key_outputs = plugin.create(KEY, {"description": "for the app", "tags": {"team": "red"}})
+    alias = f"alias/{name}"
+    given: dict[str, Properties] = {
+        ALIAS: {"name": alias, "targetKeyId": key_outputs["keyId"]},
+        SECRET: {
+            "name": name,
+            "description": "login",
+            "kmsKeyId": key_outputs["arn"],
+            "tags": {"team": "red"},
+            "replicas": [{"region": "eu-west-1"}],
+        },
+    }
+    made = {KEY: (key, key_outputs), **{token: plugin.create(token, given[token]) for token in given}}
+    secret = made[SECRET][1]["arn"]
+    given |= {
+        KEY: {"description": "for the app", "tags": {"team": "red"}},
+        SECRET_VERSION: {"secretId": secret, "secretString": "first"},
+        SECRET_POLICY: {"secretArn": secret, "policy": json.dumps(policy)},
+    }
+    made |= {token: plugin.create(token, given[token]) for token in (SECRET_VERSION, SECRET_POLICY)}
+    made[SECRET] = (secret, from_struct(plugin.read(SECRET, secret).properties))
+    for token, (identity, outputs) in made.items():
+        read = plugin.read(token, identity)
+        assert read.id == identity
+        found, inputs = from_struct(read.properties), from_struct(read.inputs)
+        for kept in given[token].keys() - {"policy", "replicas"}:
+            assert found[kept] == inputs[kept] == outputs[kept] == given[token][kept]
+    imported = from_struct(plugin.read(SECRET, secret).inputs)
+    assert [replica["region"] for replica in imported["replicas"]] == ["eu-west-1"]
+    assert json.loads(from_struct(plugin.read(SECRET_POLICY, secret).inputs)["policy"]) == policy
+
+
+def test_an_imported_secret_does_not_differ_from_a_program_that_says_the_same(
+    plugin: Plugin, name: str
+) -> None:
+    given: Properties = {"name": name, "description": "login", "tags": {"team": "red"}}
+    client = plugin.client("secretsmanager")
+    tags = [{"Key": "team", "Value": "red"}]
+    arn = client.create_secret(Name=name, Description="login", SecretString="first", Tags=tags)["ARN"]
+    read = plugin.read(SECRET, arn)
+    news = plugin.inputs(SECRET, given, from_struct(read.inputs))
+    found = plugin.servicer.Diff(
+        provider_pb2.DiffRequest(urn=urn(SECRET), id=arn, olds=read.properties, news=to_struct(news)),
+        Context(),
+    )
+    assert not found.replaces
+    # what AWS does not keep, the state has from the first update on
+    assert set(found.diffs) <= {"recoveryWindowInDays", "forceOverwriteReplicaSecret"}
+
+
+@pytest.mark.parametrize(
+    ("token", "identity"),
+    [
+        (SECRET, "arn:aws:secretsmanager:us-east-1:123456789012:secret:absent-AbCdEf"),
+        (SECRET_POLICY, "arn:aws:secretsmanager:us-east-1:123456789012:secret:absent-AbCdEf"),
+        (
+            SECRET_VERSION,
+            "arn:aws:secretsmanager:us-east-1:123456789012:secret:absent-AbCdEf|" + "0" * 32,
+        ),
+        (KEY, "00000000-0000-0000-0000-000000000000"),
+        (ALIAS, "alias/absent"),
+    ],
+)
+def test_what_is_not_there_is_read_as_gone(plugin: Plugin, token: str, identity: str) -> None:
+    assert plugin.read(token, identity).id == ""
+
+
+def test_a_secret_scheduled_for_deletion_is_read_as_gone(plugin: Plugin, name: str) -> None:
+    identity, _ = plugin.create(SECRET, {"name": name})
+    plugin.client("secretsmanager").delete_secret(SecretId=identity)
+    assert plugin.read(SECRET, identity).id == ""
+
+
+def test_a_name_scheduled_for_deletion_is_refused_in_aws_s_words(
+    plugin: Plugin, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("localcloud.plugins.aws.secret._RETRY_SECONDS", 0)
+    identity, _ = plugin.create(SECRET, {"name": name})
+    plugin.client("secretsmanager").delete_secret(SecretId=identity)
+    with pytest.raises(RefusedError, match="already scheduled for deletion") as refused:
+        plugin.create(SECRET, {"name": name})
+    assert name in str(refused.value)
+
+
+def test_a_name_that_becomes_free_while_the_plugin_tries_is_taken(plugin: Plugin, name: str) -> None:
+    identity, _ = plugin.create(SECRET, {"name": name})
+    client = plugin.client("secretsmanager")
+    client.delete_secret(SecretId=identity)
+    client.delete_secret(SecretId=identity, ForceDeleteWithoutRecovery=True)
+    again, _ = plugin.create(SECRET, {"name": name})
+    assert again != identity
