@@ -271,8 +271,9 @@ def test_two_secrets_rotate_at_once(world: Rotating) -> None:
         None,
         {"SourceAccount": "210987654321"},
         {"SourceArn": f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:another-*"},
+        {"PrincipalOrgID": "o-a1b2c3d4e5"},
     ],
-    ids=["none", "another account", "another secret"],
+    ids=["none", "another account", "another secret", "another organization"],
 )
 def test_a_function_whose_policy_does_not_let_secrets_manager_in_is_refused(
     world: Rotating, source: Mapping[str, str] | None
