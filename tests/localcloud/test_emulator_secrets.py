@@ -13,6 +13,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from localcloud.emulator import server
 from tests.localcloud.emulator_process import Emulator, running_emulator
 
 DAY = 86_400
@@ -545,6 +546,29 @@ def test_fifty_values_put_at_once_all_exist_and_one_is_current(client: Any, name
     assert labels == ["AWSCURRENT", "AWSPREVIOUS"]
     for version, value in made.items():
         assert client.get_secret_value(SecretId=name, VersionId=version)["SecretString"] == value
+
+
+def test_requests_are_served_one_after_the_other() -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def services(_environ: Any, start_response: Any) -> list[bytes]:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.005)
+        inside.pop()
+        start_response("200 OK", [])
+        return []
+
+    serve = server.emulator(services, {}, lambda: None)
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/",
+        "HTTP_X_AMZ_TARGET": "secretsmanager.PutSecretValue",
+    }
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: serve(dict(environ), lambda *_: None), range(16)))
+    assert most == [1] * 16
 
 
 def test_the_log_names_requests_and_holds_no_value(
