@@ -42,8 +42,8 @@ _KEPT: dict[str, Any] = {
 }
 
 
-class InvocationError(Exception):
-    """The function was not run; `code` is AWS's."""
+class RefusedError(Exception):
+    """What Lambda does not do; `code` is AWS's."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -101,12 +101,12 @@ class Lambda(LambdaResponse):
     def create_function(self) -> Any:  # noqa: ANN401, D102  moto's own form
         asked = self.json_body
         if asked.get("PackageType", "Zip") != "Zip":
-            return _refusal(InvocationError(400, "InvalidParameterValueException", _NO_IMAGES))
+            return _refusal(RefusedError(400, "InvalidParameterValueException", _NO_IMAGES))
         status, headers, _ = super().create_function()
         function = self.backend.get_function(asked["FunctionName"].rsplit(":", 1)[-1], None)
         if not _is_zip(function):
             self.backend.delete_function(function.function_name, None)
-            return _refusal(InvocationError(400, "InvalidParameterValueException", _NO_ZIP))
+            return _refusal(RefusedError(400, "InvalidParameterValueException", _NO_ZIP))
         self._keep(function)
         return status, headers, json.dumps(self._kept(function, function.get_configuration(on_create=True)))
 
@@ -132,6 +132,19 @@ class Lambda(LambdaResponse):
     def get_function_configuration(self) -> Any:  # noqa: ANN401, D102  moto's own form
         return json.dumps(self._kept(self._function(-2), json.loads(super().get_function_configuration())))
 
+    def add_permission(self) -> Any:  # noqa: ANN401, D102  moto's own form
+        sid = self.json_body.get("StatementId")
+        if any(statement.get("Sid") == sid for statement in self._function(-2).policy.statements):
+            return _refusal(
+                RefusedError(
+                    409,
+                    "ResourceConflictException",
+                    f"The statement id ({sid}) provided already exists. Please provide a new statement id, or "
+                    "remove the existing statement.",
+                )
+            )
+        return super().add_permission()
+
     def delete_function(self) -> Any:  # noqa: ANN401, D102  moto's own form
         arn = self._function(-1).function_arn
         answer = super().delete_function()
@@ -147,7 +160,7 @@ def _is_zip(function: LambdaFunction) -> bool:
     return zipfile.is_zipfile(BytesIO(function.code_bytes))
 
 
-def _refusal(error: InvocationError) -> tuple[int, dict[str, Any], str]:
+def _refusal(error: RefusedError) -> tuple[int, dict[str, Any], str]:
     headers = {"x-amzn-errortype": error.code, "status": error.status}
     return error.status, headers, json.dumps({"Type": "User", "Message": error.message})
 
@@ -193,9 +206,9 @@ def _code(account: str, region: str, name: str, qualifier: str | None) -> tuple[
     try:
         function = lambda_backends[account][region].get_function(name, qualifier)
     except UnknownFunctionException as error:
-        raise InvocationError(404, "ResourceNotFoundException", str(error.message)) from None
+        raise RefusedError(404, "ResourceNotFoundException", str(error.message)) from None
     if function.reserved_concurrency == 0:
-        raise InvocationError(429, "TooManyRequestsException", "Rate Exceeded.")
+        raise RefusedError(429, "TooManyRequestsException", "Rate Exceeded.")
     logging = {
         "LogFormat": "Text",
         "LogGroup": f"/aws/lambda/{function.function_name}",
@@ -245,14 +258,14 @@ def invoke(region: str, name: str, payload: bytes, qualifier: str | None = None)
     Never call it while holding ONE_AT_A_TIME.
 
     Raises:
-        InvocationError: it was not run.
+        RefusedError: it was not run.
     """
     account = DEFAULT_ACCOUNT_ID
     try:
         event = json.loads(payload or b"{}")
     except ValueError:
         message = "Could not parse request body into json: Could not parse payload into json."
-        raise InvocationError(400, "InvalidRequestContentException", message) from None
+        raise RefusedError(400, "InvalidRequestContentException", message) from None
     with ONE_AT_A_TIME:
         code, group = _code(account, region, name, qualifier)
     request = str(uuid.uuid4())
@@ -332,7 +345,7 @@ def serve_invocation(environ: Mapping[str, Any], start_response: Callable[..., A
             start_response("202 Accepted", headers)
             return [b""]
         outcome, log = invoke(region, name, payload, qualifier)
-    except InvocationError as error:
+    except RefusedError as error:
         headers.append(("x-amzn-errortype", error.code))
         start_response(f"{error.status} Refused", headers)
         return [json.dumps({"Type": "User", "Message": error.message}).encode()]
@@ -354,7 +367,7 @@ def serve_invocation(environ: Mapping[str, Any], start_response: Callable[..., A
 def _check_size(payload: bytes, kind: str) -> None:
     if len(payload) > _MAX_PAYLOAD_BYTES:
         message = f"{len(payload)} byte payload is too large for the {kind} invocation type"
-        raise InvocationError(413, "RequestTooLargeException", message)
+        raise RefusedError(413, "RequestTooLargeException", message)
 
 
 def _invoke_later(region: str, name: str, payload: bytes, qualifier: str | None) -> None:
@@ -363,7 +376,7 @@ def _invoke_later(region: str, name: str, payload: bytes, qualifier: str | None)
     for wait in (delay, 2 * delay, None):
         try:
             outcome, _ = invoke(region, name, payload, qualifier)
-        except (InvocationError, RuntimeError):
+        except (RefusedError, RuntimeError):
             return
         if not outcome.failed or wait is None:
             return

@@ -20,7 +20,7 @@ from typing import Any
 
 from localcloud.emulator import lambda_service, rotation_schedule
 from localcloud.emulator import secrets_rules as rules
-from localcloud.emulator.lambda_service import InvocationError
+from localcloud.emulator.lambda_service import RefusedError
 from localcloud.emulator.rotation_schedule import Schedule
 from localcloud.emulator.secrets_rules import CURRENT, PENDING, Secret, ServiceError
 from localcloud.emulator.turns import ONE_AT_A_TIME
@@ -313,7 +313,7 @@ def _call(secret: Secret, step: str, token: str, rotation_token: str) -> str | N
         with ONE_AT_A_TIME:
             _check_permission(rotation.account, secret, rotation.lambda_arn)
         outcome, _ = lambda_service.invoke(secret.region, rotation.lambda_arn, json.dumps(event).encode())
-    except (InvocationError, ServiceError) as error:
+    except (RefusedError, ServiceError) as error:
         return error.code
     except RuntimeError:
         return "Ending"

@@ -225,13 +225,16 @@ def test_what_does_not_exist_is_refused(emulator: Emulator, function: str) -> No
 
 def test_permissions_are_kept_and_removed(emulator: Emulator, function: str) -> None:
     lambda_ = client(emulator, "lambda")
-    lambda_.add_permission(
-        FunctionName=function,
-        StatementId="rotation",
-        Action="lambda:InvokeFunction",
-        Principal="secretsmanager.amazonaws.com",
-        SourceAccount=ACCOUNT,
-    )
+    permission = {
+        "FunctionName": function,
+        "StatementId": "rotation",
+        "Action": "lambda:InvokeFunction",
+        "Principal": "secretsmanager.amazonaws.com",
+        "SourceAccount": ACCOUNT,
+    }
+    lambda_.add_permission(**permission)
+    with pytest.raises(lambda_.exceptions.ResourceConflictException, match="already exists"):
+        lambda_.add_permission(**permission)
     (statement,) = json.loads(lambda_.get_policy(FunctionName=function)["Policy"])["Statement"]
     assert statement["Principal"] == {"Service": "secretsmanager.amazonaws.com"}
     assert statement["Condition"] == {"StringEquals": {"AWS:SourceAccount": ACCOUNT}}
