@@ -139,8 +139,8 @@ class Lambda(LambdaResponse):
                 RefusedError(
                     409,
                     "ResourceConflictException",
-                    f"The statement id ({sid}) provided already exists. Please provide a new statement id, or "
-                    "remove the existing statement.",
+                    f"The statement id ({sid}) provided already exists. Please provide a new statement id, "
+                    "or remove the existing statement.",
                 )
             )
         return super().add_permission()
