@@ -18,7 +18,7 @@ USERS = {
     "AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://example.org",
     "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token",
     "PULUMI_ACCESS_TOKEN": "users-pulumi-token",
-    "PULUMI_CONFIG_PASSPHRASE_FILE": "/home/user/passphrase",
+    "PULUMI_CONFIG_PASSPHRASE_FILE": "/somewhere/passphrase",
     "PULUMI_STACK": "production",
     "HTTPS_PROXY": "http://proxy.example.org",
 }
