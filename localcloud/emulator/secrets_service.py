@@ -11,7 +11,7 @@ from moto.kms.models import kms_backends
 from moto.secretsmanager.utils import random_password
 from moto.utilities.utils import get_partition
 
-from localcloud.emulator import rotation
+from localcloud.emulator import parameters, rotation
 from localcloud.emulator import secrets_rules as rules
 from localcloud.emulator.secrets_rules import Content, Secret, ServiceError, Store, Version
 
@@ -45,10 +45,11 @@ def _answering(
 ) -> Callable[["SecretsManager"], str]:
     def answer(service: "SecretsManager") -> str:
         try:
+            parameters.check("secretsmanager", service._get_action(), service.request_)  # noqa: SLF001  moto's own name for it
             return json.dumps(function(service))
         except ServiceError as error:
             raise JsonRESTError(error.code, error.message) from None
-        except KeyError as missing:
+        except KeyError as missing:  # what AWS's description of itself does not call required
             raise JsonRESTError("ValidationException", f"{missing} must not be null.") from None
 
     return answer
