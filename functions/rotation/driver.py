@@ -52,7 +52,12 @@ class Driver(Protocol):
         ...
 
     def provision(
-        self, request: Mapping[str, object], current: Fields, pending: Fields | None
+        self, request: Mapping[str, object], read: Callable[[str], Fields | None]
     ) -> Mapping[str, object]:
-        """Make `current` usable as `request` declares; returns a report without values."""
+        """Make the current value usable as `request` declares; returns a report without values.
+
+        Args:
+            request: see `provision.py`.
+            read: reads the value that has a label; None without one.
+        """
         ...

@@ -99,20 +99,23 @@ class PostgresDriver:
             ) from None
 
     def provision(
-        self, request: Mapping[str, object], current: Fields, pending: Fields | None
+        self, request: Mapping[str, object], read: Callable[[str], Fields | None]
     ) -> Mapping[str, object]:
         """Make roles and grants as declared, and the password as the secret says; all of it or nothing.
 
         Returns:
             {"Roles": [names], "Warnings": [sentences]}.
         """
+        current = self._current(read)
         login = read_login(current, self.arn)
         declared, owner, grants = self._read_request(request, current, login)
-        in_use = works(login) or self._is_being_rotated(login, pending)
-        names = pair_of(declared) if self.alternating else (declared,)
-        if in_use and login.admin_arn is None and "Grants" not in request and not self.alternating:
-            return {"Roles": list(names), "Warnings": []}  # the login was made by somebody else
+        if login.admin_arn is None and "Grants" not in request and not self.alternating and works(login):
+            return {"Roles": [declared], "Warnings": []}  # made by somebody else
         with self._administrator(login, "Provisioning needs an administrator") as admin, admin.transaction():
+            # no rotation sets a password as long as the transaction lasts, so what is read now holds
+            login = read_login(self._current(read), self.arn)
+            names = pair_of(declared) if self.alternating else (login.username,)
+            in_use = works(login) or self._is_being_rotated(login, read("AWSPENDING"))
             self._claim(
                 admin, [name for name in names if not in_use or name != login.username], names[0], owner
             )
@@ -126,8 +129,14 @@ class PostgresDriver:
             grantee = owner or roles.acts_as(admin, login.username) or login.username
             warnings += apply_grants(admin, grants, names, grantee)
         if not in_use:
-            self.verify(current)
+            self.verify(self._current(read))
         return {"Roles": [*names, *([owner] if owner else [])], "Warnings": warnings}
+
+    def _current(self, read: Callable[[str], Fields | None]) -> Fields:
+        current = read("AWSCURRENT")
+        if current is None:
+            raise OperatorError(f"Secret {self.arn} has no value yet. Give it its first one.")
+        return current
 
     def _apply_as_user(self, current: Login, pending: Login, versions: Versions) -> None:
         """Log in with a password that still works, and change it.
@@ -238,7 +247,7 @@ class PostgresDriver:
             raise OperatorError(
                 f"Provisioning knows no {', '.join(unknown)}; known are {', '.join(sorted(_REQUEST_KEYS))}."
             )
-        declared = request.get("Username", login.username)
+        declared = request.get("Username", pair_of(login.username)[0] if self.alternating else login.username)
         if not isinstance(declared, str):
             raise OperatorError("Username must be a text.")
         check_name(declared, "Username")

@@ -42,10 +42,7 @@ def run(event: Mapping[str, object]) -> Mapping[str, object]:
         return {"Roles": [], "Warnings": []}
     secret = store.describe(arn)
     current = store.read(arn, store.CURRENT)
-    pending = None
-    if secret.version_with(store.PENDING) not in {None, secret.version_with(store.CURRENT)}:
-        pending = store.find(arn, stage=store.PENDING)
     request = {key: value for key, value in event.items() if key not in {"Action", "SecretId", "tf"}}
-    report = driver_for(secret, current).provision(request, current, pending)
+    report = driver_for(secret, current).provision(request, lambda stage: store.find(arn, stage=stage))
     LOG.info("provision: done for %s: %s", arn, report)
     return report

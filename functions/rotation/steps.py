@@ -54,16 +54,14 @@ def run(event: Mapping[str, object]) -> None:
         raise OperatorError(f"Secret {arn} is scheduled for deletion. Restore it first.")
     if secret.rotation_enabled is False:
         raise OperatorError(f"Rotation is switched off for secret {arn}.")
-    labels = secret.stages.get(version)
-    if labels is None:
-        raise OperatorError(
-            f"Secret {arn} has no labelled version {version}: that rotation is over or given up."
-        )
+    labels = secret.stages.get(version, frozenset())
     if store.CURRENT in labels:
         LOG.info("%s: version %s of %s is current already", step, version, arn)
         return
     if store.PENDING not in labels:
-        raise OperatorError(f"Version {version} of secret {arn} is not pending: that rotation was given up.")
+        raise OperatorError(
+            f"Version {version} of secret {arn} is not pending: its rotation is over or given up."
+        )
     token = event.get("RotationToken")
     rotation = Rotation(secret, version, token if isinstance(token, str) else None)
     try:

@@ -84,7 +84,7 @@ def test_a_step_is_refused_for_a_version_that_is_not_pending(world: World) -> No
     rotate(world, arn)
     assert "not pending" in refusal(lambda: run_step(arn, str(first), "setSecret"))
     unknown = "00000000-0000-0000-0000-000000000000"
-    assert "no labelled version" in refusal(lambda: run_step(arn, unknown, "setSecret"))
+    assert "not pending" in refusal(lambda: run_step(arn, unknown, "setSecret"))
     assert "Step" in refusal(lambda: run_step(arn, unknown, "deleteSecret"))
     assert "SecretId" in refusal(lambda: handle({"Step": "setSecret"}))
 

@@ -55,6 +55,15 @@ def new_database(world: World, prefix: str = "db") -> str:
     return name
 
 
+def drop_roles(world: World, database: str, *names: str) -> None:
+    """Somebody drops roles, whatever they own or may do in the database."""
+    with superuser(world.server, database) as connection:
+        for name in names:
+            quoted = pg8000.native.identifier(name)
+            connection.run(f"DROP OWNED BY {quoted}")
+            connection.run(f"DROP ROLE {quoted}")
+
+
 def put_admin_secret(secrets: Any, server: PostgresServer) -> str:
     value = {"username": server.admin_user, "password": server.admin_password}
     arn: str = secrets.create_secret(Name=unique("admin"), SecretString=json.dumps(value))["ARN"]

@@ -1,0 +1,105 @@
+"""Stops the function at any point where it has just touched, or is about to touch, something outside itself.
+
+Everything outside is reached through two calls of libraries: a request to AWS, and a statement, login or logout
+at PostgreSQL. Between two of these nothing changes that others could see: after one call is before the next. So
+killing before each call covers every state that a killed function can leave behind. A broken network is another
+matter: there both the loss of a request and the loss of its answer are tried.
+"""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import pg8000.native
+from botocore.client import BaseClient
+from botocore.exceptions import EndpointConnectionError
+
+from functions.rotation import store
+
+KILLED = 137  # as a shell reports SIGKILL
+
+
+@contextlib.contextmanager
+def interrupted(at: int, action: Callable[[Any], None], *, after_calls: bool) -> Iterator[Callable[[], int]]:
+    """Run `action` at point number `at`, counted from 0: before each call, and with `after_calls` after it, too.
+
+    Yields how many points were passed. `action` gets the pg8000 connection, or the name of the AWS operation.
+    """
+    points = itertools.count()
+    passed = 0
+
+    def around(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(subject: Any, *arguments: Any, **named: Any) -> Any:
+            what = arguments[0] if isinstance(subject, BaseClient) else subject
+            point(what)
+            answer = original(subject, *arguments, **named)
+            if after_calls:
+                point(what)
+            return answer
+
+        return call
+
+    def point(what: Any) -> None:
+        nonlocal passed
+        passed += 1
+        if next(points) == at:
+            action(what)
+
+    connection = pg8000.native.Connection
+    with (
+        mock.patch.object(connection, "__init__", around(connection.__init__)),
+        mock.patch.object(connection, "run", around(connection.run)),
+        mock.patch.object(connection, "close", around(connection.close)),
+        mock.patch.object(BaseClient, "_make_api_call", around(BaseClient._make_api_call)),
+    ):
+        yield lambda: passed
+
+
+def killed(at: int, function: Callable[[], object]) -> bool:
+    """Run `function` in a process of its own that ends at point `at` without cleaning up; False if it got through.
+
+    The kernel then closes its connections, and the server rolls back what was not committed: as with SIGKILL.
+    """
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            store._client.cache_clear()  # the parent's connection to AWS is not this process's to use
+            with interrupted(at, lambda _: os._exit(KILLED), after_calls=False):
+                function()
+            code = 0
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in {0, KILLED}, "the function failed by itself"
+    return code == KILLED
+
+
+def cut_off(at: int, function: Callable[[], object]) -> tuple[bool, Exception | None]:
+    """Run `function` with one network failure at point `at`: before a call it is lost, after it the answer is.
+
+    Returns:
+        whether the point was reached, and what the function raised.
+    """
+
+    def fail(what: Any) -> None:
+        if isinstance(what, str):
+            raise EndpointConnectionError(endpoint_url="https://secretsmanager")
+        opened = getattr(what, "_usock", None)
+        if opened is None:
+            raise ConnectionResetError
+        with contextlib.suppress(OSError):
+            opened.close()
+            what._sock.close()  # both hold the descriptor: without it the server rolls back
+        raise pg8000.native.InterfaceError("network error")
+
+    error: Exception | None = None
+    with interrupted(at, fail, after_calls=True) as passed:
+        try:
+            function()
+        except Exception as raised:  # noqa: BLE001 - the test looks at it
+            error = raised
+        return passed() > at, error

@@ -1,0 +1,82 @@
+"""Two of anything at once."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from functions.rotation.errors import OperatorError
+from tests.rotation.world import (
+    STEPS,
+    World,
+    a_login,
+    a_login_in,
+    can_log_in,
+    new_database,
+    provision,
+    put_login,
+    read,
+    rotate,
+    run_step,
+    run_steps,
+    start_rotation,
+    unique,
+    version_with,
+)
+
+
+def at_once(*calls: Callable[[], object]) -> list[BaseException]:
+    """Run all of them in threads that start together; returns what they raised."""
+    errors: list[BaseException] = []
+    gate = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], object]) -> None:
+        gate.wait()
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - the test looks at it
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
+
+
+def test_the_same_step_delivered_twice_at_once_ends_well(world: World) -> None:
+    for alternating in (False, True):
+        arn = a_login(world, alternating=alternating)
+        for _ in range(5):
+            token = start_rotation(world, arn)
+            for step in STEPS:
+                errors = at_once(*[lambda step=step, token=token: run_step(arn, token, step)] * 2)  # type: ignore[misc] # defaults keep the loop's values
+                assert all(isinstance(error, OperatorError) for error in errors), errors
+            run_steps(arn, token)
+            assert version_with(world, arn, "AWSCURRENT") == token
+            assert can_log_in(world, read(world, arn))
+
+
+def test_many_logins_of_one_database_are_provisioned_and_rotated_at_once(world: World) -> None:
+    database = new_database(world)
+    arns: Sequence[str] = [put_login(world, database, unique("many")) for _ in range(4)]
+    grants = ("owner", "read-write", "read-only", "owner")
+    jobs = zip(arns, grants, strict=True)
+    assert at_once(*[lambda arn=arn, usual=usual: provision(arn, Grants=usual) for arn, usual in jobs]) == []  # type: ignore[misc] # defaults keep the loop's values
+    assert at_once(*[lambda arn=arn: rotate(world, arn) for arn in arns]) == []  # type: ignore[misc] # a default keeps the loop's value
+    assert all(can_log_in(world, read(world, arn)) for arn in arns)
+
+
+def test_a_rotation_while_a_deployment_provisions_ends_well(world: World) -> None:
+    database = new_database(world)
+    for alternating in (False, True):
+        arn = a_login_in(world, database, alternating=alternating)
+        for done in range(5):
+            token = start_rotation(world, arn)
+            run_steps(arn, token, STEPS[:done])
+            provision(arn, Grants="read-write")
+            run_steps(arn, token)
+            assert version_with(world, arn, "AWSCURRENT") == token
+            assert can_log_in(world, read(world, arn))
+            errors = at_once(lambda: provision(arn, Grants="owner"), lambda: rotate(world, arn))
+            assert errors == []
+            assert can_log_in(world, read(world, arn))
