@@ -23,6 +23,7 @@ _DAY = 86_400
 _MAX_LABELS = 20
 _MAX_LABEL_CHARACTERS = 256
 _MAX_TAGS = 50
+_KEPT_VERSIONS = 100
 _MAX_VALUE_BYTES = 65_536
 
 
@@ -72,10 +73,11 @@ class Version:
 
 @dataclass
 class Replica:
-    """A copy in another region, kept in step with its primary."""
+    """A copy in another region, kept in step with its primary; `failed` is why there is none after all."""
 
     region: str
     kms_key_id: str
+    failed: str | None = None
 
 
 @dataclass
@@ -101,6 +103,10 @@ class Secret:
         """The version that has a staging label."""
         return next((version for version in self.versions.values() if label in version.labels), None)
 
+    def is_in(self, region: str) -> bool:
+        """Whether it can be found there: in its own region, or as a replica."""
+        return region == self.region or (region in self.replicas and not self.replicas[region].failed)
+
     def labelled(self) -> dict[str, list[str]]:
         """Version to labels, without the deprecated versions that have none."""
         return {
@@ -116,10 +122,8 @@ class Store:
 
     def in_region(self, region: str) -> Iterator[Secret]:
         """Secrets of a region, replicas included."""
-        for primary, named in self.secrets.items():
-            for secret in named.values():
-                if primary == region or region in secret.replicas:
-                    yield secret
+        for named in self.secrets.values():
+            yield from (secret for secret in named.values() if secret.is_in(region))
 
     def find(self, region: str, secret_id: str) -> Secret:
         """By name, ARN, or ARN without its random suffix.
@@ -150,13 +154,10 @@ class Store:
         """A living secret in its primary region.
 
         Raises:
-            ServiceError: as above, or InvalidRequestException for a replica.
+            ServiceError: as above, or InvalidParameterException for a replica.
         """
         secret = self.find_living(region, secret_id)
-        if secret.region != region:
-            raise invalid_request(
-                "Operation not permitted on a replica secret. Call must be made in primary secret's region."
-            )
+        require_primary(secret, region)
         return secret
 
     def forget_expired(self) -> None:
@@ -165,6 +166,18 @@ class Store:
         for named in self.secrets.values():
             for name in [name for name, secret in named.items() if secret.deleted and secret.deleted <= now]:
                 del named[name]
+
+
+def require_primary(secret: Secret, region: str) -> None:
+    """Refuses a change of a replica.
+
+    Raises:
+        ServiceError: InvalidParameterException.
+    """
+    if secret.region != region:
+        raise invalid_parameter(
+            "Operation not permitted on a replica secret. Call must be made in primary secret's region."
+        )
 
 
 def arn_in(secret: Secret, region: str) -> str:
@@ -279,10 +292,22 @@ def put_value(secret: Secret, token: str, content: Content, labels: list[str] | 
     version = existing or Version(token, content, secret.kms_key_id)
     version.content, version.kms_key_id = content, secret.kms_key_id
     secret.versions[token] = version
-    for label in wanted:
+    for label in sorted(wanted):
         _move(secret, label, version)
     secret.changed = time.time()
+    _forget_oldest(secret)
     return version
+
+
+def _forget_oldest(secret: Secret) -> None:
+    """What AWS does in its own time: deprecated versions beyond 100 go, a day after they were made."""
+    deprecated = sorted(
+        (version for version in secret.versions.values() if not version.labels),
+        key=lambda version: version.created,
+    )
+    for version in deprecated[: max(0, len(deprecated) - _KEPT_VERSIONS)]:
+        if version.created < time.time() - _DAY:
+            del secret.versions[version.version_id]
 
 
 def begin_version(secret: Secret, token: str) -> None:
@@ -332,9 +357,9 @@ def move_label(secret: Secret, label: str, remove_from: str | None, move_to: str
             "RemoveFromVersionId."
         )
     if remove_from is not None and (holder is None or holder.version_id != remove_from):
-        where = f"to version {holder.version_id}" if holder else "to no version"
         raise invalid_parameter(
-            f"Staging label {label} isn't attached to version {remove_from}; it is attached {where}."
+            f"When you move staging label {label}, if you specify RemoveFromVersionId, it must be set to the "
+            f"version that currently has the staging label {label}."
         )
     if target is not None:
         if label not in target.labels and len(target.labels) >= _MAX_LABELS:
@@ -386,7 +411,7 @@ def delete(store: Store, secret: Secret, days: int | None, *, force: bool) -> fl
     """DeleteSecret; returns the time of the deletion in seconds since 1970.
 
     Raises:
-        ServiceError: an impossible recovery window, or replicas that are still there.
+        ServiceError: an impossible recovery window, replicas, or a deletion that is scheduled already.
     """
     if force and days is not None:
         raise invalid_parameter(
@@ -395,14 +420,18 @@ def delete(store: Store, secret: Secret, days: int | None, *, force: bool) -> fl
     if days is not None and not 7 <= days <= 30:  # noqa: PLR2004  AWS's limits, said below
         raise invalid_parameter("The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).")
     if secret.replicas:
-        raise invalid_request(
-            "You can't delete secret that still has replica regions. Remove replica regions first."
+        raise invalid_parameter(
+            f"You can't delete secret {secret.arn} that still has replica regions "
+            f"[{', '.join(secret.replicas)}]."
         )
     if force:
         del store.secrets[secret.region][secret.name]
         return time.time()
-    if secret.deleted is None:
-        secret.deleted = time.time() + (days or 30) * _DAY
+    if secret.deleted is not None:
+        raise invalid_request(
+            "You can't perform this operation on the secret because it was already scheduled for deletion."
+        )
+    secret.deleted = time.time() + (days or 30) * _DAY
     return secret.deleted
 
 

@@ -3,17 +3,19 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import BaseResponse
 from moto.kms.models import kms_backends
-from moto.secretsmanager.utils import random_password
 from moto.utilities.utils import get_partition
 
 from localcloud.emulator import parameters, rotation
 from localcloud.emulator import secrets_rules as rules
+from localcloud.emulator.random_password import random_password
 from localcloud.emulator.secrets_rules import Content, Secret, ServiceError, Store, Version
+
+_PAGE, _BATCH = 100, 20
 
 # account to its secrets; `state.py` keeps it over a restart
 STORES: dict[str, Store] = {}
@@ -93,16 +95,19 @@ class SecretsManager(BaseResponse):
     def _token(self) -> str:
         return rules.check_token(self.request_.get("ClientRequestToken", rules.new_token()))
 
-    def _require_key(self, key: str, code: str, what: str) -> None:
-        """Refuses a key of KMS that does not exist, is disabled or waits for its deletion."""
+    def _is_usable(self, key: str, region: str) -> bool:
+        """Whether a key of KMS exists, is not disabled and does not wait for its deletion."""
         if "aws/secretsmanager" in key:
-            return
-        backend = kms_backends[self.current_account][self.region]
+            return True
+        backend = kms_backends[self.current_account][region]
         try:
             found = backend.describe_key(backend.any_id_to_key_id(key) or key)
         except (JsonRESTError, KeyError):
-            found = None
-        if found is None or found.key_state != "Enabled":
+            return False
+        return bool(found.key_state == "Enabled")
+
+    def _require_key(self, key: str, code: str, what: str) -> None:
+        if not self._is_usable(key, self.region):
             raise ServiceError(
                 code,
                 f"Secrets Manager can't {what} the protected secret text using the provided KMS key. Check "
@@ -117,10 +122,10 @@ class SecretsManager(BaseResponse):
     def create_secret(self) -> Mapping[str, Any]:
         asked = self.request_
         name = rules.check_name(asked.get("Name"))
-        tags = {tag["Key"]: tag["Value"] for tag in asked.get("Tags") or []}
+        tags = _tags(asked.get("Tags") or [])
         rules.check_tags(tags)
         content, token = self._content(), self._token()
-        self._check_replicas(self.region, name)
+        self._check_replicas(self.region)
         if content is not None:
             rules.check_content(content)
             self._require_key(asked.get("KmsKeyId") or rules.AWS_MANAGED_KEY, "EncryptionFailure", "encrypt")
@@ -198,16 +203,19 @@ class SecretsManager(BaseResponse):
     @_answering
     def batch_get_secret_value(self) -> Mapping[str, Any]:
         asked = self.request_
-        wanted = asked.get("SecretIdList") or [
-            secret.name for secret in self._listed(asked.get("Filters") or [], deleted=False)
-        ]
+        if ("SecretIdList" in asked) == ("Filters" in asked):
+            raise rules.invalid_parameter("Either SecretIdList or Filters must be provided, but not both.")
+        matching = self._listed(asked.get("Filters") or [], deleted=False)
+        page, more = _page([secret.name for secret in matching], asked, _BATCH)
+        if "SecretIdList" in asked:
+            page, more = asked["SecretIdList"], {}
         values, errors = [], []
-        for secret_id in wanted:
+        for secret_id in page:
             try:
                 values.append(self._value(self.store.find_living(self.region, secret_id), None, None))
             except ServiceError as error:
                 errors.append({"SecretId": secret_id, "ErrorCode": error.code, "Message": error.message})
-        return {"SecretValues": values, "Errors": errors}
+        return {"SecretValues": values, "Errors": errors, **more}
 
     @_answering
     def describe_secret(self) -> Mapping[str, Any]:
@@ -218,13 +226,17 @@ class SecretsManager(BaseResponse):
             **self._name(secret),
             "CreatedDate": secret.created,
             "LastChangedDate": secret.changed,
-            "Tags": [{"Key": key, "Value": value} for key, value in secret.tags.items()],
-            "VersionIdsToStages": secret.labelled(),
         }
+        if secret.tags:
+            found["Tags"] = [{"Key": key, "Value": value} for key, value in secret.tags.items()]
+        if secret.labelled():
+            found["VersionIdsToStages"] = secret.labelled()
         if secret.description:
             found["Description"] = secret.description
-        if "aws/secretsmanager" not in secret.kms_key_id:
-            found["KmsKeyId"] = secret.kms_key_id
+        replica = secret.replicas.get(self.region)
+        key_id = replica.kms_key_id if replica else secret.kms_key_id
+        if "aws/secretsmanager" not in key_id:
+            found["KmsKeyId"] = key_id
         if secret.accessed:
             found["LastAccessedDate"] = secret.accessed
         if secret.deleted is not None:
@@ -240,16 +252,13 @@ class SecretsManager(BaseResponse):
         asked = self.request_
         found = self._listed(asked.get("Filters") or [], deleted=bool(asked.get("IncludePlannedDeletion")))
         found.sort(key=lambda secret: secret.created, reverse=asked.get("SortOrder") != "asc")
-        start, count = int(asked.get("NextToken") or 0), asked.get("MaxResults") or 100
-        answer: dict[str, Any] = {
-            "SecretList": [
-                {**(about := self._described(secret)), "SecretVersionsToStages": about["VersionIdsToStages"]}
-                for secret in found[start : start + count]
-            ]
-        }
-        if start + count < len(found):
-            answer["NextToken"] = str(start + count)
-        return answer
+        page, more = _page(found, asked)
+        return {"SecretList": [self._listed_as(secret) for secret in page], **more}
+
+    def _listed_as(self, secret: Secret) -> dict[str, Any]:
+        about = self._described(secret)
+        labels = about.pop("VersionIdsToStages", None)
+        return {**about, **({"SecretVersionsToStages": labels} if labels else {})}
 
     def _listed(self, filters: list[dict[str, Any]], *, deleted: bool) -> list[Secret]:
         return [
@@ -267,23 +276,21 @@ class SecretsManager(BaseResponse):
             for version in secret.versions.values()
             if version.labels or asked.get("IncludeDeprecated")
         ]
-        start, count = int(asked.get("NextToken") or 0), asked.get("MaxResults") or 100
-        answer = {
+        page, more = _page(versions, asked)
+        return {
             **self._name(secret),
             "Versions": [
                 {
                     "VersionId": version.version_id,
-                    "VersionStages": sorted(version.labels),
+                    **({"VersionStages": sorted(version.labels)} if version.labels else {}),
                     "CreatedDate": version.created,
-                    "KmsKeyIds": [version.kms_key_id],
+                    "KmsKeyIds": [_shown_key(version.kms_key_id)],
                     **({"LastAccessedDate": version.accessed} if version.accessed else {}),
                 }
-                for version in versions[start : start + count]
+                for version in page
             ],
+            **more,
         }
-        if start + count < len(versions):
-            answer["NextToken"] = str(start + count)
-        return answer
 
     @_answering
     def update_secret_version_stage(self) -> Mapping[str, Any]:
@@ -315,6 +322,7 @@ class SecretsManager(BaseResponse):
             if not force:
                 raise
             return {"ARN": asked["SecretId"], "Name": asked["SecretId"], "DeletionDate": time.time()}
+        rules.require_primary(secret, self.region)
         answer = self._name(secret)
         return {
             **answer,
@@ -324,6 +332,7 @@ class SecretsManager(BaseResponse):
     @_answering
     def restore_secret(self) -> Mapping[str, Any]:
         secret = self.store.find(self.region, self.request_["SecretId"])
+        rules.require_primary(secret, self.region)
         secret.deleted = None
         return self._name(secret)
 
@@ -366,7 +375,7 @@ class SecretsManager(BaseResponse):
     @_answering
     def tag_resource(self) -> Mapping[str, Any]:
         secret = self._writable()
-        tags = {**secret.tags, **{tag["Key"]: tag["Value"] for tag in self.request_["Tags"]}}
+        tags = {**secret.tags, **_tags(self.request_["Tags"])}
         rules.check_tags(tags)
         secret.tags = tags
         return {}
@@ -379,41 +388,35 @@ class SecretsManager(BaseResponse):
 
     @_answering
     def get_random_password(self) -> Mapping[str, Any]:
-        asked = self.request_
-        password = random_password(
-            password_length=asked.get("PasswordLength", 32),
-            exclude_characters=asked.get("ExcludeCharacters", ""),
-            exclude_numbers=asked.get("ExcludeNumbers", False),
-            exclude_punctuation=asked.get("ExcludePunctuation", False),
-            exclude_uppercase=asked.get("ExcludeUppercase", False),
-            exclude_lowercase=asked.get("ExcludeLowercase", False),
-            include_space=asked.get("IncludeSpace", False),
-            require_each_included_type=asked.get("RequireEachIncludedType", True),
-        )
-        return {"RandomPassword": password}
+        return {"RandomPassword": random_password(self.request_)}
 
-    def _check_replicas(self, primary: str, name: str) -> None:
+    def _check_replicas(self, primary: str) -> None:
         """Before anything is changed: a refused request leaves nothing half made."""
-        asked = self.request_
-        for region in [copy["Region"] for copy in asked.get("AddReplicaRegions") or []]:
-            if region == primary:
+        for copy in self.request_.get("AddReplicaRegions") or []:
+            region = copy["Region"]
+            if region == primary or region not in kms_backends[self.current_account]:
                 raise rules.invalid_parameter("Invalid replica region.")
-            if name in self.store.secrets.get(region, {}) and not asked.get("ForceOverwriteReplicaSecret"):
-                raise ServiceError(
-                    "ResourceExistsException",
-                    f"Replication failed: Secret name {name} already exists in region {region}.",
-                )
 
     def _replicate(self, secret: Secret, wanted: list[dict[str, str]]) -> None:
+        """AWS does this after it has answered: what goes wrong is in the replica's status alone."""
         for copy in wanted:
-            region = copy["Region"]
-            self.store.secrets.get(region, {}).pop(secret.name, None)
-            secret.replicas[region] = rules.Replica(region, copy.get("KmsKeyId") or rules.AWS_MANAGED_KEY)
+            region, key = copy["Region"], copy.get("KmsKeyId") or rules.AWS_MANAGED_KEY
+            if self.request_.get("ForceOverwriteReplicaSecret"):
+                self.store.secrets.get(region, {}).pop(secret.name, None)
+            replica = secret.replicas[region] = rules.Replica(region, key)
+            if any(
+                there is not secret for there in self.store.in_region(region) if there.name == secret.name
+            ):
+                replica.failed = (
+                    f"Replication failed: Secret name {secret.name} already exists in region {region}."
+                )
+            elif not self._is_usable(key, region):
+                replica.failed = f"Replication failed: The KMS key can't be used in region {region}."
 
     @_answering
     def replicate_secret_to_regions(self) -> Mapping[str, Any]:
         asked, secret = self.request_, self._writable()
-        self._check_replicas(secret.region, secret.name)
+        self._check_replicas(secret.region)
         self._replicate(secret, asked["AddReplicaRegions"])
         return {"ARN": secret.arn, "ReplicationStatus": _replication_status(secret)}
 
@@ -427,7 +430,7 @@ class SecretsManager(BaseResponse):
     @_answering
     def stop_replication_to_replica(self) -> Mapping[str, Any]:
         primary = self._living()
-        if primary.region == self.region or self.region not in primary.replicas:
+        if primary.region == self.region:
             raise invalid_replica()
         replica = primary.replicas.pop(self.region)
         alone = Secret(
@@ -453,13 +456,37 @@ def invalid_replica() -> ServiceError:
     return rules.invalid_request("Operation permitted on a replica secret only, in the replica's region.")
 
 
+_T = TypeVar("_T")
+
+
+def _page(found: list[_T], asked: Mapping[str, Any], size: int = _PAGE) -> tuple[list[_T], dict[str, str]]:
+    """The part of a list that was asked for, and where the next begins, if there is more."""
+    token = asked.get("NextToken") or "0"
+    if not (token.isascii() and token.isdigit()):
+        raise ServiceError("InvalidNextTokenException", "The NextToken value is invalid.")
+    start = int(token)
+    end = start + (asked.get("MaxResults") or size)
+    return found[start:end], ({"NextToken": str(end)} if end < len(found) else {})
+
+
+def _tags(asked: list[dict[str, str]]) -> dict[str, str]:
+    found = {tag["Key"]: tag["Value"] for tag in asked}
+    if len(found) < len(asked):
+        raise rules.invalid_parameter("A request can name each tag key only once.")
+    return found
+
+
+def _shown_key(kms_key_id: str) -> str:
+    return "DefaultEncryptionKey" if "aws/secretsmanager" in kms_key_id else kms_key_id
+
+
 def _replication_status(secret: Secret) -> list[dict[str, str]]:
     return [
         {
             "Region": replica.region,
             "KmsKeyId": replica.kms_key_id,
-            "Status": "InSync",
-            "StatusMessage": "Replication succeeded",
+            "Status": "Failed" if replica.failed else "InSync",
+            "StatusMessage": replica.failed or "Replication succeeded",
         }
         for replica in secret.replicas.values()
     ]

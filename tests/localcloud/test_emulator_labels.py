@@ -20,8 +20,8 @@ def new_secret() -> Secret:
     )
 
 
-def put(secret: Secret, text: str, stages: list[str] | None = None) -> str:
-    return rules.put_value(secret, str(uuid.uuid4()), Content(text, None), stages).version_id
+def put(secret: Secret, text: str, stages: list[str] | None = None, token: str = "") -> str:
+    return rules.put_value(secret, token or str(uuid.uuid4()), Content(text, None), stages).version_id
 
 
 class StagingLabels(RuleBasedStateMachine):
@@ -33,6 +33,7 @@ class StagingLabels(RuleBasedStateMachine):
         self.holders: dict[str, str] = {}
         self.values: dict[str, str] = {}
         self.currents: list[str] = []
+        self.made = 0
 
     def holds(self, label: str, version: str) -> None:
         if label == "AWSCURRENT" and self.holders.get(label) != version:
@@ -46,7 +47,8 @@ class StagingLabels(RuleBasedStateMachine):
 
     @rule(text=st.text(max_size=3), stages=STAGES)
     def put_a_new_version(self, text: str, stages: list[str] | None) -> None:
-        version = put(self.secret, text, stages)
+        self.made += 1  # a random token would give the versions another order in every run
+        version = put(self.secret, text, stages, f"{self.made:032d}")
         self.values[version] = text
         for label in stages or ["AWSCURRENT"]:
             self.holds(label, version)
@@ -214,3 +216,25 @@ def test_a_version_has_room_for_twenty_labels_and_a_refusal_changes_nothing() ->
     with pytest.raises(ServiceError):
         put(secret, "second", [f"label-{number}" for number in range(21)])
     assert secret.labelled() == before
+
+
+def test_of_more_than_a_hundred_deprecated_versions_the_oldest_go_after_a_day() -> None:
+    secret = new_secret()
+    kept = put(secret, "kept", ["AWSCURRENT", "aws-secrets-initial"])
+    made = [put(secret, f"value {number}") for number in range(120)]
+    assert list(secret.versions) == [kept, *made]
+    for version in secret.versions.values():
+        version.created -= 2 * 86_400
+    made.append(put(secret, "newest"))
+    assert list(secret.versions) == [kept, *made[19:]]
+
+
+def test_a_label_named_with_the_wrong_holder_stays_where_it_is() -> None:
+    secret = new_secret()
+    first, second = put(secret, "first"), put(secret, "second")
+    before = secret.labelled()
+    with pytest.raises(ServiceError, match="that currently has the staging label AWSCURRENT") as refused:
+        rules.move_label(secret, "AWSCURRENT", first, first)
+    assert refused.value.code == "InvalidParameterException"
+    assert secret.labelled() == before
+    assert second in before

@@ -310,10 +310,16 @@ def test_a_replica_is_read_in_its_region_with_every_later_value(client: Any, abr
     found = abroad.get_secret_value(SecretId=arn)
     assert (found["ARN"], found["SecretString"]) == (arn, "second")
     assert abroad.describe_secret(SecretId=name)["PrimaryRegion"] == "us-east-1"
-    assert refusal(abroad.put_secret_value, SecretId=name, SecretString="third") == (
-        "InvalidRequestException",
-        "Operation not permitted on a replica secret. Call must be made in primary secret's region.",
-    )
+    for change, more in (
+        (abroad.put_secret_value, {"SecretString": "third"}),
+        (abroad.delete_secret, {}),
+        (abroad.restore_secret, {}),
+        (abroad.tag_resource, {"Tags": [{"Key": "a", "Value": "b"}]}),
+    ):
+        assert refusal(change, SecretId=name, **more) == (
+            "InvalidParameterException",
+            "Operation not permitted on a replica secret. Call must be made in primary secret's region.",
+        )
 
 
 def test_a_secret_without_a_replica_is_not_found_in_another_region(
@@ -326,8 +332,14 @@ def test_a_secret_without_a_replica_is_not_found_in_another_region(
 def test_a_secret_with_replicas_is_deleted_only_after_they_are_removed(
     client: Any, abroad: Any, name: str
 ) -> None:
-    client.create_secret(Name=name, SecretString="first", AddReplicaRegions=[{"Region": "eu-west-1"}])
-    assert refusal(client.delete_secret, SecretId=name)[0] == "InvalidRequestException"
+    made = client.create_secret(
+        Name=name, SecretString="first", AddReplicaRegions=[{"Region": "eu-west-1"}, {"Region": "us-west-2"}]
+    )
+    assert refusal(client.delete_secret, SecretId=name) == (
+        "InvalidParameterException",
+        f"You can't delete secret {made['ARN']} that still has replica regions [eu-west-1, us-west-2].",
+    )
+    client.remove_regions_from_replication(SecretId=name, RemoveReplicaRegions=["us-west-2"])
     client.remove_regions_from_replication(SecretId=name, RemoveReplicaRegions=["eu-west-1"])
     assert refusal(abroad.get_secret_value, SecretId=name) == NOT_FOUND
     client.delete_secret(SecretId=name)
@@ -345,16 +357,23 @@ def test_a_replica_whose_replication_was_stopped_lives_on_its_own(
     assert client.get_secret_value(SecretId=name)["SecretString"] == "second"
 
 
-def test_a_replica_overwrites_a_secret_of_its_name_only_when_forced(
+def test_a_replica_whose_name_is_taken_fails_and_overwrites_it_only_when_forced(
     client: Any, abroad: Any, name: str
 ) -> None:
     abroad.create_secret(Name=name, SecretString="other")
     client.create_secret(Name=name, SecretString="first")
     wanted = {"SecretId": name, "AddReplicaRegions": [{"Region": "eu-west-1"}]}
-    with pytest.raises(ClientError):
-        client.replicate_secret_to_regions(**wanted)
+    [status] = client.replicate_secret_to_regions(**wanted)["ReplicationStatus"]
+    assert (status["Status"], status["StatusMessage"]) == (
+        "Failed",
+        f"Replication failed: Secret name {name} already exists in region eu-west-1.",
+    )
+    assert client.describe_secret(SecretId=name)["ReplicationStatus"] == [status]
     assert abroad.get_secret_value(SecretId=name)["SecretString"] == "other"
-    client.replicate_secret_to_regions(**wanted, ForceOverwriteReplicaSecret=True)
+    [status] = client.replicate_secret_to_regions(**wanted, ForceOverwriteReplicaSecret=True)[
+        "ReplicationStatus"
+    ]
+    assert status["Status"] == "InSync"
     assert abroad.get_secret_value(SecretId=name)["SecretString"] == "first"
 
 
@@ -542,7 +561,7 @@ def test_fifty_values_put_at_once_all_exist_and_one_is_current(client: Any, name
     assert len(made) == 50
     versions = client.list_secret_version_ids(SecretId=name, IncludeDeprecated=True)["Versions"]
     assert {version["VersionId"] for version in versions} == set(made)
-    labels = sorted(label for version in versions for label in version["VersionStages"])
+    labels = sorted(label for version in versions for label in version.get("VersionStages", []))
     assert labels == ["AWSCURRENT", "AWSPREVIOUS"]
     for version, value in made.items():
         assert client.get_secret_value(SecretId=name, VersionId=version)["SecretString"] == value
