@@ -1,10 +1,12 @@
 """The WSGI application: moto with our Secrets Manager, one request at a time, each logged by name."""
 
 import json
-import re
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable
+from html import escape
+from pathlib import Path
 from typing import Any
 
 from moto.awslambda import urls as lambda_urls
@@ -13,14 +15,12 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.secretsmanager import urls as secretsmanager_urls
 
 from localcloud.emulator import kms_service, lambda_service, rotation, secrets_service
+from localcloud.emulator.operations import Operation, is_query, operation_of, regions
 from localcloud.emulator.turns import ONE_AT_A_TIME
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
-
-# Operations with these names change nothing worth saving.
-_READS = re.compile(r"^(Get|List|Describe|Batch|Validate|Decode)")
 
 
 def aws_services() -> Application:
@@ -32,14 +32,6 @@ def aws_services() -> Application:
         lambda_urls.url_paths[pattern] = lambda_service.Lambda.dispatch
     application: Application = DomainDispatcherApplication(create_backend_app)
     return application
-
-
-def _operation(environ: Environ) -> str:
-    """Service and operation of a request: from the target header, else from the credential's scope."""
-    target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
-    scope = re.search(r"Credential=[^/]*/\d+/[^/]*/([a-z0-9-]+)/", str(environ.get("HTTP_AUTHORIZATION", "")))
-    service = scope[1] if scope else "unknown"
-    return f"{service} {target.rpartition('.')[2] or environ['REQUEST_METHOD']}"
 
 
 def emulator(services: Application, health: dict[str, Any], changed: Callable[[], None]) -> Application:
@@ -56,13 +48,15 @@ def emulator(services: Application, health: dict[str, Any], changed: Callable[[]
             status.append(line.split(" ", 1)[0])
             return start_response(line, *rest)
 
-        if lambda_service.is_invocation(environ):
+        operation = operation_of(environ)
+        if operation.region not in regions():
+            body = _refused(environ, note, "UnrecognizedClientException", "AWS has no such region.")
+        elif lambda_service.is_invocation(environ):
             body = list(lambda_service.serve_invocation(environ, note))
         else:
             with ONE_AT_A_TIME:
-                body = list(_answered(services, environ, note))
-        operation = _operation(environ)
-        if not _READS.match(operation.partition(" ")[2]):
+                body = _answered(services, environ, note, operation)
+        if operation.changes:
             changed()
         milliseconds = (time.monotonic() - began) * 1000
         print(f"{operation} {status[-1]} {milliseconds:.0f} ms", file=sys.stderr, flush=True)
@@ -71,22 +65,37 @@ def emulator(services: Application, health: dict[str, Any], changed: Callable[[]
     return serve
 
 
-def _answered(services: Application, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+def _answered(
+    services: Application, environ: Environ, start_response: StartResponse, operation: Operation
+) -> list[bytes]:
     """What moto answers; where it cannot, an error as AWS writes it instead of a traceback."""
     try:
         return list(services(environ, start_response))
     except NotImplementedError:
-        return _error(start_response, "501 Not Implemented", "NotImplemented", _operation(environ))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        # Moto trusts its clients. The text of such an error can hold a part of the request: only its kind.
-        what = f"{_operation(environ)}: {type(error).__name__}"
-        print(f"cannot be answered: {what}", file=sys.stderr, flush=True)
-        return _error(start_response, "400 Bad Request", "SerializationException", what)
-
-
-def _error(start_response: StartResponse, status: str, code: str, what: str) -> Iterable[bytes]:
-    start_response(status, [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-ErrorType", code)])
+        code, what, status = "NotImplemented", str(operation), "501 Not Implemented"
+    except Exception as error:  # noqa: BLE001  moto trusts its clients: anything may come of a bad request
+        # The text of such an error can hold a part of the request: only its kind, and where it happened.
+        code, what, status = (
+            "SerializationException",
+            f"{operation}: {type(error).__name__}",
+            "400 Bad Request",
+        )
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).parent.name}/{Path(frame.filename).name}:{frame.lineno}"
+        print(f"cannot be answered: {what} at {place}", file=sys.stderr, flush=True)
     message = f"The local cloud cannot answer this request ({what})."
+    return _refused(environ, start_response, code, message, status)
+
+
+def _refused(
+    environ: Environ, start_response: StartResponse, code: str, message: str, status: str = "400 Bad Request"
+) -> list[bytes]:
+    """An error in the form that the client of this service reads."""
+    if is_query(environ):
+        start_response(status, [("Content-Type", "text/xml")])
+        error = f"<Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message>"
+        return [f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode()]
+    start_response(status, [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-ErrorType", code)])
     return [json.dumps({"__type": code, "message": message}).encode()]
 
 

@@ -125,3 +125,50 @@ def test_a_staging_label_has_256_characters_at_most(emulator: Emulator) -> None:
         client.update_secret_version_stage(SecretId=name, VersionStage="x" * 257, MoveToVersionId=first)
     labels = client.describe_secret(SecretId=name)["VersionIdsToStages"]
     assert sorted(map(tuple, labels.values())) == [("AWSCURRENT",), ("x" * 256,)]
+
+
+def test_every_request_is_logged_by_service_operation_and_status_alone(emulator: Emulator) -> None:
+    def client(service: str) -> Any:  # noqa: ANN401  boto3 has no types
+        return boto3.client(
+            service,
+            endpoint_url=emulator.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="AKIAOFATEST",
+            aws_secret_access_key=WORD,
+        )
+
+    before = len(emulator.log.read_text())
+    client("sts").get_caller_identity()
+    client("secretsmanager").create_secret(Name=f"logged/{uuid.uuid4()}", SecretString=WORD)
+    client("iam").create_user(UserName=WORD)
+    with pytest.raises(ClientError):
+        client("lambda").list_tags(Resource=f"arn:aws:lambda:us-east-1:123456789012:function:{WORD}")
+    lines = [line.rsplit(" ", 2)[0] for line in emulator.log.read_text()[before:].splitlines()]
+    assert lines == [
+        "sts GetCallerIdentity 200",
+        "secretsmanager CreateSecret 200",
+        "iam CreateUser 200",
+        "lambda ListTags 404",
+    ]
+    assert WORD not in emulator.log.read_text()
+    assert "AKIAOFATEST" not in emulator.log.read_text()
+
+
+@pytest.mark.parametrize("service", ["secretsmanager", "sts", "lambda"])
+def test_a_region_that_aws_does_not_have_is_refused_in_the_words_of_each_protocol(
+    emulator: Emulator, service: str
+) -> None:
+    client = boto3.client(
+        service,
+        endpoint_url=emulator.endpoint,
+        region_name="xx-nowhere-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    call = {
+        "secretsmanager": "list_secrets",
+        "sts": "get_caller_identity",
+        "lambda": "list_functions",
+    }[service]
+    with pytest.raises(ClientError, match=r"UnrecognizedClientException.*no such region"):
+        getattr(client, call)()
