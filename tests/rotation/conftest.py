@@ -1,4 +1,4 @@
-"""One PostgreSQL and one Secrets Manager for all tests of a worker; every test makes its own database and secret."""
+"""One PostgreSQL and one Secrets Manager a worker; every test makes its own database and secret."""
 
 import io
 import logging

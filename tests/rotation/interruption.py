@@ -1,9 +1,9 @@
 """Stops the function at any point where it has just touched, or is about to touch, something outside itself.
 
-Everything outside is reached through two calls of libraries: a request to AWS, and a statement, login or logout
-at PostgreSQL. Between two of these nothing changes that others could see: after one call is before the next. So
-killing before each call covers every state that a killed function can leave behind. A broken network is another
-matter: there both the loss of a request and the loss of its answer are tried.
+Everything outside is reached through two calls of libraries: a request to AWS, and a statement, login or
+logout at PostgreSQL. Between two of these nothing changes that others could see: after one call is before the
+next. So killing before each call covers every state that a killed function can leave behind. A broken network
+is another matter: there both the loss of a request and the loss of its answer are tried.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ KILLED = 137  # as a shell reports SIGKILL
 
 @contextlib.contextmanager
 def interrupted(at: int, action: Callable[[Any], None], *, after_calls: bool) -> Iterator[Callable[[], int]]:
-    """Run `action` at point number `at`, counted from 0: before each call, and with `after_calls` after it, too.
+    """Run `action` at point number `at`, from 0: before each call, and with `after_calls` after it, too.
 
     Yields how many points were passed. `action` gets the pg8000 connection, or the name of the AWS operation.
     """
@@ -59,7 +59,7 @@ def interrupted(at: int, action: Callable[[Any], None], *, after_calls: bool) ->
 
 
 def killed(at: int, function: Callable[[], object]) -> bool:
-    """Run `function` in a process of its own that ends at point `at` without cleaning up; False if it got through.
+    """Run `function` in a process that ends at point `at` without cleaning up; False if it got through.
 
     The kernel then closes its connections, and the server rolls back what was not committed: as with SIGKILL.
     """
@@ -79,7 +79,7 @@ def killed(at: int, function: Callable[[], object]) -> bool:
 
 
 def cut_off(at: int, function: Callable[[], object]) -> tuple[bool, Exception | None]:
-    """Run `function` with one network failure at point `at`: before a call it is lost, after it the answer is.
+    """Run `function` with one network failure at point `at`: the call is lost before it, the answer after.
 
     Returns:
         whether the point was reached, and what the function raised.

@@ -1,7 +1,7 @@
 """Secrets Manager for these tests: `python -m tests.rotation.secrets_manager` prints its port and serves.
 
-moto with labels as AWS moves them, and with a RotateSecret that does its first half only: it makes the pending
-version, which has no value yet, and leaves it to the test to call the function.
+moto with labels as AWS moves them, and with a RotateSecret that does its first half only: it makes the
+pending version, which has no value yet, and leaves it to the test to call the function.
 """
 
 import sys
@@ -17,6 +17,7 @@ def _rotate(
     backend: SecretsManagerBackend, secret_id: str, client_request_token: str, **_others: object
 ) -> str:
     secret = backend.secrets[secret_id]
+    assert isinstance(secret, FakeSecret)
     for version in secret.versions.values():
         if "AWSPENDING" in version["version_stages"]:
             if "AWSCURRENT" not in version["version_stages"]:
@@ -49,7 +50,7 @@ def _make_current(secret: FakeSecret, secret_version: dict[str, Any], version_id
 
 def main() -> None:
     SecretsManagerBackend.rotate_secret = _rotate  # type: ignore[assignment] # called by keyword
-    FakeSecret.reset_default_version = _make_current  # type: ignore[method-assign] # corrected, see above
+    setattr(FakeSecret, "reset_default_version", _make_current)  # noqa: B010  corrected, see above
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     sys.stdout.write(f"{server.get_host_and_port()[1]}\n")

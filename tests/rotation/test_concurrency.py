@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from functions.rotation.errors import OperatorError
 from tests.rotation.world import (
@@ -49,7 +50,7 @@ def test_the_same_step_delivered_twice_at_once_ends_well(world: World) -> None:
         for _ in range(5):
             token = start_rotation(world, arn)
             for step in STEPS:
-                errors = at_once(*[lambda step=step, token=token: run_step(arn, token, step)] * 2)  # type: ignore[misc] # defaults keep the loop's values
+                errors = at_once(*[partial(run_step, arn, token, step)] * 2)
                 assert all(isinstance(error, OperatorError) for error in errors), errors
             run_steps(arn, token)
             assert version_with(world, arn, "AWSCURRENT") == token
@@ -61,8 +62,8 @@ def test_many_logins_of_one_database_are_provisioned_and_rotated_at_once(world: 
     arns: Sequence[str] = [put_login(world, database, unique("many")) for _ in range(4)]
     grants = ("owner", "read-write", "read-only", "owner")
     jobs = zip(arns, grants, strict=True)
-    assert at_once(*[lambda arn=arn, usual=usual: provision(arn, Grants=usual) for arn, usual in jobs]) == []  # type: ignore[misc] # defaults keep the loop's values
-    assert at_once(*[lambda arn=arn: rotate(world, arn) for arn in arns]) == []  # type: ignore[misc] # a default keeps the loop's value
+    assert at_once(*[partial(provision, arn, Grants=usual) for arn, usual in jobs]) == []
+    assert at_once(*[partial(rotate, world, arn) for arn in arns]) == []
     assert all(can_log_in(world, read(world, arn)) for arn in arns)
 
 
@@ -77,6 +78,6 @@ def test_a_rotation_while_a_deployment_provisions_ends_well(world: World) -> Non
             run_steps(arn, token)
             assert version_with(world, arn, "AWSCURRENT") == token
             assert can_log_in(world, read(world, arn))
-            errors = at_once(lambda: provision(arn, Grants="owner"), lambda: rotate(world, arn))
+            errors = at_once(partial(provision, arn, Grants="owner"), partial(rotate, world, arn))
             assert errors == []
             assert can_log_in(world, read(world, arn))
