@@ -1,24 +1,19 @@
-"""What a resource of a stand-in plugin is, and what all have in common: Check, Diff and previews."""
+"""What a resource of a stand-in plugin is, and what all have in common: Check, Diff, previews, refreshes."""
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud.plugins import policies
+from localcloud.plugins.property_types import Described, Failure, checked_object, snake_case
 from localcloud.plugins.values import UNKNOWN, Properties, Secret, unwrapped
 
 # How the bridge tells of an attribute for time-outs; it is kept in state and otherwise unused here.
 TIMEOUTS = "e2bfb730-ecaa-11e6-8f88-34363bc7c4c0"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An input that Check refuses: the property's path below the resource's name, and why."""
-
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,36 +22,47 @@ class Resource:
 
     Attributes:
         token: for example `aws:kms/key:Key`.
-        inputs, outputs: the recorded schema: property to {type, required, replace, secret}.
-        defaults: inputs that Check fills in.
-        fixed_defaults: what outputs hold for an input that is left out and that Check does not fill in.
-        autoname: template of the automatic name, `{}` for the logical name with a random suffix.
-        policies: properties that are JSON policy documents, compared by meaning.
-        sets: lists whose order says nothing.
-        create_timeout: seconds that the bridge records in `__meta`, or None.
-        check: further refusals.
+        inputs, outputs, types: the recorded schema: property to {type, required, replace, secret}, and the
+            properties of the object types that they name.
         create: inputs to the id, by which the outputs are then read, or to the outputs.
-        read: id and last known outputs to outputs, or None if it is gone.
+        read: id and last known outputs (none for an import) to outputs, or None if it is gone.
         update: id, old outputs, new inputs.
         delete: id, old outputs.
+        defaults: inputs that Check fills in.
+        fixed_defaults: what outputs hold for an input that is left out and that Check does not fill in.
+        planned: inputs to inputs, with what else they imply.
+        autoname: template of the automatic name, `{}` for the logical name with a random suffix.
+        conflicts: inputs of which only one may be given.
+        policies: properties that are JSON policy documents, compared by meaning.
+        sets: lists whose order says nothing.
+        equivalent: property to whether an old output and a new input mean the same.
+        create_timeout: seconds that the bridge records in `__meta`, or None.
+        check: further refusals, of inputs that have the declared types or are UNKNOWN.
         meta_replacements: properties whose change replaces the resource, which the bridge lays to `__meta`.
+        plugin_framework: whether the real resource is of Terraform's newer plugin framework, whose bridge
+            keeps no list of defaults in inputs.
     """
 
     token: str
-    inputs: Mapping[str, Mapping[str, Any]]
-    outputs: Mapping[str, Mapping[str, Any]]
+    inputs: Described
+    outputs: Described
     create: Callable[[Any, Properties], str | Properties]
     read: Callable[[Any, str, Properties], Properties | None]
     update: Callable[[Any, str, Properties, Properties], None]
     delete: Callable[[Any, str, Properties], None]
+    types: Mapping[str, Described] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fixed_defaults: Mapping[str, Any] = field(default_factory=dict)
+    planned: Callable[[Properties], Properties] = lambda inputs: inputs
     autoname: str | None = None
+    conflicts: tuple[frozenset[str], ...] = ()
     policies: frozenset[str] = frozenset()
     sets: frozenset[str] = frozenset()
+    equivalent: Mapping[str, Callable[[Any, Any], bool]] = field(default_factory=dict)
     create_timeout: int | None = None
     check: Callable[[Properties], list[Failure]] = lambda _: []
     meta_replacements: frozenset[str] = frozenset()
+    plugin_framework: bool = False
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -65,41 +71,39 @@ class Resource:
         return frozenset(name for name, about in described.items() if about.get("secret"))
 
 
-def normal_policy(text: object) -> object:
-    """A policy document as the provider keeps it: keys sorted, no white space."""
-    if not isinstance(text, str):
-        return text
-    try:
-        return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    except json.JSONDecodeError:
-        return text
-
-
-def _automatic_name(template: str, logical_name: str, seed: bytes) -> str:
-    # alphanumeric names with the separators that AWS's names share
-    return template.format(f"{logical_name}-{hashlib.sha256(seed).hexdigest()[:7]}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What Check is asked: the last inputs, the program's, and what the provider's configuration adds."""
+    """What Check is asked.
+
+    Attributes:
+        olds, news: the last inputs and the program's.
+        seed: of the automatic name.
+        naming: the operator's `pulumi:autonaming`: propose, enforce or disable, and the proposed name.
+        default_tags, region: what the provider's configuration adds.
+    """
 
     logical_name: str
     olds: Properties
     news: Properties
     seed: bytes
-    default_tags: Mapping[str, str]
-    region: str | None
+    naming: tuple[str, str] | None = None
+    default_tags: Mapping[str, str] = field(default_factory=dict)
+    region: str | None = None
 
 
 def check(resource: Resource, asked: Checked) -> tuple[Properties, list[Failure]]:
     """Inputs with defaults, and what is refused."""
-    inputs = {key: value for key, value in asked.news.items() if value is not None and key != "__defaults"}
+    inputs, failures = checked_object(resource.inputs, resource.types, asked.news)
+    failures += _conflicts(resource, inputs)
     defaulted = []
     if resource.autoname and not {"name", "namePrefix"} & inputs.keys():
         kept = asked.olds.get("name") if "name" in asked.olds.get("__defaults", []) else None
-        inputs["name"] = kept or _automatic_name(resource.autoname, asked.logical_name, asked.seed)
-        defaulted.append("name")
+        name = kept or _automatic_name(resource.autoname, asked)
+        if name is None:
+            failures.append(Failure("", "automatic naming is disabled but no explicit name was provided"))
+        else:
+            inputs["name"] = name
+            defaulted.append("name")
     for name, value in resource.defaults.items():
         if name not in inputs:
             inputs[name] = value
@@ -109,61 +113,46 @@ def check(resource: Resource, asked: Checked) -> tuple[Properties, list[Failure]
     if "tagsAll" in resource.outputs:
         tags = inputs.get("tags", {})
         inputs["tagsAll"] = UNKNOWN if tags is UNKNOWN else {**asked.default_tags, **tags}
-    failures = [*_wrong_inputs(resource, asked.news), *resource.check(inputs)]
+    for name in sorted(resource.policies & inputs.keys()):
+        failures += policies.refusals(name, inputs[name])
+    refused = {_top(failure.path) for failure in failures}
+    failures += resource.check({name: value for name, value in inputs.items() if name not in refused})
     for name in resource.secrets & inputs.keys():
         inputs[name] = Secret(inputs[name])
-    return {**inputs, "__defaults": sorted(defaulted)}, failures
+    if not resource.plugin_framework:
+        inputs["__defaults"] = sorted(defaulted)
+    return inputs, failures
 
 
-def _wrong_inputs(resource: Resource, news: Properties) -> list[Failure]:
-    failures = [
-        Failure("", f"Missing required argument. The argument {_snake(name)!r} is required")
-        for name, about in resource.inputs.items()
-        if about.get("required") and news.get(name) is None
+def _automatic_name(template: str, asked: Checked) -> str | None:
+    """A name for a resource that was given none, or None if that is forbidden."""
+    if asked.naming is None:
+        suffix = hashlib.sha256(asked.seed or os.urandom(32)).hexdigest()[:7]
+        return template.format(f"{asked.logical_name}-{suffix}")
+    mode, proposed = asked.naming
+    return {"enforce": proposed, "propose": template.format(proposed)}.get(mode)
+
+
+def _conflicts(resource: Resource, inputs: Properties) -> list[Failure]:
+    return [
+        Failure(
+            name,
+            f'Conflicting configuration arguments. "{snake_case(name)}": conflicts with {snake_case(other)}',
+        )
+        for group in resource.conflicts
+        for name in sorted(group & inputs.keys())
+        for other in sorted(group & inputs.keys() - {name})
     ]
-    for name, value in news.items():
-        if name == "__defaults" or value is None or value is UNKNOWN:
-            continue
-        if name not in resource.inputs:
-            failures.append(Failure(name, f"Invalid or unknown key. Examine values at {name!r}"))
-        elif not _fits(resource.inputs[name]["type"], value):
-            failures.append(Failure(name, f"expected {_type_name(resource.inputs[name]['type'])}"))
-    return failures
 
 
-def _snake(name: str) -> str:
-    return re.sub(r"([A-Z])", lambda match: f"_{match[1].lower()}", name)
-
-
-def _type_name(declared: object) -> str:
-    if isinstance(declared, dict):
-        return "a map"
-    return "a list" if isinstance(declared, list) else f"a {declared}"
-
-
-_PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
-    "integer": int,
-    "number": (int, float),
-    "boolean": bool,
-    "string": str,
-}
-
-
-def _fits(declared: object, value: object) -> bool:
-    if isinstance(declared, dict):
-        return isinstance(value, dict)
-    if isinstance(declared, list):
-        return isinstance(value, list)
-    if not isinstance(declared, str) or declared not in _PYTHON_TYPES:
-        return True  # an object type, an asset or an archive: AWS judges it
-    return isinstance(value, _PYTHON_TYPES[declared]) and (
-        declared == "boolean" or not isinstance(value, bool)
-    )
+def _planned(resource: Resource, inputs: Properties) -> Properties:
+    return {**resource.fixed_defaults, **resource.planned(inputs)}
 
 
 def preview(resource: Resource, inputs: Properties) -> Properties:
     """What a preview knows of a resource that does not exist yet."""
-    found = {name: _known_in_preview(resource, name, inputs) for name in resource.outputs}
+    planned = _planned(resource, inputs)
+    found = {name: _known_in_preview(resource, name, planned) for name in resource.outputs}
     if resource.create_timeout:
         found["__meta"] = json.dumps(
             {"_new_extra_shim": {}, TIMEOUTS: {"create": resource.create_timeout * 10**9}},
@@ -172,13 +161,46 @@ def preview(resource: Resource, inputs: Properties) -> Properties:
     return finished(resource, {**found, "id": UNKNOWN})
 
 
-def _known_in_preview(resource: Resource, name: str, inputs: Properties) -> object:
-    value = inputs.get(name)
+def _known_in_preview(resource: Resource, name: str, planned: Properties) -> object:
+    value = planned.get(name)
     if value is not None and not (name == "tagsAll" and value == {}):
-        return normal_policy(value) if name in resource.policies else value
-    if name in resource.fixed_defaults:
-        return resource.fixed_defaults[name]
+        return policies.normal(value) if name in resource.policies else value
     return UNKNOWN if resource.outputs[name].get("required") else None
+
+
+def after_update(resource: Resource, olds: Properties, news: Properties) -> Properties:
+    """Outputs as an update plans them: all but what it changes stays."""
+    planned = _planned(resource, news)
+    given = {
+        name: policies.normal(value) if name in resource.policies else value
+        for name, value in planned.items()
+        if name in resource.outputs
+    }
+    taken_away = {
+        name: None
+        for name in resource.inputs
+        if name in olds and name not in planned and not resource.outputs.get(name, {}).get("required")
+    }
+    return {**olds, **taken_away, **given}
+
+
+def without_ignored(olds: Properties, news: Properties, ignored: list[str]) -> Properties:
+    """New inputs with the old outputs in place of those properties whose changes are ignored."""
+    kept = dict(news)
+    for entry in ignored:
+        name, _, key = _plain_path(entry).partition(".")
+        old = olds.get(name)
+        if not key:
+            kept[name] = old
+        elif isinstance(old, dict) and isinstance(kept.get(name), dict):
+            others = {other: item for other, item in kept[name].items() if other != key}
+            kept[name] = {**others, **({key: old[key]} if key in old else {})}
+    return kept
+
+
+def without_unknowns(properties: Properties) -> Properties:
+    """Those that are known."""
+    return {name: value for name, value in properties.items() if unwrapped(value) is not UNKNOWN}
 
 
 def finished(resource: Resource, outputs: Properties, *, timeouts: bool = True) -> Properties:
@@ -192,35 +214,66 @@ def finished(resource: Resource, outputs: Properties, *, timeouts: bool = True) 
     }
 
 
-def read_inputs(resource: Resource, old_inputs: Properties, outputs: Properties) -> Properties:
-    """The inputs that a refresh records: those that were given, as they are now; all, after an import."""
-    if not old_inputs:
-        given = {
-            name: outputs[name]
-            for name in resource.inputs
-            if name in outputs and outputs[name] not in (None, "", {}, [], False)
-        }
-        if "tagsAll" in resource.outputs:
-            given["tagsAll"] = outputs.get("tagsAll") or {}
-        return {**given, "__defaults": []}
+def refreshed_inputs(resource: Resource, old_inputs: Properties, outputs: Properties) -> Properties:
+    """The inputs that a refresh records: those that were given, as they are now."""
     now: Properties = {}
     for name, old in old_inputs.items():
-        new = outputs.get(name, old)
-        if isinstance(old, dict) and isinstance(new, dict):
-            now[name] = {key: new[key] for key in old if key in new}
-        elif name in resource.policies and normal_policy(old) == new:
+        kept = name in resource.policies and policies.normal(old) == outputs.get(name)
+        if kept or name == "__defaults":
             now[name] = old
-        else:
-            now[name] = new
+        elif name in outputs:
+            now[name] = _refreshed(old, outputs[name], is_set=name in resource.sets)
     return now
+
+
+def _refreshed(old: Any, new: Any, *, is_set: bool = False) -> Any:  # noqa: ANN401  any property value
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {key: _refreshed(item, new[key]) for key, item in old.items() if key in new}
+    if isinstance(old, list) and isinstance(new, list):
+        found = _matched(old, new) if is_set else new
+        return [_refreshed(before, after) for before, after in zip(old, found, strict=False)]
+    return new
+
+
+def _matched(old: list[Any], new: list[Any]) -> list[Any]:
+    """The elements of a set of objects in the order of the old ones that they resemble most."""
+    if not all(isinstance(item, dict) for item in [*old, *new]):
+        return new
+    left = list(new)
+    matched = []
+    for item in old:
+        if left:
+            closest = max(left, key=lambda found: sum(found.get(key) == item[key] for key in item))
+            left.remove(closest)
+            matched.append(closest)
+    return matched
+
+
+def imported_inputs(resource: Resource, outputs: Properties) -> Properties:
+    """The inputs that an import records: all that are neither a default nor empty."""
+    known_defaults = {**resource.fixed_defaults, **resource.defaults}
+    found: Properties = {}
+    for name in [*resource.inputs, "tagsAll"]:
+        value = outputs.get(name)
+        left_out = value == known_defaults[name] if name in known_defaults else value in EMPTY
+        if name in outputs and (resource.inputs.get(name, {}).get("required") or not left_out):
+            found[name] = {**value, "__defaults": []} if isinstance(value, dict) else value
+    return found if resource.plugin_framework else {**found, "__defaults": []}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What Diff answers: path to (kind, needs a replacement); kind is ADD, UPDATE or DELETE."""
+    """What Diff answers.
+
+    Attributes:
+        details: path to kind (ADD, UPDATE or DELETE) and whether it needs a replacement.
+        stables: properties that keep their value whatever else happens.
+        delete_before_replace: whether the old one must go first, because the new one has the same name.
+    """
 
     details: Mapping[str, tuple[str, bool]]
     stables: list[str]
+    delete_before_replace: bool
 
     @property
     def changed(self) -> list[str]:
@@ -238,51 +291,108 @@ def _top(path: str) -> str:
 
 
 def diff(resource: Resource, olds: Properties, news: Properties, ignored: list[str]) -> Difference:
-    """Compares the last outputs with new inputs, by property and below maps by key."""
+    """Compares the last outputs with new inputs."""
     details: dict[str, tuple[str, bool]] = {}
-    replacing = {name for name, about in resource.inputs.items() if about.get("replace")}
+    planned = _planned(resource, news)
+    forcing = {name for name, about in resource.inputs.items() if about.get("replace")}
+    # another region is another place: nothing can be moved there
+    replacing = forcing | ({"region"} if olds.get("region") and planned.get("region") else set())
     names = [*resource.inputs, *(["tagsAll"] if "tagsAll" in resource.outputs else [])]
     for name in names:
-        if name in ignored:
-            continue
-        for path, kind in _changes(resource, name, olds.get(name), news.get(name), given=name in news):
-            details[path] = (kind, name in replacing)
+        for path, kind in _changes(resource, name, olds.get(name), planned.get(name)):
+            if _is_ignored(path, ignored):
+                continue
+            details[path] = ("DELETE" if name not in news and kind == "UPDATE" else kind, name in replacing)
             if name in resource.meta_replacements:
                 details["__meta"] = ("UPDATE", True)
-    return Difference(details, sorted(replacing - {_top(path) for path in details}))
+    replaced = {_top(path) for path, (_, replaces) in details.items() if replaces}
+    named = (
+        resource.autoname is not None and "name" in news and "name" not in news.get("__defaults", ["name"])
+    )
+    return Difference(details, sorted(forcing - replaced), bool(replaced) and named)
 
 
-_EMPTY: tuple[object, ...] = (None, "", {}, [], False, 0)
+def _is_ignored(path: str, ignored: list[str]) -> bool:
+    plain = map(_plain_path, ignored)
+    path = _plain_path(path)
+    return any(path == entry or path.startswith((f"{entry}.", f"{entry}[")) for entry in plain)
 
 
-def _changes(
-    resource: Resource,
-    name: str,
-    old: object,
-    new: object,
+def _plain_path(path: str) -> str:
+    return re.sub(r"\.?\[\"([^\"]*)\"\]", r".\1", path)
+
+
+EMPTY: tuple[object, ...] = (None, "", {}, [], False, 0)
+
+
+def _changes(resource: Resource, name: str, old: object, new: object) -> Iterator[tuple[str, str]]:
+    computed = resource.outputs.get(name, {}).get("required")
+    if new is None or (computed and new == []):
+        if not computed and old not in EMPTY:
+            yield name, "DELETE"
+        return
+    if not _same(resource, name, old, new):
+        yield from _differences(name, old, new, is_set=name in resource.sets, top=True)
+
+
+def _differences(
+    path: str,
+    old: Any,  # noqa: ANN401  any property value
+    new: Any,  # noqa: ANN401  any property value
     *,
-    given: bool,
-) -> list[tuple[str, str]]:
-    if not given or new is None:
-        computed = resource.outputs.get(name, {}).get("required")
-        kept = computed or old in _EMPTY or old == resource.fixed_defaults.get(name)
-        return [] if kept else [(name, "DELETE")]
-    if _same(resource, name, old, new):
-        return []
-    if isinstance(new, dict) and isinstance(old, dict):
-        return [
-            (f"{name}.{key}", "DELETE" if key not in new else "UPDATE" if key in old else "ADD")
-            for key in sorted({*old, *new})
-            if key not in old or key not in new or old[key] != new[key]
-        ]
-    return [(name, "ADD" if new is not UNKNOWN and old in (None, {}, []) else "UPDATE")]
+    is_set: bool = False,
+    top: bool = False,
+) -> Iterator[tuple[str, str]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        yield from _differences_of_parts(
+            {f"{path}{_step(key)}": item for key, item in old.items() if key != "__defaults"},
+            {f"{path}{_step(key)}": item for key, item in new.items() if key != "__defaults"},
+        )
+    elif is_set and isinstance(old, list) and isinstance(new, list):
+        yield from _differences_of_sets(path, old, new)
+    elif isinstance(old, list) and isinstance(new, list) and (old or not top):
+        yield from _differences_of_parts(
+            {f"{path}[{at}]": item for at, item in enumerate(old)},
+            {f"{path}[{at}]": item for at, item in enumerate(new)},
+        )
+    elif new is UNKNOWN or old != new:
+        yield path, "ADD" if new is not UNKNOWN and old in (None, {}, []) else "UPDATE"
+
+
+def _step(key: str) -> str:
+    """A map's key in a path, as the bridge writes it."""
+    if not re.search(r"[.\"\[\]]", key):
+        return f".{key}"
+    quoted = key.replace('"', '\\"')
+    return f'.["{quoted}"]'
+
+
+def _differences_of_parts(old: Properties, new: Properties) -> Iterator[tuple[str, str]]:
+    for path in sorted({*old, *new}):
+        if path not in new:
+            yield path, "DELETE"
+        elif path not in old:
+            yield path, "ADD"
+        else:
+            yield from _differences(path, old[path], new[path])
+
+
+def _differences_of_sets(path: str, old: list[Any], new: list[Any]) -> Iterator[tuple[str, str]]:
+    for at, item in enumerate(old):
+        if not any(_is_given(given, item) for given in new):
+            yield f"{path}[{at}]", "DELETE"
+    for at, given in enumerate(new):
+        if not any(_is_given(given, item) for item in old):
+            yield f"{path}[{at}]", "ADD"
 
 
 def _same(resource: Resource, name: str, old: object, new: object) -> bool:
     if new is UNKNOWN:
         return False
     if name in resource.policies:
-        return normal_policy(old) == normal_policy(new)
+        return policies.same(old, new)
+    if name in resource.equivalent and resource.equivalent[name](old, new):
+        return True
     if name in resource.sets and isinstance(old, list) and isinstance(new, list):
         return len(old) == len(new) and all(any(_is_given(item, found) for found in old) for item in new)
     return bool(old == new) or (old is None and new in ("", {}, [], False))
@@ -292,4 +402,4 @@ def _is_given(given: object, found: object) -> bool:
     """Whether an element of a set is what was given; what AWS adds to an object does not count."""
     if isinstance(given, dict) and isinstance(found, dict):
         return all(found.get(key) == item for key, item in given.items() if item)
-    return given == found
+    return given is not UNKNOWN and given == found

@@ -1,5 +1,7 @@
 """Serves a stand-in plugin to the engine: the gRPC service ResourceProvider."""
 
+import json
+import logging
 import os
 import select
 import signal
@@ -9,14 +11,16 @@ import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from localcloud.plugins import resource as resources
-from localcloud.plugins.resource import Difference, Failure, Resource
+from localcloud.plugins.property_types import Failure
+from localcloud.plugins.resource import Difference, Resource
 from localcloud.plugins.values import Properties, from_struct, to_struct
 
 # Every call to AWS holds a thread while it waits; the engine sends as many as its --parallel allows.
@@ -27,6 +31,14 @@ Message = Any  # protobuf publishes no types
 
 class ProviderError(Exception):
     """A call failed; the message is shown to the operator and holds no property value."""
+
+
+class UnfinishedError(ProviderError):
+    """A creation failed when the object was there already, under this id; the engine keeps it in state."""
+
+    def __init__(self, message: str, identity: str) -> None:
+        super().__init__(message)
+        self.identity = identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +63,46 @@ class Plugin:
     functions: Mapping[str, Callable[[Any, Properties], Properties]]
 
 
+class UnsupportedError(Exception):
+    """The stand-in does not know a resource or function."""
+
+
+class _InitializationError(Exception):
+    """An object was made or changed, but not wholly: the engine records it with what went wrong."""
+
+    def __init__(self, message: str, identity: str, outputs: Properties) -> None:
+        super().__init__(message)
+        self.details = provider_pb2.ErrorResourceInitFailed(
+            id=identity, properties=to_struct(outputs), reasons=[message]
+        )
+
+
+def _answered(method: Callable[["Servicer", Message], Message]) -> Callable[..., Message]:
+    """A method of the service whose exceptions become errors of the call, and never a traceback."""
+
+    @wraps(method)
+    def answered(servicer: "Servicer", request: Message, context: grpc.ServicerContext) -> Message:
+        try:
+            return method(servicer, request)
+        except UnsupportedError as error:
+            code, text = grpc.StatusCode.UNIMPLEMENTED, str(error)
+        except ProviderError as error:
+            code, text = grpc.StatusCode.UNKNOWN, str(error)
+        except _InitializationError as error:
+            code, text = grpc.StatusCode.UNKNOWN, str(error)
+            status = status_pb2.Status(code=code.value[0], message=text)
+            status.details.add().Pack(error.details)
+            context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        except Exception as error:  # noqa: BLE001  a defect of ours; its message may hold a value, its place not
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{type(error).__name__} at {place.name}:{place.lineno}"
+            code, text = grpc.StatusCode.INTERNAL, f"the stand-in plugin failed: {where}"
+        context.abort(code, text)
+        raise AssertionError  # abort raises
+
+    return answered
+
+
 # ruff: noqa: D102, N802  the methods are those of Pulumi's provider.proto, which describes them
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """Answers the engine for one plugin."""
@@ -59,171 +111,217 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self.plugin = plugin
         self.context: Any = None
 
-    def Handshake(self, _request: Message, _context: grpc.ServicerContext) -> Message:
+    @_answered
+    def Handshake(self, _request: Message) -> Message:
         return provider_pb2.ProviderHandshakeResponse(
-            accept_secrets=False, accept_resources=False, accept_outputs=False
+            accept_secrets=False,
+            accept_resources=False,
+            accept_outputs=False,
+            supports_autonaming_configuration=True,
         )
 
-    def Attach(self, _request: Message, _context: grpc.ServicerContext) -> Message:
+    @_answered
+    def Attach(self, _request: Message) -> Message:
         return Empty()
 
-    def Cancel(self, _request: Message, _context: grpc.ServicerContext) -> Message:
+    @_answered
+    def Cancel(self, _request: Message) -> Message:
         return Empty()
 
-    def GetPluginInfo(self, _request: Message, _context: grpc.ServicerContext) -> Message:
+    @_answered
+    def GetPluginInfo(self, _request: Message) -> Message:
         return plugin_pb2.PluginInfo(version=self.plugin.version)
 
-    def GetSchema(self, _request: Message, _context: grpc.ServicerContext) -> Message:
+    @_answered
+    def GetSchema(self, _request: Message) -> Message:
         return provider_pb2.GetSchemaResponse(
-            schema=f'{{"name": "{self.plugin.name}", "version": "{self.plugin.version}"}}'
+            schema=json.dumps({"name": self.plugin.name, "version": self.plugin.version})
         )
 
-    def GetMapping(self, _request: Message, _context: grpc.ServicerContext) -> Message:
+    @_answered
+    def GetMapping(self, _request: Message) -> Message:
         return provider_pb2.GetMappingResponse()
 
-    def GetMappings(self, _request: Message, _context: grpc.ServicerContext) -> Message:
+    @_answered
+    def GetMappings(self, _request: Message) -> Message:
         return provider_pb2.GetMappingsResponse()
 
-    def CheckConfig(self, request: Message, _context: grpc.ServicerContext) -> Message:
+    @_answered
+    def CheckConfig(self, request: Message) -> Message:
         inputs, failures = self.plugin.check_config(from_struct(request.news))
         return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=_failures("", failures))
 
-    def DiffConfig(self, request: Message, _context: grpc.ServicerContext) -> Message:
-        olds, news = from_struct(request.olds), from_struct(request.news)
+    @_answered
+    def DiffConfig(self, request: Message) -> Message:
+        olds, news = from_struct(request.old_inputs or request.olds), from_struct(request.news)
         changed = sorted(key for key in {*olds, *news} - {"version"} if olds.get(key) != news.get(key))
         return provider_pb2.DiffResponse(
             changes=provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE,
             diffs=changed,
             # another region is another place: nothing of the old one can be updated there
-            replaces=[key for key in changed if key == "region"],
+            replaces=[key for key in changed if key == "region" and key in olds],
         )
 
-    def Configure(self, request: Message, context: grpc.ServicerContext) -> Message:
-        try:
-            self.context = self.plugin.configure(from_struct(request.args))
-        except ProviderError as error:
-            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+    @_answered
+    def Configure(self, request: Message) -> Message:
+        self.context = self.plugin.configure(from_struct(request.args))
         return provider_pb2.ConfigureResponse(
-            acceptSecrets=False, supportsPreview=True, acceptResources=False, acceptOutputs=False
+            acceptSecrets=False,
+            supportsPreview=True,
+            acceptResources=False,
+            acceptOutputs=False,
+            supports_autonaming_configuration=True,
         )
 
-    def Check(self, request: Message, context: grpc.ServicerContext) -> Message:
-        resource = self._resource(request.urn, context)
+    @_answered
+    def Check(self, request: Message) -> Message:
+        resource = self._resource(request.urn)
         name = _name(request.urn)
+        naming = None
+        if request.HasField("autonaming"):
+            mode = provider_pb2.CheckRequest.AutonamingOptions.Mode.Name(request.autonaming.mode)
+            naming = (mode.lower(), request.autonaming.proposed_name)
         asked = resources.Checked(
             logical_name=name,
             olds=from_struct(request.olds),
             news=from_struct(request.news),
             seed=request.randomSeed,
+            naming=naming,
             default_tags=self.plugin.default_tags(self.context),
             region=self.plugin.region(self.context),
         )
         inputs, failures = resources.check(resource, asked)
         return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=_failures(name, failures))
 
-    def Diff(self, request: Message, context: grpc.ServicerContext) -> Message:
-        resource = self._resource(request.urn, context)
-        found = resources.diff(
-            resource, from_struct(request.olds), from_struct(request.news), list(request.ignoreChanges)
-        )
-        return _diff_response(found)
+    @_answered
+    def Diff(self, request: Message) -> Message:
+        resource = self._resource(request.urn)
+        olds, news = from_struct(request.olds), from_struct(request.news)
+        return _diff_response(resources.diff(resource, olds, news, list(request.ignoreChanges)))
 
-    def Create(self, request: Message, context: grpc.ServicerContext) -> Message:
-        resource = self._resource(request.urn, context)
+    @_answered
+    def Create(self, request: Message) -> Message:
+        resource = self._resource(request.urn)
         inputs = from_struct(request.properties)
         if request.preview:
             return provider_pb2.CreateResponse(properties=to_struct(resources.preview(resource, inputs)))
-        identity, outputs = self._call(context, lambda: _created(resource, self.context, inputs))
+        identity, outputs = _created(resource, self.context, request.urn, inputs)
         return provider_pb2.CreateResponse(id=identity, properties=to_struct(outputs))
 
-    def Read(self, request: Message, context: grpc.ServicerContext) -> Message:
-        resource = self._resource(request.urn, context)
-        old_inputs = from_struct(request.inputs)
-        outputs = self._call(
-            context, lambda: resource.read(self.context, request.id, from_struct(request.properties))
-        )
+    @_answered
+    def Read(self, request: Message) -> Message:
+        resource = self._resource(request.urn)
+        known = from_struct(request.properties)
+        outputs = _listed(lambda: resource.read(self.context, request.id, known))
         if outputs is None:
             return provider_pb2.ReadResponse()
-        inputs = resources.read_inputs(resource, old_inputs, outputs)
+        inputs = (
+            resources.refreshed_inputs(resource, from_struct(request.inputs), outputs)
+            if known
+            else resources.imported_inputs(resource, outputs)
+        )
         return provider_pb2.ReadResponse(
             id=outputs["id"],
             properties=to_struct(resources.finished(resource, outputs)),
             inputs=to_struct(resources.finished(resource, inputs, timeouts=False)),
         )
 
-    def Update(self, request: Message, context: grpc.ServicerContext) -> Message:
-        resource = self._resource(request.urn, context)
-        olds, news = from_struct(request.olds), from_struct(request.news)
+    @_answered
+    def Update(self, request: Message) -> Message:
+        resource = self._resource(request.urn)
+        olds = from_struct(request.olds)
+        news = resources.without_ignored(olds, from_struct(request.news), list(request.ignoreChanges))
         if request.preview:
-            known = {name: value for name, value in news.items() if name in resource.outputs}
-            return provider_pb2.UpdateResponse(
-                properties=to_struct(resources.finished(resource, {**olds, **known}))
-            )
-        outputs = self._call(context, lambda: _updated(resource, self.context, request.id, olds, news))
+            outputs = resources.finished(resource, resources.after_update(resource, olds, news))
+        else:
+            outputs = _updated(resource, self.context, request, olds, news)
         return provider_pb2.UpdateResponse(properties=to_struct(outputs))
 
-    def Delete(self, request: Message, context: grpc.ServicerContext) -> Message:
-        resource = self._resource(request.urn, context)
+    @_answered
+    def Delete(self, request: Message) -> Message:
+        resource = self._resource(request.urn)
         olds = from_struct(request.properties)
-        self._call(context, lambda: resource.delete(self.context, request.id, olds))
+        _listed(lambda: resource.delete(self.context, request.id, olds))
         return Empty()
 
-    def Invoke(self, request: Message, context: grpc.ServicerContext) -> Message:
+    @_answered
+    def Invoke(self, request: Message) -> Message:
         function = self.plugin.functions.get(request.tok)
         if function is None:
-            self._unsupported(request.tok, context)
+            raise self._unsupported(request.tok)
         args = from_struct(request.args)
-        found = self._call(context, lambda: function(self.context, args))
+        found = _listed(lambda: function(self.context, args))
         return provider_pb2.InvokeResponse(**{"return": to_struct(found)})
 
-    def _resource(self, urn: str, context: grpc.ServicerContext) -> Resource:
+    def _resource(self, urn: str) -> Resource:
         token = urn.split("::")[2].rpartition("$")[2]
         found = self.plugin.resources.get(token)
         if found is None:
-            self._unsupported(token, context)
+            raise self._unsupported(token)
         return found
 
-    def _unsupported(self, token: str, context: grpc.ServicerContext) -> NoReturn:
-        context.abort(
-            grpc.StatusCode.UNIMPLEMENTED,
-            f"The local cloud's stand-in for the {self.plugin.name} plugin does not know {token}. "
-            "Run with PULUMI_PLUGINS=official, or add it to localcloud/plugins.",
+    def _unsupported(self, token: str) -> UnsupportedError:
+        return UnsupportedError(
+            f"The local stand-in for the {self.plugin.name} plugin does not implement {token}. Run with "
+            "PULUMI_PLUGINS=official, or add it as localcloud/plugins/__init__.py describes."
         )
-        raise AssertionError  # abort raises
-
-    def _call(self, context: grpc.ServicerContext, function: Callable[[], Any]) -> Any:  # noqa: ANN401  any answer
-        try:
-            return function()
-        except ProviderError as error:
-            context.abort(grpc.StatusCode.UNKNOWN, f"1 error occurred:\n\t* {error}\n\n")
-        except Exception as error:  # noqa: BLE001  a defect of ours; its message may hold a value, its place not
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            context.abort(
-                grpc.StatusCode.INTERNAL,
-                f"the stand-in plugin failed: {type(error).__name__} at {place.name}:{place.lineno}",
-            )
 
 
-def _created(resource: Resource, context: object, inputs: Properties) -> tuple[str, Properties]:
-    created = resource.create(context, inputs)
-    if not isinstance(created, str):
-        return created["id"], resources.finished(resource, created)
-    identity = created
-    outputs = resource.read(context, identity, inputs)
-    if outputs is None:
-        raise ProviderError(f"reading {resource.token} ({identity}): couldn't find resource")
+def _listed(call: Callable[[], Any]) -> Any:  # noqa: ANN401  any answer
+    """A call to AWS whose failure is shown as the bridge shows its list of errors."""
+    try:
+        return call()
+    except UnfinishedError as error:
+        raise UnfinishedError(_list_of_one(error), error.identity) from None
+    except ProviderError as error:
+        raise ProviderError(_list_of_one(error)) from None
+
+
+def _list_of_one(error: ProviderError) -> str:
+    return f"1 error occurred:\n\t* {error}\n\n"
+
+
+def _created(resource: Resource, context: object, urn: str, inputs: Properties) -> tuple[str, Properties]:
+    identity = ""
+    try:
+        created = _listed(lambda: resource.create(context, inputs))
+        if not isinstance(created, str):
+            return created["id"], resources.finished(resource, created)
+        identity = created
+        outputs = _listed(lambda: _found_again(resource, context, identity, inputs))
+    except ProviderError as error:
+        identity = getattr(error, "identity", identity)
+        if not identity:
+            raise
+        known = {**resources.without_unknowns(resources.preview(resource, inputs)), "id": identity}
+        raise _InitializationError(f"creating {urn}: {error}", identity, known) from None
     if "tags" in outputs and not inputs.get("tags"):
         outputs = {**outputs, "tags": None}
     return identity, resources.finished(resource, outputs)
 
 
-def _updated(
-    resource: Resource, context: object, identity: str, olds: Properties, news: Properties
-) -> Properties:
-    resource.update(context, identity, olds, news)
-    outputs = resource.read(context, identity, {**olds, **news})
-    if outputs is None:
+def _found_again(resource: Resource, context: object, identity: str, inputs: Properties) -> Properties:
+    found = resource.read(context, identity, inputs)
+    if found is None:
         raise ProviderError(f"reading {resource.token} ({identity}): couldn't find resource")
+    return found
+
+
+def _updated(
+    resource: Resource, context: object, request: Message, olds: Properties, news: Properties
+) -> Properties:
+    planned = resources.after_update(resource, olds, news)
+    try:
+        _listed(lambda: resource.update(context, request.id, olds, news))
+        outputs = _listed(lambda: resource.read(context, request.id, planned))
+    except ProviderError as error:
+        known = resources.finished(resource, planned)
+        raise _InitializationError(f"updating {request.urn}: {error}", request.id, known) from None
+    if outputs is None:
+        raise ProviderError(
+            f"Resource provider reported that the resource did not exist while updating {request.urn}.\n\n"
+            "Run `pulumi refresh`, then update again."
+        )
     return resources.finished(resource, outputs)
 
 
@@ -233,7 +331,7 @@ def _name(urn: str) -> str:
 
 def _failures(name: str, failures: list[Failure]) -> list[Message]:
     def reason(failure: Failure) -> str:
-        place = f" Examine values at '{name}.{failure.path}'." if name and failure.path else ""
+        place = f". Examine values at '{name}.{failure.path}'." if name and failure.path else ""
         return failure.reason + place
 
     return [provider_pb2.CheckFailure(reason=reason(failure)) for failure in failures]
@@ -247,6 +345,7 @@ def _diff_response(found: Difference) -> Message:
         diffs=found.changed,
         replaces=found.replaces,
         hasDetailedDiff=True,
+        deleteBeforeReplace=found.delete_before_replace,
     )
     for path, (kind, replaces) in found.details.items():
         value = kinds.Value(f"{kind}_REPLACE" if replaces else kind)
@@ -272,6 +371,8 @@ def _wait_for_the_end() -> None:
 
 def serve(plugin: Plugin) -> NoReturn:
     """Serves until the engine ends us or ends itself."""
+    # what goes wrong is an answer to the engine, which shows this process's standard error to the operator
+    logging.getLogger("grpc").setLevel(logging.CRITICAL + 1)
     server = grpc.server(
         ThreadPoolExecutor(_THREADS),
         options=[

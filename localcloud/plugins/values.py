@@ -1,6 +1,7 @@
 """Property values between the engine's protocol and Python."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from google.protobuf import json_format, struct_pb2
@@ -18,6 +19,7 @@ _UNKNOWN_TEXTS = {
 }
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105  the protocol's mark, not a password
+_ASSETS = {"c44067f5952c0a294b673a41bacd8c17", "0def7320c3a5731c473e5ecbe6d01bc7"}
 
 Properties: TypeAlias = dict[str, Any]
 
@@ -40,6 +42,24 @@ class Secret:
         return "<secret>"
 
 
+@dataclass(frozen=True)
+class Asset:
+    """A file, a text or an archive of them, as the protocol describes it.
+
+    Attributes:
+        signature: tells an asset from an archive.
+        hash: SHA-256 of the content; two assets with the same are the same.
+        source: `text`, `path`, `uri` or `assets` (an archive's members, each an Asset) and its value.
+    """
+
+    signature: str
+    hash: str
+    source: Mapping[str, Any] = field(compare=False)
+
+    def __repr__(self) -> str:
+        return "<asset>"
+
+
 def from_struct(struct: struct_pb2.Struct) -> Properties:
     """The properties of a request: whole numbers as int, unknowns as UNKNOWN, secrets without their mark."""
     return {key: _from_json(value) for key, value in json_format.MessageToDict(struct).items()}
@@ -52,11 +72,16 @@ def _from_json(value: Any) -> Any:  # noqa: ANN401  any property value
         return int(value) if value.is_integer() else value
     if isinstance(value, list):
         return [_from_json(item) for item in value]
-    if isinstance(value, dict):
-        if value.get(_SIGNATURE) == _SECRET:
-            return _from_json(value.get("value"))
-        return {key: _from_json(item) for key, item in value.items()}
-    return value
+    return _from_object(value) if isinstance(value, dict) else value
+
+
+def _from_object(value: Properties) -> Any:  # noqa: ANN401  any property value
+    if value.get(_SIGNATURE) == _SECRET:
+        return _from_json(value.get("value"))
+    plain = {key: _from_json(item) for key, item in value.items()}
+    if value.get(_SIGNATURE) in _ASSETS:
+        return Asset(plain.pop(_SIGNATURE), plain.pop("hash", ""), plain)
+    return plain
 
 
 def to_struct(properties: Properties) -> struct_pb2.Struct:
@@ -71,6 +96,9 @@ def _to_json(value: Any) -> Any:  # noqa: ANN401  any property value
         return "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
     if isinstance(value, Secret):
         return {_SIGNATURE: _SECRET, "value": _to_json(value.value)}
+    if isinstance(value, Asset):
+        source = {key: _to_json(item) for key, item in value.source.items()}
+        return {_SIGNATURE: value.signature, "hash": value.hash, **source}
     if isinstance(value, (list, tuple)):
         return [_to_json(item) for item in value]
     if isinstance(value, dict):

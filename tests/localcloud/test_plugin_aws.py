@@ -156,15 +156,14 @@ def test_only_an_allowed_account_is_used(config: Properties, *, allowed: bool) -
 def test_missing_credentials_are_said_with_the_ways_to_give_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    with pytest.raises(RefusedError) as refused:
-        Plugin({"region": "us-east-1"})
-    assert "No valid credential sources found" in str(refused.value)
-    assert "AWS_ACCESS_KEY_ID" in str(refused.value)
+    [reason] = Plugin({"region": "us-east-1"}).refused
+    assert "No valid credential sources found" in reason
+    assert "AWS_ACCESS_KEY_ID" in reason
 
 
 def test_a_missing_profile_is_named() -> None:
-    with pytest.raises(RefusedError, match="nobody"):
-        Plugin({"region": "us-east-1", "profile": "nobody"})
+    [reason] = Plugin({"region": "us-east-1", "profile": "nobody"}).refused
+    assert "nobody" in reason
 
 
 def test_a_missing_region_is_said_with_the_command_that_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,10 +179,19 @@ def test_a_setting_that_is_not_supported_is_named() -> None:
 
 def test_an_endpoint_that_nobody_answers_at_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(RefusedError) as refused:
-        Plugin({"region": "us-east-1"})
-    assert "unable to validate AWS credentials" in str(refused.value)
-    assert "127.0.0.1:9" in str(refused.value)
+    [reason] = Plugin({"region": "us-east-1"}).refused
+    assert "unable to validate AWS credentials" in reason
+    assert "127.0.0.1:9" in reason
+
+
+def test_credentials_are_tried_only_once_the_engine_configures_if_the_operator_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    skipping = {"region": "us-east-1", "skipCredentialsValidation": "true"}
+    with pytest.raises(RefusedError, match=r"127\.0\.0\.1:9"):
+        Plugin(skipping)
+    assert Plugin({**skipping, "skipRequestingAccountId": "true"}).refused == []
 
 
 # Values
@@ -251,16 +259,18 @@ def replica_regions(plugin: Plugin, name: str) -> set[str]:
     return {replica["Region"] for replica in found.get("ReplicationStatus", [])}
 
 
-def test_replicas_are_added_exchanged_and_removed_by_updates(plugin: Plugin, name: str) -> None:
+def test_replicas_are_added_and_exchanged_by_updates_and_stay_when_none_is_said(
+    plugin: Plugin, name: str
+) -> None:
     identity, outputs = plugin.create(SECRET, {"name": name})
-    for regions in (["eu-west-1"], ["eu-west-1", "us-west-2"], ["eu-central-1"], []):
-        given: Properties = {"name": name}
-        if regions:
-            given["replicas"] = [{"region": region} for region in regions]
+    for regions in (["eu-west-1"], ["eu-west-1", "us-west-2"], ["eu-central-1"]):
+        given: Properties = {"name": name, "replicas": [{"region": region} for region in regions]}
         outputs = plugin.update(SECRET, identity, outputs, given)
         assert replica_regions(plugin, name) == set(regions)
         assert {replica["region"] for replica in outputs["replicas"]} == set(regions)
         assert all(replica["status"] == "InSync" for replica in outputs["replicas"])
+    plugin.update(SECRET, identity, outputs, {"name": name, "description": "no replicas any more"})
+    assert replica_regions(plugin, name) == {"eu-central-1"}
 
 
 def test_a_replica_gets_another_key_by_an_update(plugin: Plugin, name: str) -> None:
@@ -325,7 +335,10 @@ def test_what_was_made_is_imported_by_its_id_alone(plugin: Plugin, name: str) ->
         assert read.id == identity
         found, inputs = from_struct(read.properties), from_struct(read.inputs)
         for kept in given[token].keys() - {"policy", "replicas"}:
-            assert found[kept] == inputs[kept] == outputs[kept] == given[token][kept]
+            assert found[kept] == outputs[kept] == given[token][kept]
+            if isinstance(inputs[kept], dict):
+                inputs[kept].pop("__defaults")  # the bridge leaves its mark in imported maps
+            assert inputs[kept] == found[kept]
     imported = from_struct(plugin.read(SECRET, secret).inputs)
     assert [replica["region"] for replica in imported["replicas"]] == ["eu-west-1"]
     assert json.loads(from_struct(plugin.read(SECRET_POLICY, secret).inputs)["policy"]) == policy

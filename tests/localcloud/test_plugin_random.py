@@ -51,7 +51,10 @@ def is_possible(options: dict[str, Any]) -> bool:
     return (
         options["length"] >= 1
         and sum(minimums_of(options).values()) <= options["length"]
-        and any(options.get(name, True) for name in CLASSES)
+        and (
+            any(options.get(name, True) for name in CLASSES)
+            or sum(minimums_of(options).values()) == options["length"]
+        )
     )
 
 
@@ -102,7 +105,7 @@ def test_impossible_options_and_only_they_are_refused_before_anything_is_made(
     [
         ({"length": 0}, "length"),
         ({"length": 3, "minLower": 2, "minUpper": 2}, "min_lower"),
-        ({"length": 8, **dict.fromkeys(CLASSES, False)}, "[special, upper, lower, numeric]"),
+        ({"length": 8, **dict.fromkeys(CLASSES, False)}, "[special,upper,lower,numeric]"),
         ({}, "length"),
     ],
 )

@@ -1,6 +1,6 @@
 """`python -m localcloud.plugins.aws`: what the engine runs as pulumi-resource-aws."""
 
-from localcloud.plugins.aws.account import check_config, configure
+from localcloud.plugins.aws.configuration import check_config, configure
 from localcloud.plugins.aws.functions import FUNCTIONS
 from localcloud.plugins.aws.kms import ALIAS, KEY
 from localcloud.plugins.aws.secret import SECRET

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from localcloud.plugins import policies
 from localcloud.plugins.aws import tags
 from localcloud.plugins.aws.account import Account, doing
-from localcloud.plugins.resource import normal_policy
+from localcloud.plugins.serve import ProviderError
 from localcloud.plugins.values import Properties, Secret
 
 
@@ -57,9 +58,17 @@ def _time(value: Any) -> str:  # noqa: ANN401  a datetime or nothing
 
 def _secret(account: Account, args: Properties) -> Properties:
     client = account.client("secretsmanager", args)
-    wanted = args.get("arn") or args["name"]
+    given = [name for name in ("arn", "name") if args.get(name)]
+    if len(given) != 1:
+        amount = (
+            "one of `arn,name` must be specified" if not given else "only one of `arn,name` can be specified"
+        )
+        raise ProviderError(f'Invalid combination of arguments. "arn": {amount}')
+    wanted = args[given[0]]
     with doing(f"reading Secrets Manager Secret ({wanted})"):
         found = client.describe_secret(SecretId=wanted)
+        if "DeletedDate" in found:
+            raise ProviderError(f"reading Secrets Manager Secret ({wanted}): couldn't find resource")
         policy = client.get_resource_policy(SecretId=found["ARN"]).get("ResourcePolicy")
     return {
         "arn": found["ARN"],
@@ -69,26 +78,29 @@ def _secret(account: Account, args: Properties) -> Properties:
         "kmsKeyId": found.get("KmsKeyId", ""),
         "lastChangedDate": _time(found.get("LastChangedDate")),
         "name": found["Name"],
-        "policy": normal_policy(policy) if policy else "",
+        "policy": policies.as_known(None, policy),
         "region": args.get("region") or account.region,
         "tags": tags.as_map(found.get("Tags", [])),
     }
 
 
 def _secret_versions(account: Account, args: Properties) -> Properties:
-    client = account.client("secretsmanager", args)
+    """Versions with a staging label: the official provider never asks for the deprecated ones."""
     secret = args["secretId"]
-    with doing(f"reading Secrets Manager Secret Versions ({secret})"):
-        found = client.list_secret_version_ids(
-            SecretId=secret, IncludeDeprecated=bool(args.get("includeDeprecated"))
-        )
+    client = account.client("secretsmanager", args)
+    with doing(f"reading Secrets Manager Secret Versions Data Source ({secret})"):
+        found = [client.list_secret_version_ids(SecretId=secret)]
+        while token := found[-1].get("NextToken"):
+            found.append(client.list_secret_version_ids(SecretId=secret, NextToken=token))
     return {
-        "arn": found["ARN"],
+        "arn": found[0]["ARN"],
         "id": secret,
         "includeDeprecated": args.get("includeDeprecated"),
-        "name": found["Name"],
+        "name": found[0]["Name"],
         "region": args.get("region") or account.region,
+        "secretArn": found[0]["ARN"],
         "secretId": secret,
+        "secretName": found[0]["Name"],
         "versions": [
             {
                 "createdTime": _time(version.get("CreatedDate")),
@@ -96,32 +108,31 @@ def _secret_versions(account: Account, args: Properties) -> Properties:
                 "versionId": version["VersionId"],
                 "versionStages": version.get("VersionStages", []),
             }
-            for version in found["Versions"]
+            for page in found
+            for version in page["Versions"]
         ],
     }
 
 
 def _secret_version(account: Account, args: Properties) -> Properties:
     client = account.client("secretsmanager", args)
-    secret = args["secretId"]
-    which = (
-        {"VersionId": args["versionId"]}
-        if args.get("versionId")
-        else {"VersionStage": args.get("versionStage") or "AWSCURRENT"}
-    )
-    with doing(f"reading Secrets Manager Secret Version ({secret})"):
+    secret, stage = args["secretId"], args.get("versionStage") or "AWSCURRENT"
+    version = args.get("versionId")
+    which = {"VersionId": version} if version else {"VersionStage": stage}
+    with doing(f"reading Secrets Manager Secret Version ({secret}|{version or stage})"):
         found = client.get_secret_value(SecretId=secret, **which)
     return {
         "arn": found["ARN"],
         "createdDate": _time(found.get("CreatedDate")),
-        "id": f"{secret}|{found['VersionId']}",
+        "id": f"{secret}|{version or stage}",
         "region": args.get("region") or account.region,
-        "secretBinary": Secret(""),
+        "secretArn": found["ARN"],
+        "secretBinary": Secret(found.get("SecretBinary", b"").decode("latin-1")),
         "secretId": secret,
         "secretString": Secret(found.get("SecretString", "")),
         "versionId": found["VersionId"],
-        "versionStage": args.get("versionStage") or "AWSCURRENT",
-        "versionStages": found.get("VersionStages", []),
+        "versionStage": stage,
+        "versionStages": sorted(found.get("VersionStages", [])),
     }
 
 

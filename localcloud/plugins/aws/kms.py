@@ -1,11 +1,14 @@
 """The resources aws:kms/key:Key and aws:kms/alias:Alias."""
 
+import re
 from typing import Any
 
-from localcloud.plugins.aws import tags
-from localcloud.plugins.aws.account import Account, doing, missing
+from localcloud.plugins import policies
+from localcloud.plugins.aws import names, tags
+from localcloud.plugins.aws.account import Account, doing, is_error, missing
 from localcloud.plugins.aws.schema import shape
-from localcloud.plugins.resource import Failure, Resource, normal_policy
+from localcloud.plugins.property_types import Failure, snake_case
+from localcloud.plugins.resource import Resource
 from localcloud.plugins.values import Properties
 
 
@@ -25,33 +28,26 @@ def _create_key(account: Account, inputs: Properties) -> str:
         request["Tags"] = tags.as_list(inputs["tagsAll"], "TagKey", "TagValue")
     with doing("creating KMS Key"):
         identity = str(client.create_key(**request)["KeyMetadata"]["KeyId"])
-    _set_rotation(client, identity, {}, inputs)
-    _set_state(client, identity, {"isEnabled": True}, inputs)
+    if inputs.get("enableKeyRotation"):
+        _set_rotation(client, identity, inputs, made=identity)
+    if inputs.get("isEnabled") is False:
+        _set_enabled(client, identity, enabled=False, made=identity)
     return identity
 
 
-def _set_rotation(client: Any, identity: str, olds: Properties, news: Properties) -> None:  # noqa: ANN401  boto3
-    before = (bool(olds.get("enableKeyRotation")), olds.get("rotationPeriodInDays") or 0)
-    after = (
-        bool(news.get("enableKeyRotation")),
-        news.get("rotationPeriodInDays") or (before[1] if olds else 0),
-    )
-    if before == after:
-        return
-    with doing(f"updating KMS Key ({identity}) rotation"):
-        if not after[0]:
+def _set_rotation(client: Any, identity: str, news: Properties, made: str | None = None) -> None:  # noqa: ANN401  boto3
+    enabled, period = news.get("enableKeyRotation"), news.get("rotationPeriodInDays")
+    with doing(f"{'en' if enabled else 'dis'}abling KMS Key ({identity}) rotation", made=made):
+        if not enabled:
             client.disable_key_rotation(KeyId=identity)
-        elif after[1]:
-            client.enable_key_rotation(KeyId=identity, RotationPeriodInDays=after[1])
+        elif period:
+            client.enable_key_rotation(KeyId=identity, RotationPeriodInDays=period)
         else:
             client.enable_key_rotation(KeyId=identity)
 
 
-def _set_state(client: Any, identity: str, olds: Properties, news: Properties) -> None:  # noqa: ANN401  boto3
-    enabled = news.get("isEnabled", True)
-    if enabled == olds.get("isEnabled", True):
-        return
-    with doing(f"updating KMS Key ({identity}) state"):
+def _set_enabled(client: Any, identity: str, *, enabled: bool, made: str | None = None) -> None:  # noqa: ANN401  boto3
+    with doing(f"{'en' if enabled else 'dis'}abling KMS Key ({identity})", made=made):
         (client.enable_key if enabled else client.disable_key)(KeyId=identity)
 
 
@@ -64,15 +60,16 @@ def _read_key(account: Account, identity: str, known: Properties) -> Properties 
             if missing(error):
                 return None
             raise
-        if found["KeyState"] == "PendingDeletion":
+        if found["KeyState"] in {"PendingDeletion", "PendingReplicaDeletion"}:
             return None
         policy = client.get_key_policy(KeyId=identity, PolicyName="default")["Policy"]
         rotation = client.get_key_rotation_status(KeyId=identity)
         tagged = client.list_resource_tags(KeyId=identity).get("Tags", [])
-    period = known.get("rotationPeriodInDays")
     return {
         "arn": found["Arn"],
-        "bypassPolicyLockoutSafetyCheck": bool(known.get("bypassPolicyLockoutSafetyCheck")),
+        "bypassPolicyLockoutSafetyCheck": known.get("bypassPolicyLockoutSafetyCheck", False)
+        if known
+        else None,
         "customKeyStoreId": found.get("CustomKeyStoreId", ""),
         "customerMasterKeySpec": found.get("KeySpec", "SYMMETRIC_DEFAULT"),
         "deletionWindowInDays": known.get("deletionWindowInDays"),
@@ -83,9 +80,9 @@ def _read_key(account: Account, identity: str, known: Properties) -> Properties 
         "keyId": found["KeyId"],
         "keyUsage": found["KeyUsage"],
         "multiRegion": bool(found.get("MultiRegion")),
-        "policy": normal_policy(policy),
+        "policy": policies.as_known(known.get("policy"), policy),
         "region": known.get("region") or account.region,
-        "rotationPeriodInDays": rotation.get("RotationPeriodInDays", 0) if period else 0,
+        "rotationPeriodInDays": rotation.get("RotationPeriodInDays", 0),
         "xksKeyId": "",
         **tags.outputs(tags.as_map(tagged, "TagKey", "TagValue"), known, account.default_tags),
     }
@@ -93,37 +90,63 @@ def _read_key(account: Account, identity: str, known: Properties) -> Properties 
 
 def _update_key(account: Account, identity: str, olds: Properties, news: Properties) -> None:
     client = account.client("kms", news)
-    if (news.get("description") or "") != (olds.get("description") or ""):
-        with doing(f"updating KMS Key ({identity}) description"):
-            client.update_key_description(KeyId=identity, Description=news.get("description") or "")
-    if news.get("policy") and normal_policy(news["policy"]) != normal_policy(olds.get("policy")):
-        with doing(f"updating KMS Key ({identity}) policy"):
-            client.put_key_policy(
-                KeyId=identity,
-                PolicyName="default",
-                Policy=news["policy"],
-                BypassPolicyLockoutSafetyCheck=bool(news.get("bypassPolicyLockoutSafetyCheck")),
-            )
-    _set_state(client, identity, olds, news)
-    _set_rotation(client, identity, olds, news)
     change = tags.change(olds, news)
     with doing(f"updating tags for KMS Key ({identity})"):
         if change.remove:
             client.untag_resource(KeyId=identity, TagKeys=change.remove)
         if change.put:
             client.tag_resource(KeyId=identity, Tags=tags.as_list(change.put, "TagKey", "TagValue"))
+    enabled = news.get("isEnabled", True)
+    is_switched = enabled != olds.get("isEnabled", True)
+    if is_switched and enabled:
+        _set_enabled(client, identity, enabled=True)
+    rotates = bool(news.get("enableKeyRotation"))
+    period = news.get("rotationPeriodInDays") or olds.get("rotationPeriodInDays")
+    if rotates != bool(olds.get("enableKeyRotation")) or (
+        rotates and period != olds.get("rotationPeriodInDays")
+    ):
+        _set_rotation(client, identity, news)
+    if "description" in news and news["description"] != (olds.get("description") or ""):
+        with doing(f"updating KMS Key ({identity}) description"):
+            client.update_key_description(KeyId=identity, Description=news["description"])
+    if news.get("policy") and not policies.same(news["policy"], olds.get("policy")):
+        with doing(f"updating KMS Key ({identity}) policy"):
+            client.put_key_policy(
+                KeyId=identity,
+                PolicyName="default",
+                Policy=policies.normal(news["policy"]),
+                BypassPolicyLockoutSafetyCheck=bool(news.get("bypassPolicyLockoutSafetyCheck")),
+            )
+    if is_switched and not enabled:
+        # last, because a disabled key cannot be modified
+        _set_enabled(client, identity, enabled=False)
 
 
 def _delete_key(account: Account, identity: str, olds: Properties) -> None:
     client = account.client("kms", olds)
+    window = olds.get("deletionWindowInDays")
     with doing(f"deleting KMS Key ({identity})"):
         try:
             client.schedule_key_deletion(
-                KeyId=identity, PendingWindowInDays=olds.get("deletionWindowInDays") or 30
+                KeyId=identity, **({"PendingWindowInDays": window} if window else {})
             )
         except client.exceptions.ClientError as error:
-            if not (missing(error) or "pending deletion" in str(error)):
+            if not (missing(error) or is_error(error, "KMSInvalidStateException", "is pending deletion")):
                 raise
+
+
+def _check_key(inputs: Properties) -> list[Failure]:
+    failures = []
+    for name, least, most in (("deletionWindowInDays", 7, 30), ("rotationPeriodInDays", 90, 2560)):
+        days = inputs.get(name)
+        if isinstance(days, int) and not least <= days <= most:
+            about = f"expected {snake_case(name)} to be in the range ({least} - {most}), got {days}"
+            failures.append(Failure(name, about))
+    if "rotationPeriodInDays" in inputs and "enableKeyRotation" not in inputs:
+        both = "`enable_key_rotation,rotation_period_in_days`"
+        reason = f'Missing required argument. "rotation_period_in_days": all of {both} must be specified'
+        failures.append(Failure("rotationPeriodInDays", reason))
+    return failures
 
 
 KEY = Resource(
@@ -132,6 +155,7 @@ KEY = Resource(
     read=_read_key,
     update=_update_key,
     delete=_delete_key,
+    check=_check_key,
     defaults={
         "customerMasterKeySpec": "SYMMETRIC_DEFAULT",
         "isEnabled": True,
@@ -144,10 +168,10 @@ KEY = Resource(
 
 
 def _create_alias(account: Account, inputs: Properties) -> str:
-    name = str(inputs["name"])
+    name = inputs.get("name") or inputs.get("namePrefix", "alias/") + names.unique_suffix()
     with doing(f"creating KMS Alias ({name})"):
         account.client("kms", inputs).create_alias(AliasName=name, TargetKeyId=inputs["targetKeyId"])
-    return name
+    return str(name)
 
 
 def _find_alias(account: Account, name: str, known: Properties) -> dict[str, Any] | None:
@@ -166,14 +190,24 @@ def _read_alias(account: Account, identity: str, known: Properties) -> Propertie
         "arn": arn,
         "id": identity,
         "name": identity,
-        "namePrefix": known.get("namePrefix") or "",
+        "namePrefix": names.prefix_of(identity),
         "region": known.get("region") or account.region,
         "targetKeyArn": f"{arn.rpartition(':')[0]}:key/{key.rpartition('/')[2]}",
-        "targetKeyId": known.get("targetKeyId") if key in str(known.get("targetKeyId")) else key,
+        "targetKeyId": key,
     }
 
 
-def _update_alias(account: Account, identity: str, _olds: Properties, news: Properties) -> None:
+def _is_same_key(one: object, other: object) -> bool:
+    """Whether an ARN and an id name the same key."""
+    arn, identity = sorted((str(one), str(other)), key=len, reverse=True)
+    return arn.startswith("arn:") and arn.endswith(f":key/{identity}")
+
+
+def _update_alias(account: Account, identity: str, olds: Properties, news: Properties) -> None:
+    if news["targetKeyId"] == olds.get("targetKeyId") or _is_same_key(
+        news["targetKeyId"], olds.get("targetKeyId")
+    ):
+        return
     with doing(f"updating KMS Alias ({identity})"):
         account.client("kms", news).update_alias(AliasName=identity, TargetKeyId=news["targetKeyId"])
 
@@ -189,10 +223,17 @@ def _delete_alias(account: Account, identity: str, olds: Properties) -> None:
 
 
 def _check_alias(inputs: Properties) -> list[Failure]:
-    name = inputs.get("name")
-    if isinstance(name, str) and not name.startswith("alias/"):
-        return [Failure("name", "\"name\" must begin with 'alias/' and be comprised of only [a-zA-Z0-9/_-].")]
-    return []
+    failures = []
+    for name in ("name", "namePrefix"):
+        value, about = inputs.get(name), snake_case(name)
+        if isinstance(value, str) and value.startswith("alias/aws/"):
+            failures.append(
+                Failure(name, f"\"{about}\" cannot begin with reserved AWS CMK prefix 'alias/aws/'")
+            )
+        if isinstance(value, str) and not re.fullmatch(r"alias/[0-9A-Za-z_/-]+", value):
+            reason = f"\"{about}\" must begin with 'alias/' and be comprised of only [0-9A-Za-z_/-]"
+            failures.append(Failure(name, reason))
+    return failures
 
 
 ALIAS = Resource(
@@ -203,4 +244,6 @@ ALIAS = Resource(
     delete=_delete_alias,
     check=_check_alias,
     autoname="alias/{}",
+    conflicts=(frozenset({"name", "namePrefix"}),),
+    equivalent={"targetKeyId": _is_same_key},
 )

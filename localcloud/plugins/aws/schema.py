@@ -13,6 +13,11 @@ def _recorded() -> dict[str, Any]:
 
 
 def shape(token: str) -> dict[str, Any]:
-    """`token`, `inputs` and `outputs` of a resource, as arguments for Resource."""
+    """`token`, `inputs`, `outputs` and `types` of a resource, as arguments for Resource."""
     found = _recorded()["resources"][token]
-    return {"token": token, "inputs": found["inputs"], "outputs": found["outputs"]}
+    return {
+        "token": token,
+        "inputs": found["inputs"],
+        "outputs": found["outputs"],
+        "types": _recorded()["types"],
+    }

@@ -3,18 +3,20 @@
 import os
 import re
 import time
-import uuid
 from typing import Any
 
-from localcloud.plugins.aws import tags
+from localcloud.plugins import policies
+from localcloud.plugins.aws import names, tags
 from localcloud.plugins.aws.account import Account, doing, missing
 from localcloud.plugins.aws.schema import shape
-from localcloud.plugins.resource import Failure, Resource, normal_policy
+from localcloud.plugins.property_types import Failure, snake_case
+from localcloud.plugins.resource import Resource
 from localcloud.plugins.values import Properties
 
 # The official provider tries for two minutes to create a secret whose name is scheduled for deletion.
 # An operator at the local cloud should not wait so long for an error.
 _RETRY_SECONDS = float(os.environ.get("LOCALCLOUD_RETRY_SECONDS", "2"))
+_NO_POLICY = ("", "{}")
 
 
 def _replica(given: Properties) -> dict[str, Any]:
@@ -23,10 +25,12 @@ def _replica(given: Properties) -> dict[str, Any]:
 
 def _create(account: Account, inputs: Properties) -> str:
     client = account.client("secretsmanager", inputs)
-    name = inputs.get("name") or inputs.get("namePrefix", "terraform-") + uuid.uuid4().hex
-    request: dict[str, Any] = {"Name": name, "ClientRequestToken": str(uuid.uuid4())}
-    if inputs.get("description"):
-        request["Description"] = inputs["description"]
+    name = inputs.get("name") or inputs.get("namePrefix", "terraform-") + names.unique_suffix()
+    request: dict[str, Any] = {
+        "Name": name,
+        "ClientRequestToken": names.unique_id(),
+        "Description": inputs.get("description") or "",
+    }
     if inputs.get("kmsKeyId"):
         request["KmsKeyId"] = inputs["kmsKeyId"]
     if inputs.get("tagsAll"):
@@ -36,9 +40,9 @@ def _create(account: Account, inputs: Properties) -> str:
         request["ForceOverwriteReplicaSecret"] = bool(inputs.get("forceOverwriteReplicaSecret"))
     with doing(f"creating Secrets Manager Secret ({name})"):
         arn = str(_create_when_free(client, request)["ARN"])
-    if inputs.get("policy"):
-        with doing(f"putting Secrets Manager Secret ({arn}) policy"):
-            client.put_resource_policy(SecretId=arn, ResourcePolicy=inputs["policy"])
+    if inputs.get("policy", "{}") not in _NO_POLICY:
+        with doing(f"putting Secrets Manager Secret ({arn}) policy", made=arn):
+            client.put_resource_policy(SecretId=arn, ResourcePolicy=policies.normal(inputs["policy"]))
     return arn
 
 
@@ -48,7 +52,8 @@ def _create_when_free(client: Any, request: dict[str, Any]) -> dict[str, Any]:  
         try:
             created: dict[str, Any] = client.create_secret(**request)
         except client.exceptions.InvalidRequestException as error:
-            if "scheduled for deletion" not in str(error) or time.monotonic() > deadline:
+            waits = "scheduled for deletion" in str(error) or "was deleted" in str(error)
+            if not waits or time.monotonic() > deadline:
                 raise
             time.sleep(0.5)
         else:
@@ -71,13 +76,14 @@ def _read(account: Account, identity: str, known: Properties) -> Properties | No
     return {
         "arn": found["ARN"],
         "description": found.get("Description", ""),
-        "forceOverwriteReplicaSecret": bool(known.get("forceOverwriteReplicaSecret")),
+        # AWS does not keep these two: after an import nobody knows them
+        "forceOverwriteReplicaSecret": known.get("forceOverwriteReplicaSecret", False) if known else None,
         "id": found["ARN"],
         "kmsKeyId": found.get("KmsKeyId", ""),
         "name": found["Name"],
-        "namePrefix": known.get("namePrefix") or "",
-        "policy": normal_policy(policy) if policy else "",
-        "recoveryWindowInDays": known.get("recoveryWindowInDays", 30),
+        "namePrefix": names.prefix_of(found["Name"]),
+        "policy": policies.as_known(known.get("policy"), policy),
+        "recoveryWindowInDays": known.get("recoveryWindowInDays"),
         "region": known.get("region") or account.region,
         "replicas": [_read_replica(replica) for replica in found.get("ReplicationStatus", [])],
         **tags.outputs(tags.as_map(found.get("Tags", [])), known, account.default_tags),
@@ -97,23 +103,28 @@ def _read_replica(found: dict[str, Any]) -> Properties:
 
 def _update(account: Account, identity: str, olds: Properties, news: Properties) -> None:
     client = account.client("secretsmanager", news)
-    _update_replicas(client, identity, olds, news)
-    description, key = news.get("description") or "", news.get("kmsKeyId") or ""
-    if description != (olds.get("description") or "") or key != (olds.get("kmsKeyId") or ""):
-        request = {"SecretId": identity, "Description": description}
-        # without a key AWS takes its own, which only its alias names
-        request["KmsKeyId"] = key or "alias/aws/secretsmanager"
-        with doing(f"updating Secrets Manager Secret ({identity})"):
-            client.update_secret(**request)
-    if news.get("policy") and normal_policy(news["policy"]) != normal_policy(olds.get("policy")):
-        with doing(f"putting Secrets Manager Secret ({identity}) policy"):
-            client.put_resource_policy(SecretId=identity, ResourcePolicy=news["policy"])
     change = tags.change(olds, news)
     with doing(f"updating tags for Secrets Manager Secret ({identity})"):
         if change.remove:
             client.untag_resource(SecretId=identity, TagKeys=change.remove)
         if change.put:
             client.tag_resource(SecretId=identity, Tags=tags.as_list(change.put))
+    if news.get("replicas"):  # those that are taken away stay, as the official provider leaves them
+        _update_replicas(client, identity, olds, news)
+    description, key = news.get("description") or "", news.get("kmsKeyId") or ""
+    if description != (olds.get("description") or "") or key != (olds.get("kmsKeyId") or ""):
+        request = {"SecretId": identity, "Description": description, "ClientRequestToken": names.unique_id()}
+        # without a key AWS takes its own, which only its alias names
+        request["KmsKeyId"] = key or "alias/aws/secretsmanager"
+        with doing(f"updating Secrets Manager Secret ({identity})"):
+            client.update_secret(**request)
+    if "policy" in news and not policies.same(news["policy"], olds.get("policy")):
+        if news["policy"] in _NO_POLICY:
+            with doing(f"deleting Secrets Manager Secret ({identity}) policy"):
+                client.delete_resource_policy(SecretId=identity)
+        else:
+            with doing(f"putting Secrets Manager Secret ({identity}) policy"):
+                client.put_resource_policy(SecretId=identity, ResourcePolicy=policies.normal(news["policy"]))
 
 
 def _update_replicas(client: Any, identity: str, olds: Properties, news: Properties) -> None:  # noqa: ANN401  boto3
@@ -144,7 +155,7 @@ def _update_replicas(client: Any, identity: str, olds: Properties, news: Propert
 def _delete(account: Account, identity: str, olds: Properties) -> None:
     client = account.client("secretsmanager", olds)
     _update_replicas(client, identity, olds, {})
-    days = olds.get("recoveryWindowInDays", 30)
+    days = olds.get("recoveryWindowInDays")
     how: dict[str, Any] = {"RecoveryWindowInDays": days} if days else {"ForceDeleteWithoutRecovery": True}
     with doing(f"deleting Secrets Manager Secret ({identity})"):
         try:
@@ -156,19 +167,18 @@ def _delete(account: Account, identity: str, olds: Properties) -> None:
 
 def _check(inputs: Properties) -> list[Failure]:
     failures = []
-    name, days = inputs.get("name"), inputs.get("recoveryWindowInDays")
-    if isinstance(name, str) and not re.fullmatch(r"[0-9A-Za-z/_+=.@-]*", name):
-        failures.append(
-            Failure(
-                "name", 'only alphanumeric characters and /_+=.@- special characters are allowed in "name".'
-            )
-        )
-    if isinstance(name, str) and not 1 <= len(name) <= 512:  # noqa: PLR2004  the provider's limit
-        failures.append(Failure("name", f"expected length of name to be in the range (1 - 512), got {name}."))
+    for name, limit in (("name", 512), ("namePrefix", 512 - names.SUFFIX_LENGTH)):
+        value, about = inputs.get(name), snake_case(name)
+        if isinstance(value, str) and not re.fullmatch(r"[0-9A-Za-z/_+=.@-]+", value):
+            reason = f'only alphanumeric characters and /_+=.@- special characters are allowed in "{about}"'
+            failures.append(Failure(name, reason))
+        if isinstance(value, str) and len(value) > limit:
+            failures.append(Failure(name, f'"{about}" cannot be greater than {limit} characters'))
+    days = inputs.get("recoveryWindowInDays")
     if isinstance(days, int) and days != 0 and not 7 <= days <= 30:  # noqa: PLR2004  the provider's limits
         about = "expected recovery_window_in_days to be"
-        failures.append(Failure("recoveryWindowInDays", f"{about} in the range (7 - 30), got {days}."))
-        failures.append(Failure("recoveryWindowInDays", f"{about} one of [0], got {days}."))
+        failures.append(Failure("recoveryWindowInDays", f"{about} in the range (7 - 30), got {days}"))
+        failures.append(Failure("recoveryWindowInDays", f"{about} one of [0], got {days}"))
     return failures
 
 
@@ -182,6 +192,7 @@ SECRET = Resource(
     defaults={"recoveryWindowInDays": 30},
     fixed_defaults={"forceOverwriteReplicaSecret": False},
     autoname="{}",
+    conflicts=(frozenset({"name", "namePrefix"}),),
     policies=frozenset({"policy"}),
     sets=frozenset({"replicas"}),
 )

@@ -1,21 +1,25 @@
 """The resource aws:secretsmanager/secretPolicy:SecretPolicy."""
 
-from localcloud.plugins.aws.account import Account, doing, missing
+from localcloud.plugins import policies
+from localcloud.plugins.aws.account import Account, doing, is_error, missing
 from localcloud.plugins.aws.schema import shape
-from localcloud.plugins.resource import Resource, normal_policy
+from localcloud.plugins.resource import Resource
 from localcloud.plugins.values import Properties
 
 
 def _put(account: Account, inputs: Properties) -> str:
-    client = account.client("secretsmanager", inputs)
     secret = str(inputs["secretArn"])
     with doing(f"putting Secrets Manager Secret ({secret}) policy"):
-        client.put_resource_policy(
+        answer = account.client("secretsmanager", inputs).put_resource_policy(
             SecretId=secret,
-            ResourcePolicy=inputs["policy"],
+            ResourcePolicy=policies.normal(inputs["policy"]),
             BlockPublicPolicy=bool(inputs.get("blockPublicPolicy")),
         )
-    return secret
+    return str(answer["ARN"])
+
+
+def _is_gone(error: Exception) -> bool:
+    return missing(error) or is_error(error, "InvalidRequestException", "because it was marked for deletion")
 
 
 def _read(account: Account, identity: str, known: Properties) -> Properties | None:
@@ -24,15 +28,13 @@ def _read(account: Account, identity: str, known: Properties) -> Properties | No
         try:
             policy = client.get_resource_policy(SecretId=identity).get("ResourcePolicy")
         except client.exceptions.ClientError as error:
-            if missing(error) or "marked for deletion" in str(error):
+            if _is_gone(error):
                 return None
             raise
-    if not policy:
-        return None
     return {
         "blockPublicPolicy": known.get("blockPublicPolicy"),
         "id": identity,
-        "policy": normal_policy(policy),
+        "policy": policies.as_known(known.get("policy"), policy),
         "region": known.get("region") or account.region,
         "secretArn": identity,
     }
@@ -44,11 +46,11 @@ def _update(account: Account, _identity: str, _olds: Properties, news: Propertie
 
 def _delete(account: Account, identity: str, olds: Properties) -> None:
     client = account.client("secretsmanager", olds)
-    with doing(f"deleting Secrets Manager Secret Policy ({identity})"):
+    with doing(f"deleting Secrets Manager Secret ({identity}) policy"):
         try:
             client.delete_resource_policy(SecretId=identity)
         except client.exceptions.ClientError as error:
-            if not (missing(error) or "marked for deletion" in str(error)):
+            if not _is_gone(error):
                 raise
 
 

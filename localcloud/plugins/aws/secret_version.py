@@ -1,47 +1,67 @@
 """The resource aws:secretsmanager/secretVersion:SecretVersion."""
 
 import base64
-import time
-import uuid
+import binascii
 from typing import Any
 
-from localcloud.plugins.aws.account import Account, doing, missing
+from localcloud.plugins.aws import names
+from localcloud.plugins.aws.account import Account, doing, is_error, missing
 from localcloud.plugins.aws.schema import shape
+from localcloud.plugins.property_types import Failure
 from localcloud.plugins.resource import Resource
-from localcloud.plugins.values import Properties
+from localcloud.plugins.serve import ProviderError
+from localcloud.plugins.values import UNKNOWN, Properties
 
-
-def _version_token() -> str:
-    # the official provider's form of an idempotency token
-    return f"terraform-{time.strftime('%Y%m%d%H%M%S')}{uuid.uuid4().int % 10**14:014d}"
+_CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
 
 
 def _create(account: Account, inputs: Properties) -> str:
-    client = account.client("secretsmanager", inputs)
     secret = inputs["secretId"]
-    request: dict[str, Any] = {"SecretId": secret, "ClientRequestToken": _version_token()}
+    request: dict[str, Any] = {"SecretId": secret, "ClientRequestToken": names.unique_id()}
     if inputs.get("secretBinary"):
         request["SecretBinary"] = base64.b64decode(inputs["secretBinary"])
-    else:
-        request["SecretString"] = inputs.get("secretString") or inputs.get("secretStringWo") or ""
+    text = inputs.get("secretStringWo") or inputs.get("secretString")
+    if text:
+        request["SecretString"] = text
     if inputs.get("versionStages"):
         request["VersionStages"] = inputs["versionStages"]
     with doing(f"putting Secrets Manager Secret ({secret}) value"):
-        created = client.put_secret_value(**request)
+        created = account.client("secretsmanager", inputs).put_secret_value(**request)
     return f"{secret}|{created['VersionId']}"
 
 
-def _read(account: Account, identity: str, known: Properties) -> Properties | None:
+def _parsed(identity: str) -> tuple[str, str]:
+    secret, separator, version = identity.partition("|")
+    if not (secret and separator and version):
+        raise ProviderError(f"unexpected format of ID ({identity}), expected SecretID|VersionID")
+    return secret, version
+
+
+def _is_gone(error: Exception) -> bool:
+    return missing(error) or any(
+        is_error(error, "InvalidRequestException", text)
+        for text in ("because it was deleted", "because it was marked for deletion")
+    )
+
+
+def _find(account: Account, identity: str, known: Properties) -> dict[str, Any] | None:
     client = account.client("secretsmanager", known)
-    secret, _, version = identity.rpartition("|")
+    secret, version = _parsed(identity)
     with doing(f"reading Secrets Manager Secret Version ({identity})"):
         try:
-            found = client.get_secret_value(SecretId=secret, VersionId=version)
+            found: dict[str, Any] = client.get_secret_value(SecretId=secret, VersionId=version)
         except client.exceptions.ClientError as error:
-            if missing(error) or _is_deleted(error):
+            if _is_gone(error):
                 return None
             raise
-    write_only = known.get("secretStringWo")
+    return found
+
+
+def _read(account: Account, identity: str, known: Properties) -> Properties | None:
+    found = _find(account, identity, known)
+    if found is None:
+        return None
+    write_only = bool(known.get("secretStringWo") or known.get("hasSecretStringWo"))
     return {
         "arn": found["ARN"],
         "hasSecretStringWo": True if write_only else None,
@@ -49,59 +69,81 @@ def _read(account: Account, identity: str, known: Properties) -> Properties | No
         "region": known.get("region") or account.region,
         "secretArn": found["ARN"],
         "secretBinary": base64.b64encode(found.get("SecretBinary", b"")).decode(),
-        "secretId": known.get("secretId") or secret,
+        "secretId": _parsed(identity)[0],
         "secretString": "" if write_only else found.get("SecretString", ""),
         "secretStringWo": None,
         "secretStringWoVersion": known.get("secretStringWoVersion"),
-        "versionId": version,
+        "versionId": found["VersionId"],
         "versionStages": sorted(found.get("VersionStages", [])),
     }
 
 
-def _is_deleted(error: Exception) -> bool:
-    text = str(error)
-    return "marked for deletion" in text or "because it was deleted" in text
-
-
-def _holder(client: Any, secret: str, stage: str) -> str | None:  # noqa: ANN401  boto3 is untyped
-    versions = client.describe_secret(SecretId=secret).get("VersionIdsToStages", {})
-    return next((version for version, stages in versions.items() if stage in stages), None)
+def _holder_of_current(client: Any, secret: str) -> str:  # noqa: ANN401  boto3 is untyped
+    with doing(f"listing Secrets Manager Secret ({secret}) version IDs"):
+        listed = client.list_secret_version_ids(SecretId=secret)["Versions"]
+    return next(
+        str(version["VersionId"]) for version in listed if _CURRENT in version.get("VersionStages", [])
+    )
 
 
 def _update(account: Account, identity: str, olds: Properties, news: Properties) -> None:
     client = account.client("secretsmanager", news)
-    secret, _, version = identity.rpartition("|")
-    old, new = set(olds.get("versionStages") or []), set(news.get("versionStages") or [])
-    with doing(f"updating Secrets Manager Secret Version ({identity}) stage"):
-        for stage in sorted(new - old):
-            request = {"SecretId": secret, "VersionStage": stage, "MoveToVersionId": version}
-            holder = _holder(client, secret, stage)
-            if holder and holder != version:
-                request["RemoveFromVersionId"] = holder
+    secret, version = _parsed(identity)
+    if news.get("versionStages") is None:
+        return
+    old, new = set(olds.get("versionStages") or []), set(news["versionStages"])
+    for stage in sorted(new - old):
+        request = {"SecretId": secret, "VersionStage": stage, "MoveToVersionId": version}
+        if stage == _CURRENT:
+            request["RemoveFromVersionId"] = _holder_of_current(client, secret)
+        with doing(f"adding Secrets Manager Secret Version ({identity}) stage ({stage})"):
             client.update_secret_version_stage(**request)
-        for stage in sorted(old - new):
-            # AWS only moves this label, it never takes it away
-            if stage != "AWSCURRENT":
-                client.update_secret_version_stage(
-                    SecretId=secret, VersionStage=stage, RemoveFromVersionId=version
-                )
+    for stage in sorted(old - new - {_CURRENT}):  # AWS only moves this label, it never takes it away
+        if stage == _PREVIOUS and _CURRENT in new - old:
+            continue  # AWS itself moved this one when AWSCURRENT was moved
+        with doing(f"deleting Secrets Manager Secret Version ({identity}) stage ({stage})"):
+            client.update_secret_version_stage(
+                SecretId=secret, VersionStage=stage, RemoveFromVersionId=version
+            )
 
 
 def _delete(account: Account, identity: str, olds: Properties) -> None:
     client = account.client("secretsmanager", olds)
-    secret, _, version = identity.rpartition("|")
-    with doing(f"deleting Secrets Manager Secret Version ({identity})"):
-        for stage in olds.get("versionStages") or []:
-            if stage == "AWSCURRENT":
-                continue
+    secret, version = _parsed(identity)
+    for stage in sorted({*(olds.get("versionStages") or [])} - {_CURRENT}):
+        with doing(f"deleting Secrets Manager Secret Version ({identity}) stage ({stage})"):
             try:
                 client.update_secret_version_stage(
                     SecretId=secret, VersionStage=stage, RemoveFromVersionId=version
                 )
             except client.exceptions.ClientError as error:
-                # the label has moved on, or the secret is gone: nothing is left to take away
-                if not (missing(error, "InvalidParameterException") or _is_deleted(error)):
-                    raise
+                if _is_gone(error):
+                    return
+                raise
+    left = set((_find(account, identity, olds) or {}).get("VersionStages", []))
+    if len(left) > 1 or left - {_CURRENT, _PREVIOUS}:
+        # the official provider waits two minutes for labels that it did not put there to go away
+        raise ProviderError(
+            f"waiting for Secrets Manager Secret Version ({identity}) delete: found resource, with the "
+            f"staging labels {', '.join(sorted(left))}"
+        )
+
+
+def _check(inputs: Properties) -> list[Failure]:
+    failures = []
+    binary = inputs.get("secretBinary")
+    if isinstance(binary, str):
+        try:
+            base64.b64decode(binary, validate=True)
+        except binascii.Error:
+            failures.append(Failure("secretBinary", '"secret_binary" must be base64-encoded'))
+    write_only = {"secretStringWo": "secret_string_wo", "secretStringWoVersion": "secret_string_wo_version"}
+    if len(write_only.keys() & inputs.keys()) == 1 and UNKNOWN not in inputs.values():
+        name = next(iter(write_only.keys() & inputs.keys()))
+        both = ",".join(write_only.values())
+        reason = f'Missing required argument. "{write_only[name]}": all of `{both}` must be specified'
+        failures.append(Failure(name, reason))
+    return failures
 
 
 SECRET_VERSION = Resource(
@@ -110,6 +152,8 @@ SECRET_VERSION = Resource(
     read=_read,
     update=_update,
     delete=_delete,
+    check=_check,
+    conflicts=(frozenset({"secretBinary", "secretString", "secretStringWo"}),),
     sets=frozenset({"versionStages"}),
-    meta_replacements=frozenset({"secretString"}),
+    meta_replacements=frozenset({"secretString", "secretStringWoVersion"}),
 )

@@ -1,0 +1,65 @@
+"""JSON policy documents: as the provider keeps them, compares them and refuses them."""
+
+import json
+
+from localcloud.plugins.property_types import Failure, snake_case
+
+
+def normal(text: object) -> object:
+    """A policy document as the provider keeps it: keys sorted, no white space."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except json.JSONDecodeError:
+        return text
+
+
+def as_known(known: object, found: str | None) -> object:
+    """What outputs hold of a policy that AWS answers: the text known before, if it means the same."""
+    if not found:
+        return ""
+    return normal(known) if same(known, found) else normal(found)
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two documents mean the same; an empty one is none at all."""
+    return _meaning(one) == _meaning(other)
+
+
+def _meaning(document: object) -> object:
+    if document in (None, "", "{}"):
+        return None
+    try:
+        return _comparable(json.loads(str(document)))
+    except json.JSONDecodeError:
+        return document
+
+
+def _comparable(part: object) -> object:
+    """Lists without their order, and one entry the same as a list of one."""
+    if isinstance(part, dict):
+        return {key: _comparable(item) for key, item in part.items()}
+    if isinstance(part, list):
+        items = [_comparable(item) for item in part]
+        return (
+            items[0] if len(items) == 1 else sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
+        )
+    return part
+
+
+def refusals(name: str, text: object) -> list[Failure]:
+    """Why an input that must be a policy document is none, in the provider's words."""
+    if not isinstance(text, str) or text == "{}":
+        return []
+    about = snake_case(name)
+    if not text.strip():
+        return [Failure(name, f'"{about}" is an empty string, which is not a valid JSON value')]
+    if not text.lstrip().startswith("{"):
+        return [Failure(name, f'"{about}" contains an invalid JSON policy: not a JSON object')]
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg}, at byte offset {error.pos}"
+        return [Failure(name, f'"{about}" contains an invalid JSON policy: {reason}')]
+    return []
