@@ -189,7 +189,7 @@ def _make_cluster(directory: Path, binaries: Path) -> _Cluster:
     cluster = _Cluster(data=str(data), port=0, version=postgres_binaries.major_version(binaries))
     authority = make_authority("local cloud PostgreSQL")
     directory.joinpath("ca.pem").write_bytes(authority.pem())
-    options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
+    options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
     _run_as_server(
         [str(binaries / "initdb"), f"--pgdata={data}", f"--username={cluster.superuser}", *options], directory
     )

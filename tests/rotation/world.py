@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import socket
 import ssl
 import uuid
@@ -20,8 +21,8 @@ from localcloud.postgres import PostgresServer
 
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
-PASSWORDS_SEEN: set[str] = set()
-"""Every password of the session: none may be found in a log at its end."""
+SECRET_PARTS: set[str] = set()
+"""Parts of every password of the session, as they are in any encoding: none may be found in a log at its end."""
 
 _numbers = itertools.count(1)
 
@@ -95,7 +96,7 @@ def put_login(
     }
     kind = "postgres-alternating" if alternating else "postgres"
     known = {key: item for key, item in value.items() if item is not None}
-    PASSWORDS_SEEN.add(str(known.get("password", "")))
+    remember(known.get("password"))
     return put_secret(world, known, {"aws-secrets:rotation": kind})
 
 
@@ -124,6 +125,10 @@ def a_login_in(
     return arn
 
 
+def remember(password: object) -> None:
+    SECRET_PARTS.update(re.findall("[A-Za-z0-9]{16,}", str(password)))
+
+
 def start_rotation(world: World, arn: str) -> str:
     """What Secrets Manager does before it calls the function: a version without a value that is pending."""
     token = str(uuid.uuid4())
@@ -149,7 +154,7 @@ def rotate(world: World, arn: str) -> None:
 def read(world: World, arn: str, stage: str = "AWSCURRENT") -> dict[str, Any]:
     answer = world.secrets.get_secret_value(SecretId=arn, VersionStage=stage)
     value: dict[str, Any] = json.loads(answer["SecretString"])
-    PASSWORDS_SEEN.add(value.get("password", ""))
+    remember(value.get("password"))
     return value
 
 
@@ -209,11 +214,20 @@ def refusal(call: Callable[[], object]) -> str:
     raise AssertionError("it was not refused")
 
 
+class _Connection(pg8000.native.Connection):  # type: ignore[misc] # pg8000 has no type information
+    """As libpq does, leaves the user's name out of SCRAM, where not every name is valid."""
+
+    def handle_AUTHENTICATION_REQUEST(self, data: bytes, context: object) -> None:  # noqa: N802 - pg8000's name
+        user, self.user = self.user, b"-"
+        super().handle_AUTHENTICATION_REQUEST(data, context)
+        self.user = user
+
+
 def _connect(server: PostgresServer, user: str, password: str, database: str) -> Any:
     connected = socket.create_connection((server.host, server.port), 30)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
-        return pg8000.native.Connection(
+        return _Connection(
             user,
             server.host,
             database,

@@ -1,0 +1,223 @@
+"""What one of two alternating users makes is the other's, too; and what each kind of login may do."""
+
+import pg8000.native
+import pytest
+
+from functions.rotation.sql import literal, scram_verifier
+from tests.rotation.world import (
+    World,
+    a_login,
+    a_login_in,
+    administrator,
+    both_users,
+    can_log_in,
+    log_in,
+    new_database,
+    provision,
+    put_login,
+    read,
+    refusal,
+    rotate,
+    run_as,
+    superuser,
+    unique,
+)
+
+DENIED = "42501"
+
+
+def denied(world: World, arn: str, statement: str) -> bool:
+    try:
+        run_as(world, read(world, arn), statement)
+    except pg8000.native.DatabaseError as error:
+        assert error.args[0]["C"] == DENIED, error.args[0]["M"]
+        return True
+    return False
+
+
+def check_sharing(world: World) -> None:
+    """Each user alters, fills and drops what the other one made."""
+    arn = a_login(world)
+    first, second = both_users(world, arn)
+    run_as(world, first, "CREATE TABLE by_first (id serial PRIMARY KEY)", "CREATE SCHEMA of_first")
+    run_as(world, second, "INSERT INTO by_first DEFAULT VALUES", "ALTER TABLE by_first ADD COLUMN note text")
+    run_as(world, second, "CREATE TABLE of_first.by_second (id int)", "CREATE VIEW seen AS SELECT 1 AS one")
+    run_as(
+        world,
+        first,
+        "INSERT INTO of_first.by_second VALUES (1)",
+        "DROP VIEW seen",
+        "DROP SCHEMA of_first CASCADE",
+    )
+    owner = run_as(world, first, "SELECT tableowner::text FROM pg_tables WHERE tablename = 'by_first'")
+    assert owner == [[first["username"] + "_owner"]]
+
+
+def check_existing_login(world: World) -> None:
+    """A login that lived before keeps its tables, its privileges and its password; its twin gets them all."""
+    database = new_database(world)
+    name = unique("old")
+    with administrator(world.server, database) as admin:
+        admin.run(f"CREATE ROLE {name}_group")
+        admin.run("CREATE TABLE shared (id int)")
+        admin.run(f"GRANT SELECT ON shared TO {name}_group")
+        admin.run("CREATE TABLE granted (id int)")
+        admin.run("CREATE SCHEMA private")
+    arn = put_login(world, database, name)
+    fields = read(world, arn)
+    with administrator(world.server, database) as admin:
+        admin.run(f"CREATE ROLE {name} LOGIN IN ROLE {name}_group")
+        admin.run(f"GRANT SELECT, INSERT ON granted TO {name}")
+        admin.run(f"GRANT USAGE, CREATE ON SCHEMA private TO {name}")
+        admin.run(f"GRANT TEMP, CREATE ON DATABASE {database} TO {name}")
+    with superuser(world.server, database) as other:
+        other.run(f"ALTER ROLE {name} PASSWORD {literal(scram_verifier(fields['password']))}")
+    run_as(world, fields, "CREATE TABLE private.mine (id int)", "INSERT INTO private.mine VALUES (7)")
+    report = provision(arn, Grants=[])
+    assert report["Warnings"] == []
+    assert read(world, arn) == fields
+    first, second = both_users(world, arn)
+    for user in (first, second):
+        run_as(world, user, "SELECT * FROM shared", "INSERT INTO granted VALUES (1)")
+        assert run_as(world, user, "SELECT id FROM private.mine") == [[7]]
+    run_as(world, second, "ALTER TABLE private.mine ADD COLUMN more int")
+    run_as(world, first, "DROP TABLE private.mine")
+
+
+def check_kinds(world: World) -> None:
+    """Read-only reads, read-write writes, and both see tables that are made later, by old and new owners."""
+    database = new_database(world)
+    with administrator(world.server, database) as admin:
+        admin.run("CREATE TABLE before (id serial, note text)")
+        admin.run("INSERT INTO before (note) VALUES ('x')")
+    reader = a_login_in(world, database, request={"Grants": "read-only"})
+    writer = a_login_in(world, database, alternating=False, request={"Grants": "read-write"})
+    owner = a_login_in(world, database, request={"Grants": "owner"})
+    run_as(world, read(world, owner), "CREATE TABLE later (id serial, note text)")
+    with administrator(world.server, database) as admin:
+        admin.run("CREATE TABLE later_by_admin (id serial, note text)")
+    for arn in (reader, writer, owner):
+        rotate(world, arn)
+    for table in ("before", "later", "later_by_admin"):
+        for arn in (reader, writer, owner):
+            run_as(world, read(world, arn), f"SELECT * FROM {table}")
+        insert = f"INSERT INTO {table} (note) VALUES ('y')"
+        assert denied(world, reader, insert)
+        run_as(world, read(world, writer), insert, f"DELETE FROM {table}")
+        run_as(world, read(world, owner), insert)
+    assert denied(world, writer, "DROP TABLE before")
+    if world.server.version >= 15:  # before, PUBLIC may create in the schema public, of which a warning tells
+        assert denied(world, reader, "CREATE TABLE mine (id int)")
+        assert denied(world, writer, "CREATE TABLE mine (id int)")
+
+
+def test_objects_made_by_one_user_are_usable_by_the_other(world: World) -> None:
+    check_sharing(world)
+
+
+def test_an_existing_login_keeps_what_it_has_and_shares_it_with_its_twin(world: World) -> None:
+    check_existing_login(world)
+
+
+def test_each_kind_of_grant_covers_tables_made_before_and_later(world: World) -> None:
+    check_kinds(world)
+
+
+def test_all_of_this_holds_on_every_version(any_world: World) -> None:
+    check_sharing(any_world)
+    check_existing_login(any_world)
+    check_kinds(any_world)
+    single = a_login(any_world, alternating=False)
+    rotate(any_world, single)
+    assert can_log_in(any_world, read(any_world, single))
+
+
+def test_objects_made_after_a_reset_of_the_role_are_shared_from_the_next_rotation_on(world: World) -> None:
+    arn = a_login(world)
+    first, second = both_users(world, arn)
+    with log_in(world, second) as connection:
+        connection.run("SET ROLE NONE")
+        connection.run("CREATE TABLE stray (id int)")
+    rotate(world, arn)
+    third = read(world, arn)
+    assert third["username"] == first["username"]
+    run_as(world, third, "ALTER TABLE stray ADD COLUMN more int", "DROP TABLE stray")
+
+
+def test_a_narrower_grant_takes_away_what_the_wider_one_gave(world: World) -> None:
+    database = new_database(world)
+    with administrator(world.server, database) as admin:
+        admin.run("CREATE TABLE t (id int)")
+    arn = a_login_in(world, database, request={"Grants": "read-write"})
+    run_as(world, read(world, arn), "INSERT INTO t VALUES (1)")
+    provision(arn, Grants="read-only")
+    assert denied(world, arn, "INSERT INTO t VALUES (1)")
+    with administrator(world.server, database) as admin:
+        admin.run("CREATE TABLE later (id int)")
+    assert denied(world, arn, "INSERT INTO later VALUES (1)")
+    run_as(world, read(world, arn), "SELECT * FROM later")
+
+
+def test_statements_of_the_operators_own_name_roles_and_schemas_safely(world: World) -> None:
+    database = new_database(world, 'da"ta')
+    name = unique("O'Brien \"{app}")
+    request = {
+        "Grants": [
+            "CREATE TABLE IF NOT EXISTS {schema}.events (id int, kind text DEFAULT '{{}}')",
+            "GRANT INSERT ON {schema}.events TO {owner}",
+            "COMMENT ON TABLE {schema}.events IS 'events'",
+            "ALTER ROLE {login} SET statement_timeout = '7s'",
+            "GRANT CONNECT ON DATABASE {database} TO {login}",
+        ],
+        "Schemas": ['sch"ema; DROP'],
+    }
+    arn = a_login_in(world, database, name, request={**request})
+    for user in both_users(world, arn):
+        with log_in(world, user) as connection:
+            assert connection.run("SHOW statement_timeout") == [["7s"]]
+            assert connection.run("SELECT nspname::text FROM pg_namespace WHERE nspname LIKE 'sch%'") == [
+                ['sch"ema; DROP']
+            ]
+    provision(arn, **request)
+
+
+def test_settings_of_one_user_such_as_its_search_path_are_the_others_too(world: World) -> None:
+    arn = a_login(world)
+    first = read(world, arn)
+    path = '"$user", \'my "odd", schema\', public'
+    with administrator(world.server, first["dbname"]) as admin:
+        admin.run(f"ALTER ROLE {first['username']} SET search_path = {path}")
+        admin.run(f"ALTER ROLE {first['username']} IN DATABASE {first['dbname']} SET work_mem = '7MB'")
+    first, second = both_users(world, arn)
+    settings = []
+    for user in (first, second):
+        with log_in(world, user) as connection:
+            settings.append(connection.run("SHOW search_path") + connection.run("SHOW work_mem"))
+    assert settings[0] == settings[1]
+    assert settings[0][1] == ["7MB"]
+    with administrator(world.server, first["dbname"]) as admin:
+        admin.run(f"ALTER ROLE {second['username']} RESET search_path")
+    rotate(world, arn)
+    with log_in(world, read(world, arn)) as connection:
+        assert connection.run("SHOW search_path") == [['"$user", public']]
+
+
+def test_what_others_put_into_the_search_path_does_not_fool_the_function(world: World) -> None:
+    database = new_database(world)
+    with superuser(world.server, database) as other:
+        other.run(
+            "CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE sql AS 'SELECT ''infinity''::timestamptz'"
+        )
+        other.run(
+            "CREATE TABLE public.pg_roles (oid oid, rolname name, rolcanlogin bool, rolvaliduntil timestamptz)"
+        )
+        other.run(f"ALTER DATABASE {database} SET search_path = public, pg_catalog")
+    arn = a_login_in(world, database)
+    rotate(world, arn)
+    assert can_log_in(world, read(world, arn))
+
+
+@pytest.mark.parametrize("grants", ["reader", [1], None, ["GRANT {nobody}"], ["GRANT {login"]], ids=str)
+def test_grants_that_make_no_sense_are_refused(world: World, grants: object) -> None:
+    arn = put_login(world, new_database(world), unique("app"))
+    assert "Grants" in refusal(lambda: provision(arn, Grants=grants))
