@@ -56,6 +56,8 @@ def run(event: Mapping[str, object]) -> None:
         raise OperatorError(f"Rotation is switched off for secret {arn}.")
     labels = secret.stages.get(version, frozenset())
     if store.CURRENT in labels:
+        if step == "finishSecret":
+            _drop_pending(arn, version)
         LOG.info("%s: version %s of %s is current already", step, version, arn)
         return
     if store.PENDING not in labels:
@@ -116,6 +118,7 @@ def _finish(rotation: Rotation) -> None:
     merged = _driver(rotation, current).merge(current, pending)
     if merged == pending:
         store.move_current(rotation.arn, rotation.version, current_version)
+        _drop_pending(rotation.arn, rotation.version)
         return
     if merged != current:
         LOG.warning("finishSecret: %s was edited during its rotation; the edit is kept", rotation.arn)
@@ -123,6 +126,12 @@ def _finish(rotation: Rotation) -> None:
         store.put(rotation.arn, version, merged, store.MERGED, rotation.token)
         store.move_current(rotation.arn, version, current_version)
     store.drop_pending(rotation.arn, rotation.version)
+
+
+def _drop_pending(arn: str, version: str) -> None:
+    """Left on, the label would stay behind at the next edit by hand, and no rotation could start any more."""
+    if store.PENDING in store.describe(arn).stages.get(version, frozenset()):
+        store.drop_pending(arn, version)
 
 
 _STEPS: Mapping[str, Callable[[Rotation], None]] = {

@@ -1,0 +1,219 @@
+"""A server that cannot prove who it is gets no password."""
+
+import datetime as dt
+import shutil
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from functions.rotation import postgres_session
+from functions.rotation.postgres_secret import Login
+from functions.rotation.postgres_session import works
+from localcloud.certificates import Authority, make_authority, write_server_certificate
+from localcloud.postgres import PostgresServer
+from tests.rotation.world import World, refusal, superuser
+
+
+def login(port: int, host: str = "localhost", password: str = "made-up-password-1") -> Login:
+    return Login(
+        host=host, port=port, database="postgres", username="postgres", password=password, admin_arn=None
+    )
+
+
+@pytest.fixture(scope="module")
+def proving_server(start_server: Callable[[Path | None], PostgresServer]) -> PostgresServer:
+    """A server whose certificate these tests replace."""
+    return start_server(None)
+
+
+@pytest.fixture
+def install(
+    proving_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Authority, str, int], None]:
+    monkeypatch.setenv("DATABASE_CA_FILE", str(tmp_path / "ca.pem"))
+    data = proving_server.directory / "data"
+
+    def replace(authority: Authority, host: str, days: int) -> None:
+        certificate, key = tmp_path / "server.crt", tmp_path / "server.key"
+        write_server_certificate(authority, host, certificate, key, dt.timedelta(days=days))
+        for file in (certificate, key):
+            # written over, so that owner and permissions stay as the server wants them
+            data.joinpath(file.name).write_bytes(file.read_bytes())
+        with superuser(proving_server) as connection:
+            connection.run("SELECT pg_reload_conf()")
+
+    return replace
+
+
+def _put_back(server: PostgresServer, saved: Path) -> None:
+    for name in ("server.crt", "server.key"):
+        server.directory.joinpath("data", name).write_bytes((saved / name).read_bytes())
+
+
+@pytest.fixture(autouse=True)
+def original_certificate(proving_server: PostgresServer, tmp_path: Path) -> Iterator[None]:
+    """The tests' own connection verifies the server as well, so it must be opened before and after with the first."""
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    for name in ("server.crt", "server.key"):
+        shutil.copy(proving_server.directory / "data" / name, saved / name)
+    with superuser(proving_server) as connection:
+        yield
+        _put_back(proving_server, saved)
+        connection.run("SELECT pg_reload_conf()")
+        _wait_for_certificate(proving_server, saved / "server.crt")
+
+
+def _presented(server: PostgresServer) -> str:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection((server.host, server.port), 5) as plain:
+        plain.sendall((8).to_bytes(4) + (80877103).to_bytes(4))
+        assert plain.recv(1) == b"S"
+        with context.wrap_socket(plain) as secured:
+            return ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True) or b"")
+
+
+def _wait_for_certificate(server: PostgresServer, file: Path) -> None:
+    for _ in range(500):
+        if _presented(server).split() == file.read_text().split():
+            return
+    raise AssertionError("the server did not take the certificate")
+
+
+Install = Callable[[Authority, str, int], None]
+
+
+def test_a_server_of_the_trusted_authority_is_accepted(
+    proving_server: PostgresServer, install: Install, tmp_path: Path
+) -> None:
+    authority = make_authority("operator")
+    (tmp_path / "ca.pem").write_bytes(authority.pem())
+    install(authority, "localhost", 10)
+    _wait_for_certificate(proving_server, tmp_path / "server.crt")
+    assert works(login(proving_server.port, password=proving_server.admin_password))
+
+
+@pytest.mark.parametrize(
+    ("host", "days", "trusted", "reason"),
+    [
+        ("localhost", 10, False, "unable to get local issuer certificate"),
+        ("localhost", -1, True, "certificate has expired"),
+        ("other.example", 10, True, "Hostname mismatch"),
+    ],
+)
+def test_a_wrong_certificate_is_refused_with_its_reason(  # noqa: PLR0913 - fixtures
+    proving_server: PostgresServer,
+    install: Install,
+    tmp_path: Path,
+    host: str,
+    days: int,
+    *,
+    trusted: bool,
+    reason: str,
+) -> None:
+    authority = make_authority("operator")
+    (tmp_path / "ca.pem").write_bytes((authority if trusted else make_authority("other")).pem())
+    install(authority, host, days)
+    _wait_for_certificate(proving_server, tmp_path / "server.crt")
+    message = refusal(lambda: works(login(proving_server.port, password=proving_server.admin_password)))
+    assert "not trusted" in message
+    assert reason in message
+    assert proving_server.admin_password not in message
+
+
+def test_the_operators_authority_may_come_as_text(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_CA_FILE")
+    monkeypatch.setenv("DATABASE_CA_PEM", world.server.ca_file.read_text())
+    assert works(login(world.server.port, password=world.server.admin_password))
+    monkeypatch.setenv("DATABASE_CA_PEM", "no certificate")
+    assert "DATABASE_CA_PEM" in refusal(lambda: works(login(world.server.port)))
+    monkeypatch.delenv("DATABASE_CA_PEM")
+    assert "not trusted" in refusal(lambda: works(login(world.server.port)))
+
+
+class Impostor(threading.Thread):
+    """Answers one connection with `answers`, one after each message, and remembers what it was sent."""
+
+    def __init__(self, *answers: bytes, secured: ssl.SSLContext | None = None) -> None:
+        super().__init__(daemon=True)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._answers, self._context = list(answers), secured
+        self.received = b""
+
+    def run(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            self.received += connection.recv(4096)
+            if self._context is not None:
+                connection.sendall(b"S")
+                connection = self._context.wrap_socket(connection, server_side=True)
+                self.received += connection.recv(4096)
+            for answer in self._answers:
+                connection.sendall(answer)
+                try:
+                    self.received += connection.recv(4096)
+                except OSError:
+                    return
+
+    def __enter__(self) -> "Impostor":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.join(10)
+        self._listener.close()
+
+
+@pytest.fixture
+def trusted_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """TLS of a server that the function trusts, and that is up to no good."""
+    authority = make_authority("operator")
+    (tmp_path / "ca.pem").write_bytes(authority.pem())
+    monkeypatch.setenv("DATABASE_CA_FILE", str(tmp_path / "ca.pem"))
+    write_server_certificate(authority, "localhost", tmp_path / "impostor.crt", tmp_path / "impostor.key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "impostor.crt", tmp_path / "impostor.key")
+    return context
+
+
+def authentication(kind: int) -> bytes:
+    return b"R" + (8).to_bytes(4) + kind.to_bytes(4)
+
+
+def test_there_is_no_fallback_to_plain_text() -> None:
+    with Impostor(b"N") as server:
+        message = refusal(lambda: works(login(server.port)))
+    assert "no TLS" in message
+    assert b"made-up" not in server.received
+
+
+def test_a_password_is_not_given_away_in_clear_even_over_tls(trusted_context: ssl.SSLContext) -> None:
+    with Impostor(authentication(3), secured=trusted_context) as server:
+        message = refusal(lambda: works(login(server.port)))
+    assert "in clear" in message
+    assert b"made-up" not in server.received
+
+
+def test_a_server_that_lets_everybody_in_proves_nothing(trusted_context: ssl.SSLContext) -> None:
+    with Impostor(authentication(0), secured=trusted_context) as server:
+        assert "without a password" in refusal(lambda: works(login(server.port)))
+
+
+def test_an_unreachable_or_silent_server_is_reported_with_what_to_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    message = refusal(lambda: works(login(port)))
+    assert "security group" in message
+    assert f"localhost:{port}" in message
+    assert "'host'" in refusal(lambda: works(login(5432, "does-not-exist.invalid")))
+    monkeypatch.setattr(postgres_session, "_ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert "did not complete" in refusal(lambda: works(login(silent.getsockname()[1])))
