@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from functions.build import Archive, build
-from tests.rotation.world import World, a_login, can_log_in, read, start_rotation, STEPS
+from tests.rotation.world import STEPS, World, a_login, can_log_in, read, start_rotation
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 

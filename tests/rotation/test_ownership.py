@@ -206,10 +206,12 @@ def test_what_others_put_into_the_search_path_does_not_fool_the_function(world: 
     database = new_database(world)
     with superuser(world.server, database) as other:
         other.run(
-            "CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE sql AS 'SELECT ''infinity''::timestamptz'"
+            "CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE sql AS 'SELECT "
+            "''infinity''::timestamptz'"
         )
         other.run(
-            "CREATE TABLE public.pg_roles (oid oid, rolname name, rolcanlogin bool, rolvaliduntil timestamptz)"
+            "CREATE TABLE public.pg_roles (oid oid, rolname name, rolcanlogin bool, rolvaliduntil "
+            "timestamptz)"
         )
         other.run(f"ALTER DATABASE {database} SET search_path = public, pg_catalog")
     arn = a_login_in(world, database)

@@ -1,4 +1,5 @@
-"""Secrets and roles that people changed by hand: healed where it is safe, refused with what to do where it is not."""
+"""Secrets and roles that people changed by hand: healed where it is safe, refused with what to do where it is
+not."""
 
 from functions.rotation.sql import literal, scram_verifier
 from tests.rotation.world import (
@@ -108,16 +109,13 @@ def test_a_user_that_somebody_locked_is_not_unlocked(world: World) -> None:
         token = start_rotation(world, arn)
         message = refusal(lambda arn=arn, token=token: run_steps(arn, token))  # type: ignore[misc] # defaults keep the loop's values
         assert "log in" in message or "locked" in message
-        assert not _works_after_unlocking_is_needed(world, name)
+        assert not can_be_used(world, name)
 
 
-def _works_after_unlocking_is_needed(world: World, name: str) -> bool:
+def can_be_used(world: World, name: str) -> bool:
+    usable = "rolcanlogin AND coalesce(rolvaliduntil > now(), true)"
     with administrator(world.server) as admin:
-        rows: Sequence[Sequence[bool]] = admin.run(
-            "SELECT rolcanlogin AND coalesce(rolvaliduntil > now(), true) FROM pg_roles WHERE rolname = :n",
-            n=name,
-        )
-    return rows[0][0]
+        return bool(admin.run(f"SELECT {usable} FROM pg_roles WHERE rolname = :n", n=name)[0][0])
 
 
 def test_a_name_written_into_the_secret_does_not_yield_that_users_password(world: World) -> None:

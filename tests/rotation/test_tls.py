@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -18,9 +19,14 @@ from localcloud.postgres import PostgresServer
 from tests.rotation.world import World, refusal, superuser
 
 
-def login(port: int, host: str = "localhost", password: str = "made-up-password-1") -> Login:
+def login(port: int, host: str = "localhost", password: str | None = None) -> Login:
     return Login(
-        host=host, port=port, database="postgres", username="postgres", password=password, admin_arn=None
+        host=host,
+        port=port,
+        database="postgres",
+        username="postgres",
+        password=password or "made-up-password-1",
+        admin_arn=None,
     )
 
 
@@ -56,7 +62,8 @@ def _put_back(server: PostgresServer, saved: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def original_certificate(proving_server: PostgresServer, tmp_path: Path) -> Iterator[None]:
-    """The tests' own connection verifies the server as well, so it must be opened before and after with the first."""
+    """The tests' own connection verifies the server as well, so it must be opened before and after with the
+    first."""
     saved = tmp_path / "saved"
     saved.mkdir()
     for name in ("server.crt", "server.key"):
@@ -161,7 +168,7 @@ class Impostor(threading.Thread):
                 except OSError:
                     return
 
-    def __enter__(self) -> "Impostor":
+    def __enter__(self) -> Self:
         self.start()
         return self
 

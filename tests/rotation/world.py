@@ -22,7 +22,8 @@ from localcloud.postgres import PostgresServer
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
 SECRET_PARTS: set[str] = set()
-"""Parts of every password of the session, as they are in any encoding: none may be found in a log at its end."""
+"""Parts of every password of the session, as they are in any encoding: none may be found in a log at its
+end."""
 
 _numbers = itertools.count(1)
 
@@ -217,8 +218,11 @@ def refusal(call: Callable[[], object]) -> str:
 class _Connection(pg8000.native.Connection):  # type: ignore[misc] # pg8000 has no type information
     """As libpq does, leaves the user's name out of SCRAM, where not every name is valid."""
 
+    user: bytes
+
     def handle_AUTHENTICATION_REQUEST(self, data: bytes, context: object) -> None:  # noqa: N802 - pg8000's name
-        user, self.user = self.user, b"-"
+        user: bytes = self.user
+        self.user = b"-"
         super().handle_AUTHENTICATION_REQUEST(data, context)
         self.user = user
 
