@@ -112,7 +112,8 @@ def check(resource: Resource, asked: Checked) -> tuple[Properties, list[Failure]
         inputs.setdefault("region", asked.region)
     if "tagsAll" in resource.outputs:
         tags = inputs.get("tags", {})
-        inputs["tagsAll"] = UNKNOWN if tags is UNKNOWN else {**asked.default_tags, **tags}
+        known = tags if isinstance(tags, dict) else {}
+        inputs["tagsAll"] = UNKNOWN if tags is UNKNOWN else {**asked.default_tags, **known}
     for name in sorted(resource.policies & inputs.keys()):
         failures += policies.refusals(name, inputs[name])
     refused = {_top(failure.path) for failure in failures}

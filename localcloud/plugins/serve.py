@@ -156,7 +156,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         olds, news = from_struct(request.old_inputs or request.olds), from_struct(request.news)
         changed = sorted(key for key in {*olds, *news} - {"version"} if olds.get(key) != news.get(key))
         return provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE,
+            # without a change the bridge leaves it to the engine to compare
+            changes=provider_pb2.DiffResponse.DIFF_SOME
+            if changed
+            else provider_pb2.DiffResponse.DIFF_UNKNOWN,
             diffs=changed,
             # another region is another place: nothing of the old one can be updated there
             replaces=[key for key in changed if key == "region" and key in olds],
