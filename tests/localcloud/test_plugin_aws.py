@@ -3,8 +3,10 @@
 
 import json
 import os
+import threading
 import uuid
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NoReturn
 
 import grpc
@@ -184,6 +186,34 @@ def test_an_endpoint_that_nobody_answers_at_is_named(monkeypatch: pytest.MonkeyP
     assert "127.0.0.1:9" in reason
 
 
+@pytest.fixture
+def web_page() -> Iterator[str]:
+    """The address of something that is not AWS, such as a proxy's error page."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<p>not AWS")
+
+        def log_message(self, *_: object) -> None:
+            """Keeps quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_something_else_in_aws_s_place_is_no_defect_of_ours(
+    monkeypatch: pytest.MonkeyPatch, web_page: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", web_page)
+    [reason] = Plugin({"region": "us-east-1"}).refused
+    assert "unable to validate AWS credentials" in reason
+    assert "is not AWS" in reason
+
+
 def test_credentials_are_tried_only_once_the_engine_configures_if_the_operator_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -206,6 +236,7 @@ def test_a_refused_value_is_in_no_error(plugin: Plugin, name: str, capfd: pytest
         {"secretId": secret["arn"], "secretBinary": f"no base64 {value}"},
         {"secretId": secret["arn"], "secretString": value, "versionStages": [f"s{at}" for at in range(30)]},
         {"secretId": secret["arn"], "secretString": value, "versionStages": [1]},
+        {"secretId": secret["arn"], "secretString": {"inner": value}},
     ]
     for properties in bad:
         request = provider_pb2.CreateRequest(urn=urn(SECRET_VERSION), properties=to_struct(properties))

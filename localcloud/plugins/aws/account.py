@@ -78,10 +78,11 @@ def doing(action: str, *, made: str | None = None) -> Iterator[None]:
         ProviderError: with the service's error code and message.
     """
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  loaded when first needed
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415  likewise
 
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
         text = f"{action}: {words(error)}"
         raise (UnfinishedError(text, made) if made else ProviderError(text)) from None
 
@@ -89,7 +90,10 @@ def doing(action: str, *, made: str | None = None) -> Iterator[None]:
 def words(error: Any) -> str:  # noqa: ANN401  botocore is untyped
     """An error of botocore in the words of the official provider's SDK, without any parameter's value."""
     from botocore.exceptions import ClientError, ParamValidationError  # noqa: PLC0415  loaded when first needed
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415  likewise
 
+    if isinstance(error, ResponseParserError):
+        return "deserialization failed: what answers at this address or in between is not AWS"
     if isinstance(error, ParamValidationError):
         names = re.findall(r"parameter (\S+?),|in input: \"(\S+?)\"", error.kwargs.get("report", ""))
         return f"invalid input: {', '.join(sorted({one or other for one, other in names}))}"

@@ -194,6 +194,7 @@ def _worded() -> Iterator[None]:
         NoCredentialsError,
         PartialCredentialsError,
     )
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415  likewise
 
     try:
         yield
@@ -203,7 +204,7 @@ def _worded() -> Iterator[None]:
         if error.response.get("Error", {}).get("Code") in _REFUSED_CREDENTIALS:
             raise ConfigurationError(_INVALID_CREDENTIALS) from None
         raise ConfigurationError(_unable(f"retrieving caller identity from STS: {words(error)}")) from None
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         raise ConfigurationError(_unable(words(error))) from None
 
 
