@@ -24,5 +24,7 @@ Where they differ from the official plugins on purpose:
 - a version that keeps labels which Pulumi did not set fails to be deleted at once, not after two minutes;
 - RandomPassword without any class of characters is refused by Check; the official plugin crashes in Create;
 - random.RandomBytes is not served: its value is its id, which Pulumi's state holds in plain text;
+- a Secret whose kmsKeyId is taken away moves to AWS's own key; the official plugin tells AWS nothing then
+  (terraform-provider-aws issue 21623), so that the secret stays with its key and each update tries again;
 - some settings of the provider are refused with a message, for example aws:ignoreTags.
 """
