@@ -78,6 +78,17 @@ def test_the_whole_rotation_may_run_again_after_any_step(world: World, alternati
     assert can_log_in(world, read(world, arn))
 
 
+def test_a_single_user_without_an_administrator_is_rotated_and_tried_again_by_itself(world: World) -> None:
+    arn = a_login(world, alternating=False)
+    write(world, arn, masterarn="")
+    for done in range(5):
+        token = start_rotation(world, arn)
+        run_steps(arn, token, STEPS[:done])
+        run_steps(arn, token)
+        assert version_with(world, arn, "AWSCURRENT") == token
+        assert can_log_in(world, read(world, arn))
+
+
 def test_a_step_is_refused_for_a_version_that_is_not_pending(world: World) -> None:
     arn = a_login(world)
     first = version_with(world, arn, "AWSCURRENT")
