@@ -6,13 +6,22 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-# Before moto is imported: it reads these once. Managed policies take a second and nothing needs them.
-os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "false")
-os.environ.setdefault("DISABLE_GLOBAL_CORS", "true")
+# Before moto is imported: it reads these once. The user's own settings of AWS must not reach it.
+for _name in [name for name in os.environ if name.startswith(("AWS_", "MOTO_"))]:
+    del os.environ[_name]
+os.environ |= {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "MOTO_DISABLE_GLOBAL_CORS": "true",
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+    "MOTO_IAM_LOAD_MANAGED_POLICIES": "false",  # `iam_service` takes in those that are asked for
+}
 
+# ruff: noqa: E402  the environment comes first
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from localcloud.emulator import lambda_service, rotation, secrets_service, server, state
@@ -42,12 +51,30 @@ def _bound(port: int) -> socket.socket:
     return listener
 
 
+def _prepared_for_the_end() -> Callable[[], None]:
+    """What waits for SIGTERM or SIGINT.
+
+    A pipe, because a signal that arrives just before a thread begins to wait for a lock does not wake it up.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+
+    def wait() -> None:
+        os.read(reading, 1)
+
+    return wait
+
+
 def main() -> NoReturn:
     """Serves until SIGTERM or SIGINT, then saves."""
     parser = argparse.ArgumentParser(prog="python -m localcloud.emulator", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
     parser.add_argument("--data", type=Path, required=True, help="file that keeps everything over a restart")
     options = parser.parse_args()
+    state.claim(options.data)
     listener = _bound(options.port)
     services = server.aws_services()
     found = state.load(options.data)
@@ -61,12 +88,10 @@ def main() -> NoReturn:
     httpd = make_server(
         "127.0.0.1", 0, application, threaded=True, request_handler=_QuietHandler, fd=listener.fileno()
     )
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    wait_for_the_end = _prepared_for_the_end()
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     print(f"listening on 127.0.0.1:{port}", flush=True)
-    ended.wait()
+    wait_for_the_end()
     lambda_service.end()
     saver.finish()
     os._exit(0)  # open connections of clients that keep them must not delay the end

@@ -98,6 +98,7 @@ class Secret:
     versions: dict[str, Version] = field(default_factory=dict)
     replicas: dict[str, Replica] = field(default_factory=dict)
     rotation: "Rotation | None" = None
+    owner: str | None = None  # the AWS service that manages it
 
     def holder(self, label: str) -> Version | None:
         """The version that has a staging label."""

@@ -241,6 +241,8 @@ class SecretsManager(BaseResponse):
             found["LastAccessedDate"] = secret.accessed
         if secret.deleted is not None:
             found["DeletedDate"] = secret.deleted
+        if secret.owner is not None:
+            found["OwningService"] = secret.owner
         found.update(rotation.described(secret))
         if secret.replicas:
             found["PrimaryRegion"] = secret.region
@@ -503,6 +505,7 @@ def _matches(secret: Secret, wanted: Mapping[str, Any]) -> bool:
         "tag-key": list(secret.tags),
         "tag-value": list(secret.tags.values()),
         "primary-region": [secret.region],
+        "owning-service": [secret.owner] if secret.owner else [],
         "all": [secret.name, secret.description, *secret.tags, *secret.tags.values()],
     }.get(wanted["Key"], [])
 

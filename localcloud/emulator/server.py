@@ -10,11 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from moto.awslambda import urls as lambda_urls
+from moto.iam import urls as iam_urls
 from moto.kms import urls as kms_urls
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.secretsmanager import urls as secretsmanager_urls
+from moto.secretsmanager.models import secretsmanager_backends
 
-from localcloud.emulator import kms_service, lambda_service, rotation, secrets_service
+from localcloud.emulator import (
+    iam_service,
+    kms_service,
+    lambda_service,
+    managed_secrets,
+    rotation,
+    secrets_service,
+)
 from localcloud.emulator.operations import Operation, is_query, operation_of, regions
 from localcloud.emulator.turns import ONE_AT_A_TIME
 
@@ -24,10 +33,12 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 def aws_services() -> Application:
-    """Moto's application with our Secrets Manager, Lambda and KMS in the place of moto's."""
+    """Moto's application with our Secrets Manager, Lambda, KMS and IAM in the place of moto's."""
     secretsmanager_urls.url_paths.clear()
     secretsmanager_urls.url_paths["{0}/$"] = secrets_service.SecretsManager.dispatch
+    secretsmanager_backends.backend = managed_secrets.ManagedSecrets
     kms_urls.url_paths["{0}/$"] = kms_service.Kms.dispatch
+    iam_urls.url_paths["{0}/$"] = iam_service.Iam.dispatch
     for pattern in lambda_urls.url_paths:
         lambda_urls.url_paths[pattern] = lambda_service.Lambda.dispatch
     application: Application = DomainDispatcherApplication(create_backend_app)
@@ -39,7 +50,7 @@ def emulator(services: Application, health: dict[str, Any], changed: Callable[[]
 
     def serve(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        if path.startswith("/_localcloud/"):
+        if path.startswith("/_localcloud/") and "HTTP_ORIGIN" not in environ:
             return _own(path, environ, start_response, health, changed)
         began = time.monotonic()
         status: list[str] = []
@@ -49,7 +60,10 @@ def emulator(services: Application, health: dict[str, Any], changed: Callable[[]
             return start_response(line, *rest)
 
         operation = operation_of(environ)
-        if operation.region not in regions():
+        if "HTTP_ORIGIN" in environ or path.startswith("/moto-api"):
+            # A page in the developer's browser may be anybody's; moto's own interface empties everything.
+            body = _refused(environ, note, "AccessDeniedException", "Only clients of AWS are served here.")
+        elif operation.region not in regions():
             body = _refused(environ, note, "UnrecognizedClientException", "AWS has no such region.")
         elif lambda_service.is_invocation(environ):
             body = list(lambda_service.serve_invocation(environ, note))

@@ -1,5 +1,6 @@
 """The emulator's data on disk: all of it survives a restart, and a kill loses half a second at the most."""
 
+import fcntl
 import io
 import os
 import pickle
@@ -9,7 +10,7 @@ import uuid
 import weakref
 from collections import defaultdict
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from moto.core.base_backend import BaseBackend
 from localcloud.emulator import secrets_service
 
 # Services of moto whose objects are kept. A service that was never called holds nothing and costs nothing.
-SERVICES = ("kms", "iam", "sts", "awslambda", "logs", "events", "sns", "cloudwatch")
+SERVICES = ("kms", "iam", "sts", "awslambda", "logs", "events", "sns", "sqs", "cloudwatch", "ec2", "rds")
 _SAVE_SECONDS = 0.3
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))
 
@@ -52,7 +53,10 @@ class _Pickler(pickle.Pickler):
         if isinstance(item, _LOCKS):
             return "RLock" if isinstance(item, _LOCKS[1]) else "Lock"
         if isinstance(item, BaseBackend):
-            return type(item).__module__.split(".")[1], item.account_id, item.region_name
+            module = next(
+                kind.__module__ for kind in type(item).__mro__ if kind.__module__.startswith("moto.")
+            )
+            return module.split(".")[1], item.account_id, item.region_name
         return None
 
     def reducer_override(self, item: object) -> Any:  # noqa: ANN401  pickle's own form
@@ -101,9 +105,10 @@ def load(path: Path) -> Restored:
     try:
         with path.open("rb") as file:
             saved = _Unpickler(file).load()
-        _adopt(saved["moto"])
-        secrets_service.STORES.update(saved["secrets"])
-        return Restored(saved["instance"], restored=True)
+        instance, contents, stores = saved["instance"], saved["moto"], saved["secrets"]
+        _adopt(contents)
+        secrets_service.STORES.update(stores)
+        return Restored(instance, restored=True)
     except Exception as error:  # noqa: BLE001  whatever a damaged pickle does
         aside = path.with_name(f"{path.name}.unreadable")
         path.rename(aside)
@@ -114,6 +119,23 @@ def load(path: Path) -> Restored:
             flush=True,
         )
         return Restored(str(uuid.uuid4()), restored=False)
+
+
+def claim(path: Path) -> None:
+    """Keeps the data to this process until it ends.
+
+    Raises:
+        SystemExit: another emulator has it, or the folder cannot be written.
+    """
+    try:
+        descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(
+            f"Another local cloud is running on {path}: both would overwrite each other's data. Stop it."
+        )
+    except OSError as error:
+        sys.exit(f"The local cloud cannot keep its data in {path.parent} ({error.strerror}).")
 
 
 def save(path: Path, instance: str, quiet: AbstractContextManager[Any]) -> None:
@@ -147,16 +169,19 @@ class Saver:
         self._changed.set()
 
     def finish(self) -> None:
-        """Saves what is not saved yet."""
+        """Saves what is not saved yet, and keeps requests out for good: no answer may outlive its effect."""
         self._end.set()
         self._changed.set()
         self._thread.join()
+        ExitStack().enter_context(self._quiet)
+        self._save()
 
     def _run(self) -> None:
         self._save()
         while not self._end.is_set():
             self._changed.wait()
-            self._end.wait(_SAVE_SECONDS)
+            if self._end.wait(_SAVE_SECONDS):
+                return
             self._changed.clear()
             self._save()
 

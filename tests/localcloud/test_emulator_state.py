@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from contextlib import nullcontext
 from pathlib import Path
@@ -213,3 +214,128 @@ def test_a_save_that_fails_is_said_once_and_made_up_for(
     assert said.count("cannot save its data") == 1
     assert "No such file or directory" in said
     assert "Traceback" not in said
+
+
+def test_no_write_that_was_answered_is_lost_by_a_stop(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    answered: list[str] = []
+
+    def write(emulator: Emulator, worker: int) -> None:
+        secrets = client_of(emulator, "secretsmanager")
+        try:
+            for number in range(10_000):
+                made = secrets.create_secret(Name=f"app/{worker}/{number}", SecretString="x")
+                answered.append(made["Name"])
+        except BotoCoreError:
+            return  # stopped
+
+    with running_emulator(data) as emulator:
+        writers = [threading.Thread(target=write, args=(emulator, worker)) for worker in range(4)]
+        for writer in writers:
+            writer.start()
+        while len(answered) < 40:
+            time.sleep(0.001)
+        os.kill(emulator.pid, signal.SIGTERM)
+        for writer in writers:
+            writer.join()
+    with running_emulator(data) as emulator:
+        pages = client_of(emulator, "secretsmanager").get_paginator("list_secrets").paginate()
+        kept = {secret["Name"] for page in pages for secret in page["SecretList"]}
+    assert set(answered) <= kept
+
+
+def test_roles_with_managed_policies_and_databases_with_their_secrets_survive_a_stop(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    managed = "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"
+    with running_emulator(data) as emulator:
+        iam, rds = client_of(emulator, "iam"), client_of(emulator, "rds")
+        iam.create_role(RoleName="rotation", AssumeRolePolicyDocument=json.dumps({"Statement": []}))
+        iam.attach_role_policy(RoleName="rotation", PolicyArn=managed)
+        made = rds.create_db_instance(
+            DBInstanceIdentifier="app",
+            DBInstanceClass="db.t4g.micro",
+            Engine="postgres",
+            AllocatedStorage=20,
+            MasterUsername="master",
+            ManageMasterUserPassword=True,
+        )
+        groups = client_of(emulator, "ec2").describe_security_groups()["SecurityGroups"]
+        secret = made["DBInstance"]["MasterUserSecret"]["SecretArn"]
+        value = client_of(emulator, "secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+    with running_emulator(data) as emulator:
+        iam, rds = client_of(emulator, "iam"), client_of(emulator, "rds")
+        [attached] = iam.list_attached_role_policies(RoleName="rotation")["AttachedPolicies"]
+        assert attached["PolicyArn"] == managed
+        [database] = rds.describe_db_instances()["DBInstances"]
+        assert database["MasterUserSecret"]["SecretArn"] == secret
+        again = client_of(emulator, "ec2").describe_security_groups()["SecurityGroups"]
+        assert [group["GroupId"] for group in again] == [group["GroupId"] for group in groups]
+        secrets = client_of(emulator, "secretsmanager")
+        assert secrets.get_secret_value(SecretId=secret)["SecretString"] == value
+        assert secrets.describe_secret(SecretId=secret)["OwningService"] == "rds"
+        rds.delete_db_instance(DBInstanceIdentifier="app", SkipFinalSnapshot=True)
+        assert secrets.list_secrets()["SecretList"] == []
+        assert value not in emulator.log.read_text()
+
+
+def started_beside(data: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """An emulator that is expected to end at once."""
+    return subprocess.run(
+        [sys.executable, "-m", "localcloud.emulator", "--port", "0", "--data", str(data)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_second_emulator_on_the_same_data_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running_emulator(data) as emulator:
+        client_of(emulator, "secretsmanager").create_secret(Name="app", SecretString="first")
+        ended = started_beside(data)
+        assert ended.returncode == 1
+        [line] = ended.stderr.splitlines()
+        assert str(data) in line
+        found = client_of(emulator, "secretsmanager").get_secret_value(SecretId="app")
+        assert found["SecretString"] == "first"
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    ended = started_beside(tmp_path / "missing" / "data")
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert str(tmp_path / "missing") in line
+
+
+def test_settings_of_the_user_do_not_reach_the_emulator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "config").write_text("this is [no configuration")
+    monkeypatch.setenv("AWS_PROFILE", "a-profile-that-does-not-exist")
+    monkeypatch.setenv("MOTO_ACCOUNT_ID", "999999999999")
+    with running_emulator(None) as emulator:
+        monkeypatch.undo()
+        made = client_of(emulator, "secretsmanager").create_secret(Name="app")
+        assert ":123456789012:" in made["ARN"]
+
+
+def test_a_page_in_a_browser_is_not_served(tmp_path: Path) -> None:
+    with running_emulator(tmp_path / "data") as emulator:
+        client_of(emulator, "secretsmanager").create_secret(Name="app", SecretString="first")
+        for path, headers in (
+            ("/", {"Origin": "https://page.example", "X-Amz-Target": "secretsmanager.ListSecrets"}),
+            ("/_localcloud/collect-versions", {"Origin": "https://page.example"}),
+            ("/moto-api/reset", {}),
+        ):
+            request = urllib.request.Request(f"{emulator.endpoint}{path}", data=b"{}", headers=headers)
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request)
+            assert refused.value.code == 400
+            assert "Access-Control-Allow-Origin" not in refused.value.headers
+        assert (
+            client_of(emulator, "secretsmanager").get_secret_value(SecretId="app")["SecretString"] == "first"
+        )

@@ -1,0 +1,76 @@
+"""Secrets that other services of moto make (RDS: the master user's password), kept with all others.
+
+Source: AWS Secrets Manager User Guide, "Secrets managed by other AWS services".
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from moto.core.resource_tagging import TaggedResource
+from moto.secretsmanager import urls
+from moto.secretsmanager.models import SecretsManagerBackend
+
+from localcloud.emulator import secrets_rules as rules
+from localcloud.emulator import secrets_service
+from localcloud.emulator.random_password import random_password
+from localcloud.emulator.secrets_rules import Content, Secret, Store
+
+
+# ruff: noqa: ANN401  moto's own form
+class ManagedSecrets(SecretsManagerBackend):
+    """What moto's other services call of moto's Secrets Manager."""
+
+    @property
+    def _url_module(self) -> Any:
+        return urls  # moto looks beside the class
+
+    @property
+    def _store(self) -> Store:
+        return secrets_service.store_of(self.account_id)
+
+    def create_managed_secret(  # type: ignore[override]  # as it is called
+        self,
+        service_name: str,
+        secret_id: str,
+        secret_string: str,
+        **more: Any,
+    ) -> Secret:
+        """A secret of a service; `more` has description, tags and kms_key_id."""
+        secret = rules.create(
+            self._store,
+            partition=self.partition,
+            account=self.account_id,
+            region=self.region_name,
+            name=secret_id,
+        )
+        secret.owner = service_name
+        secret.description = more.get("description") or ""
+        secret.tags = {tag["Key"]: tag["Value"] for tag in more.get("tags") or []}
+        secret.kms_key_id = more.get("kms_key_id") or rules.AWS_MANAGED_KEY
+        # moto gives every database the same password
+        rules.put_value(secret, rules.new_token(), Content(_renewed(secret_string), None), None)
+        return secret
+
+    def rotate_secret(self, secret_id: str, **_more: Any) -> None:  # type: ignore[override]  # as it is called
+        """A new password at once."""
+        secret = self._store.find(self.region_name, secret_id)
+        text = rules.wanted_version(secret, None, None).content.text or ""
+        rules.put_value(secret, rules.new_token(), Content(_renewed(text), None), None)
+
+    def delete_secret(self, secret_id: str, **_more: Any) -> None:  # type: ignore[override]  # as it is called
+        """At once, with the resource that it belongs to."""
+        rules.delete(self._store, self._store.find(self.region_name, secret_id), None, force=True)
+
+    def iter_tagged_resources(self) -> Iterator[TaggedResource]:
+        """All secrets of the region, for the Resource Groups Tagging API."""
+        for secret in self._store.in_region(self.region_name):
+            arn = rules.arn_in(secret, self.region_name)
+            yield TaggedResource(arn=arn, tags=dict(secret.tags), resource_type="secretsmanager:secret")
+
+
+def _renewed(text: str) -> str:
+    found = json.loads(text)
+    if isinstance(found, dict) and "password" in found:
+        found["password"] = random_password({"ExcludePunctuation": True})
+    return json.dumps(found)
