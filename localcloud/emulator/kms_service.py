@@ -1,4 +1,4 @@
-"""KMS: moto's, with keys that can be used for nothing while they wait for their deletion.
+"""KMS: moto's, with keys that wait for their deletion unusable, policies checked and AWS's aliases reserved.
 
 Sources: AWS KMS Developer Guide, "Key states of AWS KMS keys"; API Reference, ScheduleKeyDeletion,
 GetKeyRotationStatus.
@@ -15,6 +15,7 @@ _ALLOWED = {"CancelKeyDeletion", "DescribeKey", "GetKeyPolicy", "PutKeyPolicy", 
 _ALLOWED |= {"ListResourceTags", "ListAliases", "DeleteAlias", "ListGrants", "RevokeGrant", "RetireGrant"}
 _ALLOWED |= {"GetKeyRotationStatus"}
 _KEY_PARAMETERS = ("KeyId", "TargetKeyId", "SourceKeyId", "DestinationKeyId")
+_LEAST_DAYS, _MOST_DAYS = 7, 30
 # Operations of moto that find a key by its id only, where AWS takes the ARN as well.
 _BY_ID_ONLY = {"CancelKeyDeletion", "DisableKey", "EnableKey", "ScheduleKeyDeletion"}
 
@@ -50,8 +51,33 @@ class Kms(KmsResponse):
 
     def call_action(self) -> Any:  # noqa: ANN401, D102  moto's own form
         pending = None if self._get_action() in _ALLOWED else self._pending()
-        if pending is None:
-            return super().call_action()
-        refused = {"__type": "KMSInvalidStateException", "message": f"{pending.arn} is pending deletion."}
-        headers = {**self.response_headers, "x-amzn-errortype": "KMSInvalidStateException", "status": 400}
-        return 400, headers, json.dumps(refused)
+        if pending is not None:
+            return self._refused("KMSInvalidStateException", f"{pending.arn} is pending deletion.")
+        asked = json.loads(self.body or "{}")
+        if "Policy" in asked and not _is_policy(asked["Policy"]):
+            return self._refused("MalformedPolicyDocumentException", "This policy contains invalid Json")
+        if str(asked.get("AliasName")).startswith("alias/aws/") and self._get_action() != "ListAliases":
+            return self._refused("NotAuthorizedException", "The prefix alias/aws/ is reserved for AWS.")
+        days = asked.get("PendingWindowInDays", _LEAST_DAYS)
+        if not isinstance(days, int) or not _LEAST_DAYS <= days <= _MOST_DAYS:
+            return self._refused(
+                "ValidationException",
+                f"PendingWindowInDays must be between {_LEAST_DAYS} and {_MOST_DAYS} (inclusive).",
+            )
+        return super().call_action()
+
+    def _refused(self, code: str, message: str) -> tuple[int, dict[str, Any], str]:
+        headers = {**self.response_headers, "x-amzn-errortype": code, "status": 400}
+        return 400, headers, json.dumps({"__type": code, "message": message})
+
+
+def _is_policy(text: object) -> bool:
+    """Whether it is a policy document: who may do what is not judged here."""
+    try:
+        statements = json.loads(str(text))["Statement"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    found = statements if isinstance(statements, list) else [statements]
+    return bool(found) and all(
+        isinstance(statement, dict) and {"Effect", "Principal"} <= statement.keys() for statement in found
+    )

@@ -115,3 +115,33 @@ def test_a_policy_with_wildcards_in_its_actions_is_accepted_and_kept(
     assert json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]) == json.loads(policy)
     kms.put_key_policy(KeyId=key, PolicyName="default", Policy=policy)
     assert state_of(kms, key) == "Enabled"
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '"text"', '{"Statement": []}', '{"Statement": [{"Effect": "Allow"}]}']
+)
+def test_a_malformed_key_policy_is_refused_and_no_key_made(kms: Any, text: str) -> None:  # noqa: ANN401  boto3 has no types
+    before = len(kms.list_keys()["Keys"])
+    key = str(kms.create_key()["KeyMetadata"]["KeyId"])
+    policy = kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    for call, more in ((kms.create_key, {}), (kms.put_key_policy, {"KeyId": key, "PolicyName": "default"})):
+        with pytest.raises(ClientError) as refused:
+            call(Policy=text, **more)
+        assert refused.value.response["Error"]["Code"] == "MalformedPolicyDocumentException"
+    assert len(kms.list_keys()["Keys"]) == before + 1
+    assert kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"] == policy
+
+
+def test_aliases_of_aws_are_its_own(kms: Any) -> None:  # noqa: ANN401  boto3 has no types
+    key = str(kms.create_key()["KeyMetadata"]["KeyId"])
+    with pytest.raises(ClientError) as refused:
+        kms.create_alias(AliasName="alias/aws/app", TargetKeyId=key)
+    assert refused.value.response["Error"]["Code"] == "NotAuthorizedException"
+
+
+@pytest.mark.parametrize("days", [6, 31])
+def test_a_key_waits_7_to_30_days_for_its_deletion(kms: Any, days: int) -> None:  # noqa: ANN401  boto3 has no types
+    key = str(kms.create_key()["KeyMetadata"]["KeyId"])
+    with pytest.raises(ClientError, match="between 7 and 30"):
+        kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=days)
+    assert state_of(kms, key) == "Enabled"
