@@ -81,7 +81,7 @@ def _account(region: str) -> Account:
 
 def _encryption_key(declared: StackFile, account: Account) -> EncryptionKey | None:
     choices = [_chosen(secret.encryption, declared.encryption) for secret in declared.secrets.values()]
-    if "stack-key" not in choices and not declared.keep_stack_key:
+    if "stack-key" not in choices:
         return None
     owner = f"{pulumi.get_project()}/{pulumi.get_stack()}"
     return EncryptionKey(

@@ -81,7 +81,8 @@ def _key_policy(args: EncryptionKeyArgs) -> dict[str, object]:
 class EncryptionKey(pulumi.ComponentResource):
     """A symmetric KMS key that rotates yearly and decrypts through Secrets Manager only.
 
-    A deleted key can be restored for 30 days, at least as long as any secret encrypted with it.
+    It stays in AWS when it leaves the stack: a deleted key would take every secret along that is encrypted
+    with it.
     """
 
     arn: pulumi.Output[str]
@@ -97,7 +98,8 @@ class EncryptionKey(pulumi.ComponentResource):
             deletion_window_in_days=30,
             policy=json.dumps(_key_policy(args)),
             tags=dict(args.tags) or None,
-            opts=pulumi.ResourceOptions(parent=self),
+            # Versions of a secret may be encrypted with it after its stack has stopped using it, or is gone.
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
         aws.kms.Alias(
             f"{name}-alias",

@@ -340,12 +340,6 @@ class StackFile(_Model):
     """The structure below the project's namespace in a stack file."""
 
     encryption: Encryption = "stack-key"
-    keep_stack_key: Annotated[
-        bool,
-        Field(
-            description="Keep the stack's key though no secret uses it: older versions are encrypted with it"
-        ),
-    ] = False
     recovery_window_days: RecoveryWindow = 30
     protect: Annotated[
         bool, Field(description="Refuse to delete or replace secrets until this is false again")

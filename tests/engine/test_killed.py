@@ -42,7 +42,9 @@ def pending_creates(stack: Stack) -> list[str]:
 def has_a_value(stack: Stack) -> bool:
     secrets = stack.client().list_secrets()["SecretList"]
     return any(
-        "AWSCURRENT" in labels for each in secrets for labels in each["SecretVersionsToStages"].values()
+        "AWSCURRENT" in labels
+        for each in secrets
+        for labels in each.get("SecretVersionsToStages", {}).values()
     )
 
 

@@ -35,6 +35,7 @@ class Registered:
     deleted_with: str
     dependencies: frozenset[str]
     hooks: frozenset[str]
+    retain_on_delete: bool
 
 
 @dataclass
@@ -118,6 +119,7 @@ class _RecordingMonitor(mocks.MockMonitor):
                     ignore_changes=tuple(request.ignoreChanges),
                     deleted_with=request.deletedWith,
                     dependencies=frozenset(request.dependencies),
+                    retain_on_delete=request.retainOnDelete,
                     hooks=frozenset([*request.hooks.before_create, *request.hooks.on_error]),
                 )
             )

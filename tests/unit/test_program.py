@@ -217,7 +217,6 @@ def test_the_stack_key_exists_only_where_a_secret_uses_it() -> None:
     assert KEY not in one_secret({}, encryption="aws-managed").types()
     assert KEY not in one_secret({"encryption": "aws-managed"}).types()
     assert KEY in one_secret({"encryption": "stack-key"}, encryption="aws-managed").types()
-    assert KEY in one_secret({}, encryption="aws-managed", keepStackKey=True).types()
 
 
 def test_a_key_arn_is_used_as_given_and_aws_managed_names_none() -> None:
@@ -236,6 +235,10 @@ def test_the_stack_key_decrypts_through_secrets_manager_of_this_account_only() -
                 "kms:ViaService": "secretsmanager.us-east-1.amazonaws.com",
             }
         assert statement["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
+
+
+def test_the_stack_key_stays_in_aws_when_it_leaves_the_stack_and_nothing_else_does() -> None:
+    assert {resource.type for resource in example().resources if resource.retain_on_delete} == {KEY}
 
 
 def test_a_policy_is_attached_with_public_access_blocked() -> None:
