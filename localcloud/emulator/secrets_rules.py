@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
 AWS_MANAGED_KEY = "alias/aws/secretsmanager"
 _DAY = 86_400
+_SUFFIX = len("-AbCdEf")  # what AWS adds to the name in an ARN
 _MAX_LABELS = 20
 _MAX_LABEL_CHARACTERS = 256
 _MAX_TAGS = 50
@@ -126,16 +127,29 @@ class Store:
         for named in self.secrets.values():
             yield from (secret for secret in named.values() if secret.is_in(region))
 
+    def named(self, region: str, name: str) -> Secret | None:
+        """The secret of that name in a region, replicas included."""
+        for named in (self.secrets.get(region, {}), *self.secrets.values()):
+            if name in named and named[name].is_in(region):
+                return named[name]
+        return None
+
     def find(self, region: str, secret_id: str) -> Secret:
         """By name, ARN, or ARN without its random suffix.
 
         Raises:
             ServiceError: ResourceNotFoundException.
         """
-        for secret in self.in_region(region):
-            arn = arn_in(secret, region)
-            if secret_id in {secret.name, arn, arn[:-7]}:
-                return secret
+        name = secret_id
+        if secret_id.startswith("arn:"):
+            # a whole ARN ends in the suffix, a partial one in the name
+            whole = self.named(region, secret_id.rpartition(":")[2][:-_SUFFIX])
+            if whole is not None and arn_in(whole, region) == secret_id:
+                return whole
+            name = secret_id.rpartition(":")[2]
+        found = self.named(region, name)
+        if found is not None and secret_id in {name, arn_in(found, region)[:-_SUFFIX]}:
+            return found
         raise ServiceError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
 
     def find_living(self, region: str, secret_id: str) -> Secret:
@@ -245,21 +259,19 @@ def create(store: Store, *, partition: str, account: str, region: str, name: str
     Raises:
         ServiceError: the name is taken, or is scheduled for deletion.
     """
-    named = store.secrets.setdefault(region, {})
-    for taken in store.in_region(region):
-        if taken.name == name:
-            if taken.deleted is not None:
-                raise invalid_request(
-                    "You can't create this secret because a secret with this name is already scheduled "
-                    "for deletion."
-                )
-            raise ServiceError(
-                "ResourceExistsException", f"The operation failed because the secret {name} already exists."
-            )
-    suffix = "".join(random.choice(string.ascii_letters + string.digits) for _ in range(6))
-    arn = f"arn:{partition}:secretsmanager:{region}:{account}:secret:{name}-{suffix}"
-    named[name] = Secret(arn=arn, name=name, region=region)
-    return named[name]
+    taken = store.named(region, name)
+    if taken is not None and taken.deleted is not None:
+        raise invalid_request(
+            "You can't create this secret because a secret with this name is already scheduled for deletion."
+        )
+    if taken is not None:
+        raise ServiceError(
+            "ResourceExistsException", f"The operation failed because the secret {name} already exists."
+        )
+    suffix = "-" + "".join(random.choice(string.ascii_letters + string.digits) for _ in range(_SUFFIX - 1))
+    arn = f"arn:{partition}:secretsmanager:{region}:{account}:secret:{name}{suffix}"
+    secret = store.secrets.setdefault(region, {})[name] = Secret(arn=arn, name=name, region=region)
+    return secret
 
 
 def put_value(secret: Secret, token: str, content: Content, labels: list[str] | None) -> Version:

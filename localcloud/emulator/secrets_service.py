@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 
 from moto.core.exceptions import JsonRESTError
@@ -64,7 +65,7 @@ class SecretsManager(BaseResponse):
     def __init__(self) -> None:
         super().__init__(service_name="secretsmanager")
 
-    @property
+    @cached_property
     def request_(self) -> dict[str, Any]:
         """The request's parameters."""
         found: dict[str, Any] = json.loads(self.body or "{}")
@@ -405,10 +406,10 @@ class SecretsManager(BaseResponse):
             region, key = copy["Region"], copy.get("KmsKeyId") or rules.AWS_MANAGED_KEY
             if self.request_.get("ForceOverwriteReplicaSecret"):
                 self.store.secrets.get(region, {}).pop(secret.name, None)
+            secret.replicas.pop(region, None)
+            taken = self.store.named(region, secret.name) is not None
             replica = secret.replicas[region] = rules.Replica(region, key)
-            if any(
-                there is not secret for there in self.store.in_region(region) if there.name == secret.name
-            ):
+            if taken:
                 replica.failed = (
                     f"Replication failed: Secret name {secret.name} already exists in region {region}."
                 )
