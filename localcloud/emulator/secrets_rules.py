@@ -490,7 +490,7 @@ def is_public(document: Mapping[str, Any]) -> bool:
     statements = document["Statement"]
     return any(
         statement["Effect"] == "Allow"
-        and _is_everyone(statement.get("Principal"))
+        and ("NotPrincipal" in statement or _is_everyone(statement.get("Principal")))
         and not _is_limited(statement)
         for statement in (statements if isinstance(statements, list) else [statements])
     )

@@ -442,6 +442,21 @@ def test_a_condition_that_limits_nobody_leaves_a_policy_public(
     assert code == "PublicPolicyException"
 
 
+def test_a_policy_for_everyone_but_some_is_public(client: Any, name: str) -> None:
+    client.create_secret(Name=name)
+    statement = {
+        "Effect": "Allow",
+        "NotPrincipal": {"AWS": "arn:aws:iam::123456789012:root"},
+        "Action": "secretsmanager:GetSecretValue",
+        "Resource": "*",
+    }
+    text = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    code, _ = refusal(client.put_resource_policy, SecretId=name, ResourcePolicy=text, BlockPublicPolicy=True)
+    assert code == "PublicPolicyException"
+    checked = client.validate_resource_policy(ResourcePolicy=text)
+    assert not checked["PolicyValidationPassed"]
+
+
 def test_a_policy_that_denies_everyone_is_not_public(client: Any, name: str) -> None:
     client.create_secret(Name=name)
     client.put_resource_policy(
