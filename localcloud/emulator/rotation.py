@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 _TEST_ALONE = ("testSecret",)
 _SCHEDULER_SECONDS = 0.5
 _LONGEST_DELAY = 3600.0
+_EVENTS_KEPT = 500
 
 
 @dataclass
@@ -79,11 +81,19 @@ class Rotation:
 
 @dataclass
 class _Service:
-    """What the process has one of; `running` has ARN and token of every rotation with a thread."""
+    """What the process has one of.
+
+    Attributes:
+        running: ARN and token of every rotation with a thread.
+        events: the last of what rotations did, as `events()` tells it.
+        told: how many events there were.
+    """
 
     secrets: Callable[[], Iterator[Secret]] = lambda: iter(())
     changed: Callable[[], None] = lambda: None
     running: set[tuple[str, str]] = field(default_factory=set)
+    events: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_EVENTS_KEPT))
+    told: int = 0
 
 
 _SERVICE = _Service()
@@ -195,6 +205,15 @@ def unfinished() -> list[dict[str, Any]]:
     ]
 
 
+def events() -> list[dict[str, Any]]:
+    """What rotations did lately, oldest first; without values.
+
+    Number counts up from 1 in every process. An ended step has Step, Try, Milliseconds and Error (the error's
+    type, or null); an ended rotation has Outcome: "succeeded", "tested" or "given up".
+    """
+    return list(_SERVICE.events)
+
+
 def _asked_schedule(asked: Mapping[str, Any]) -> Schedule | None:
     given = asked.get("RotationRules")
     if not given:
@@ -289,8 +308,11 @@ def _steps(secret: Secret, attempt: Attempt) -> bool:
         if _still_wanted(secret, attempt.token) is None:
             return False
         attempt.step = step
+        began = time.monotonic()
         error = _call(secret, step, attempt.token, rotation_token)
         attempt.error = error
+        milliseconds = round((time.monotonic() - began) * 1000)
+        _note(secret, attempt, Step=step, Try=attempt.tries, Milliseconds=milliseconds, Error=error)
         if error is not None:
             _tell(secret, f"{step} failed: {error} (try {attempt.tries})")
             return False
@@ -330,21 +352,25 @@ def _conclude(secret: Secret, attempt: Attempt, *, succeeded: bool) -> bool:
         if version is not None and version.labels <= {PENDING}:
             del secret.versions[attempt.token]
         rotation.attempt = None
+        _note(secret, attempt, Outcome="tested" if succeeded else "given up")
         return True
     pending = secret.holder(PENDING)
     complete = pending is None or pending is secret.holder(CURRENT)
     if succeeded and complete:
         rotation.last, rotation.attempt = time.time(), None
         rotation.plan()
+        _note(secret, attempt, Outcome="succeeded")
         _tell(secret, "succeeded")
         return True
     if succeeded:
         attempt.error = "finishSecret did not move AWSCURRENT"
+        _note(secret, attempt, Step=attempt.step, Try=attempt.tries, Milliseconds=0, Error=attempt.error)
         _tell(secret, f"failed: {attempt.error}")
     given_up = pending is None or pending.version_id != attempt.token
     if given_up or attempt.tries >= int(os.environ.get("LOCALCLOUD_ROTATION_TRIES", "5")):
         rotation.attempt = None
         rotation.plan()
+        _note(secret, attempt, Outcome="given up")
         _tell(secret, "given up until the next window or RotateSecret")
         return True
     return False
@@ -378,6 +404,19 @@ def _begin_if_due(secret: Secret, rotation: Rotation) -> bool:
     rotation.plan()
     _begin(secret, pending.version_id if pending and stuck else rules.new_token(), test_alone=False)
     return True
+
+
+def _note(secret: Secret, attempt: Attempt, **what: Any) -> None:  # noqa: ANN401  JSON
+    with ONE_AT_A_TIME:
+        _SERVICE.told += 1
+        _SERVICE.events.append(
+            {
+                "Number": _SERVICE.told,
+                "SecretId": secret.arn,
+                "ClientRequestToken": attempt.token,
+                **what,
+            }
+        )
 
 
 def _tell(secret: Secret, what: str) -> None:

@@ -125,7 +125,7 @@ def _own(
             answer: dict[str, Any] = health
         case ("GET", "/_localcloud/rotations"):
             with ONE_AT_A_TIME:
-                answer = {"unfinished": rotation.unfinished()}
+                answer = {"unfinished": rotation.unfinished(), "events": rotation.events()}
         case ("POST", "/_localcloud/collect-versions" | "/_localcloud/rotate-due"):
             try:
                 asked = json.loads(
