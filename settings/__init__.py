@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from settings.mistakes import Mistake, SettingsError, from_validation, nearest, path_of
-from settings.stack_file import Replica, Secret, StackFile, check_region
+from settings.secrets import Replica, Secret, check_region
+from settings.stack_file import StackFile, secret_places
 
 __all__ = ["Mistake", "Secret", "Settings", "SettingsError", "StackFile", "load"]
 
@@ -62,7 +63,7 @@ def load() -> Settings:
     except ValidationError as error:
         mistakes += from_validation(namespace, StackFile, error)
     else:
-        mistakes += _wrong_replicas(namespace, stack_file)
+        mistakes += [*_wrong_replicas(namespace, stack_file), *_wrong_names(namespace, stack_file)]
     if mistakes:
         raise SettingsError(pulumi.get_stack(), sorted(mistakes, key=lambda mistake: mistake.path))
     return Settings(
@@ -93,11 +94,24 @@ def _map(value: object) -> dict[str, Any]:
 
 def _references(structure: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Every `config:` with its place, as far as the structure is sound enough to hold it."""
+    for place, value in _values(structure):
+        name = _map(value).get("config")
+        if isinstance(name, str) and name:
+            yield (*place, "config"), name
+
+
+def _values(structure: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Everything that may be a `{config: ...}`, with its place."""
     for secret, declared in _map(structure.get("secrets")).items():
         for key, value in _map(_map(declared).get("values")).items():
-            name = _map(value).get("config")
-            if isinstance(name, str) and name:
-                yield ("secrets", secret, "values", key, "config"), name
+            yield ("secrets", secret, "values", key), value
+    for database, declared in _map(structure.get("databases")).items():
+        place = ("databases", database)
+        yield (*place, "admin", "password"), _map(_map(declared).get("admin")).get("password")
+        for login, about in _map(_map(declared).get("logins")).items():
+            yield (*place, "logins", login, "password"), _map(about).get("password")
+            for key, value in _map(_map(about).get("values")).items():
+                yield (*place, "logins", login, "values", key), value
 
 
 def _secrets_in_structure(namespace: str, structure: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -209,6 +223,11 @@ def _wrong_replicas(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
             ("secrets", name, "replicas"): secret.replicas or ()
             for name, secret in stack_file.secrets.items()
         },
+        **{
+            ("databases", database, "logins", name, "replicas"): login.replicas or ()
+            for database, declared in stack_file.databases.items()
+            for name, login in declared.logins.items()
+        },
     }
     for place, replicas in places.items():
         seen = {_region()}
@@ -221,3 +240,24 @@ def _wrong_replicas(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
                     "Name each other region once",
                 )
             seen.add(replica.region)
+
+
+def _wrong_names(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
+    if not stack_file.secrets and not stack_file.databases:
+        yield Mistake(
+            path_of(namespace, ("secrets",)),
+            "it is empty, and so is databases",
+            "It would create nothing",
+            "Write at least one entry",
+        )
+    seen: dict[str, str] = {}
+    for name, place in secret_places(stack_file):
+        path = path_of(namespace, place)
+        if name in seen:
+            yield Mistake(
+                path,
+                f"{seen[name]} has the same name",
+                "AWS has each name once",
+                "Rename one of the two",
+            )
+        seen[name] = path

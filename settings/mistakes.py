@@ -132,6 +132,11 @@ _WRONG: dict[str, tuple[str, str, str]] = {
     "literal_error": ("this is not one of the choices", "There is no such choice", "Write {expected}"),
     "greater_than_equal": ("the number is below {ge}", "It has no meaning", "Write {ge} or more"),
     "less_than_equal": ("the number is above {le}", "AWS would refuse it", "Write {le} or less"),
+    "string_pattern_mismatch": (
+        "it is not of the form {pattern}",
+        "AWS would refuse it",
+        "Write it in that form",
+    ),
     "string_too_long": (
         "it is longer than {max_length} characters",
         "AWS would refuse it",

@@ -30,7 +30,8 @@ def stack_file_schema() -> dict[str, Any]:
         "properties": {
             f"{PROJECT}:{key}": _or_quoted(described) for key, described in structure["properties"].items()
         },
-        "required": [f"{PROJECT}:{key}" for key in structure["required"]],
+        # a stack has one of the two at least
+        "anyOf": [{"required": [f"{PROJECT}:{key}"]} for key in ("secrets", "databases")],
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

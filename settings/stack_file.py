@@ -1,342 +1,17 @@
-"""The shape of a stack file's structure, checked before anything is declared.
+"""The whole structure of a stack file, checked before anything is declared."""
 
-Secret values are never part of it: they are random, filled by hand, or named by a config key of their own.
-"""
+from collections.abc import Iterator
+from typing import Annotated
 
-import json
-import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from pydantic import Field
 
-import pulumi_aws as aws
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
-
-from settings.mistakes import nearest, refusal
-
-# AWS Secrets Manager quotas: bytes of a secret's value, tags and replicas of a secret
-_MAX_VALUE_BYTES = 65_536
-_MAX_TAGS = 50
-_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:(key|alias)/[A-Za-z0-9/_-]+")
-_PUBLIC = ("*", ["*"])
+from settings.databases import Database
+from settings.model import Model
+from settings.rotation import RotationFunction
+from settings.secrets import Encryption, RecoveryWindow, Replica, Secret, SecretName, Tags
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        strict=True,
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        field_title_generator=lambda name, _: to_camel(name),
-    )
-
-
-def check_region(region: str) -> str:
-    """Raises a refusal for a region that pulumi-aws does not list."""
-    known = [known.value for known in aws.Region]
-    if region not in known:
-        raise refusal(
-            f'unknown AWS region "{region}"{nearest(region, known)}',
-            "Requests would go to a host that does not exist",
-            "Write a region's code, for example us-east-1; for a region newer than this, update pulumi-aws",
-        )
-    return region
-
-
-def _check_secret_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9/_+=.@-]{1,512}", name):
-        raise refusal(
-            "this is not a name that AWS Secrets Manager takes",
-            "AWS would refuse to create the secret",
-            "Use 1 to 512 of the characters A-Z a-z 0-9 / _ + = . @ -",
-        )
-    return name
-
-
-def _check_json_key(key: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_./-]{1,256}", key):
-        raise refusal(
-            "this is not a key that every reader of the secret can name",
-            "ECS, the CSI driver and External Secrets would fail to find it",
-            "Use 1 to 256 of the characters A-Z a-z 0-9 _ . / -",
-        )
-    return key
-
-
-def _check_encryption(encryption: str) -> str:
-    if encryption not in {"stack-key", "aws-managed"} and not _KEY_ARN.fullmatch(encryption):
-        raise refusal(
-            "this names no encryption key",
-            "AWS could not encrypt the secret",
-            "Write stack-key (one KMS key for the stack), aws-managed (AWS's own key), or a KMS key's ARN",
-        )
-    return encryption
-
-
-def _check_replica_encryption(encryption: str) -> str:
-    if encryption == "stack-key":
-        raise refusal(
-            "the stack's key exists in the stack's own region only",
-            "AWS could not encrypt the replica",
-            "Write aws-managed, or the ARN of a KMS key in the replica's region",
-        )
-    return _check_encryption(encryption)
-
-
-def _check_recovery_window(days: int) -> int:
-    if days != 0 and not 7 <= days <= 30:  # noqa: PLR2004  AWS's limits, said in the message
-        raise refusal(
-            f"{days} days is not a recovery window",
-            "AWS would refuse to delete the secret",
-            "Write 7 to 30, or 0 to delete at once and for good",
-        )
-    return days
-
-
-def _check_tag_key(key: str) -> str:
-    if not 1 <= len(key) <= 128 or key.lower().startswith("aws:"):  # noqa: PLR2004  AWS's limit, said below
-        raise refusal(
-            "this is not a tag key that AWS takes",
-            "AWS would refuse the tags",
-            "Use 1 to 128 characters that do not begin with aws:",
-        )
-    return key
-
-
-def _check_policy(policy: dict[str, Any]) -> dict[str, Any]:
-    statements = policy.get("Statement")
-    if isinstance(statements, dict):
-        statements = [statements]
-    if not isinstance(statements, list) or not statements:
-        raise refusal(
-            'a policy needs a list "Statement"',
-            "AWS would refuse the policy",
-            "Write the IAM policy document in YAML: Statement: [{Effect: ..., Principal: ..., Action: ..., "
-            'Resource: "*"}]',
-        )
-    if policy.get("Version", "2012-10-17") not in {"2012-10-17", "2008-10-17"}:
-        raise refusal(
-            "this is not a policy language version",
-            "AWS would refuse the policy (YAML reads an unquoted date as a time)",
-            'Write Version: "2012-10-17" in quotes, or leave it out',
-        )
-    for statement in statements:
-        if not isinstance(statement, dict) or not {"Effect", "Action", "Resource"} <= statement.keys() | {
-            "Action" if "NotAction" in statement else "",
-            "Resource" if "NotResource" in statement else "",
-        }:
-            raise refusal(
-                "a statement of this policy lacks Effect, Action or Resource",
-                "AWS would refuse the policy",
-                'Give each statement all three; Resource: "*" stands for this secret',
-            )
-        _check_not_public(statement)
-    return policy
-
-
-def _check_not_public(statement: Mapping[str, Any]) -> None:
-    principal = statement.get("Principal")
-    if isinstance(principal, dict):
-        principal = principal.get("AWS")
-    if statement["Effect"] == "Allow" and principal in _PUBLIC and not statement.get("Condition"):
-        raise refusal(
-            "a statement of this policy lets everyone in",
-            "The secret would be public; AWS would block it",
-            "Name the principals, or add a Condition that limits them",
-        )
-
-
-Region = Annotated[str, AfterValidator(check_region)]
-SecretName = Annotated[str, AfterValidator(_check_secret_name)]
-JsonKey = Annotated[str, AfterValidator(_check_json_key)]
-Encryption = Annotated[
-    str,
-    AfterValidator(_check_encryption),
-    Field(description="stack-key (one KMS key for the stack), aws-managed, or a KMS key's ARN"),
-]
-ReplicaEncryption = Annotated[
-    str,
-    AfterValidator(_check_replica_encryption),
-    Field(description="aws-managed, or the ARN of a KMS key in the replica's region"),
-]
-RecoveryWindow = Annotated[
-    int,
-    AfterValidator(_check_recovery_window),
-    Field(
-        description="Days in which a deleted secret can be restored: 7 to 30, or 0 to delete at once",
-        json_schema_extra={"anyOf": [{"const": 0}, {"minimum": 7, "maximum": 30}]},
-    ),
-]
-TagKey = Annotated[str, AfterValidator(_check_tag_key)]
-Tags = Annotated[
-    dict[TagKey, Annotated[str, Field(max_length=256)]],
-    Field(max_length=_MAX_TAGS, description="Tags in AWS"),
-]
-Minimum = Annotated[int, Field(ge=0, description="At least so many characters of this class")]
-
-
-class Replica(_Model):
-    """A copy of a secret in another region."""
-
-    region: Region
-    encryption: ReplicaEncryption = "aws-managed"
-
-    @model_validator(mode="after")
-    def _key_in_its_region(self) -> "Replica":
-        arn = _KEY_ARN.fullmatch(self.encryption)
-        if arn and arn["region"] != self.region:
-            raise refusal(
-                f"the replica is in {self.region}, its key in {arn['region']}",
-                "AWS could not encrypt the replica",
-                f"Name a KMS key in {self.region}, or write aws-managed",
-            )
-        return self
-
-
-class Random(_Model):
-    """A random text, with the options of random.RandomPassword."""
-
-    length: Annotated[int, Field(ge=1, le=32_768, description="Characters")] = 32
-    special: Annotated[bool, Field(description="Punctuation, or overrideSpecial's characters")] = True
-    lower: bool = True
-    upper: bool = True
-    numeric: bool = True
-    min_special: Minimum = 0
-    min_lower: Minimum = 0
-    min_upper: Minimum = 0
-    min_numeric: Minimum = 0
-    override_special: Annotated[
-        str | None, Field(min_length=1, description="Special characters to use instead of the provider's")
-    ] = None
-    keepers: Annotated[
-        dict[str, str], Field(description="A change here makes a new value in state; the one in AWS stays")
-    ] = {}
-
-    @model_validator(mode="after")
-    def _possible(self) -> "Random":
-        classes = {
-            "special": (self.special, self.min_special),
-            "lower": (self.lower, self.min_lower),
-            "upper": (self.upper, self.min_upper),
-            "numeric": (self.numeric, self.min_numeric),
-        }
-        if not any(allowed for allowed, _ in classes.values()):
-            raise refusal(
-                "special, lower, upper and numeric are all false",
-                "There would be no character to choose from",
-                "Set at least one of them to true",
-            )
-        for name, (allowed, minimum) in classes.items():
-            if minimum and not allowed:
-                raise refusal(
-                    f"min{name.title()} asks for characters that {name}: false excludes",
-                    "The provider would add them all the same",
-                    f"Drop min{name.title()}, or set {name}: true",
-                )
-        needed = sum(minimum for _, minimum in classes.values())
-        if needed > self.length:
-            raise refusal(
-                f"the minimums add up to {needed}, the length is {self.length}",
-                "No such text exists",
-                f"Set length to {needed} or more, or lower the minimums",
-            )
-        if self.override_special is not None and not self.special:
-            raise refusal(
-                "overrideSpecial is given with special: false",
-                "Its characters would not be used",
-                "Drop overrideSpecial, or set special: true",
-            )
-        return self
-
-
-class RandomBytes(_Model):
-    """Random bytes as text."""
-
-    length: Annotated[int, Field(ge=1, le=16_384, description="Bytes, before encoding")] = 32
-    encoding: Annotated[
-        Literal["hex", "base64", "base64url"], Field(description="base64url has no padding")
-    ] = "hex"
-    keepers: Annotated[
-        dict[str, str], Field(description="A change here makes a new value in state; the one in AWS stays")
-    ] = {}
-
-
-_KINDS = "random, randomBytes, value, config or filledByHand"
-
-
-class Value(_Model):
-    """Where a key's first value comes from: exactly one of the five kinds."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
-
-    random: Annotated[Random | None, Field(description="A random text")] = None
-    random_bytes: Annotated[RandomBytes | None, Field(description="Random bytes as text")] = None
-    value: Annotated[str | None, Field(description="This text; for what is no secret")] = None
-    config: Annotated[
-        str | None,
-        Field(description="Key of a secret config value: pulumi config set --secret KEY", min_length=1),
-    ] = None
-    filled_by_hand: Annotated[
-        str | None,
-        Field(description="Empty until a person fills it; say where to get it", min_length=1, max_length=500),
-    ] = None
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "Value":
-        kinds = [key for key in type(self).model_fields if getattr(self, key) is not None]
-        if len(kinds) != 1:
-            found = " and ".join(to_camel(kind) for kind in kinds) or "none"
-            raise refusal(
-                f"a value has exactly one kind, found {found}",
-                "It would be unclear what the key holds at first",
-                f"Write one of {_KINDS}",
-            )
-        return self
-
-
-class Secret(_Model):
-    """A secret; what it does not set itself it takes from the stack-wide settings."""
-
-    description: Annotated[str | None, Field(max_length=2048)] = None
-    encryption: Encryption | None = None
-    recovery_window_days: RecoveryWindow | None = None
-    protect: Annotated[
-        bool | None, Field(description="Refuse to delete or replace it until this is false again")
-    ] = None
-    policy: Annotated[
-        dict[str, Any] | None,
-        AfterValidator(_check_policy),
-        Field(description="Resource policy: an IAM policy document; a public one is refused"),
-    ] = None
-    replicas: Annotated[tuple[Replica, ...] | None, Field(description="Copies in other regions")] = None
-    tags: Annotated[Tags, Field(description="Added to the stack-wide tags")] = {}
-    values: Annotated[
-        dict[JsonKey, Value], Field(min_length=1, description="JSON key to where its first value comes from")
-    ]
-
-    @model_validator(mode="after")
-    def _fits(self) -> "Secret":
-        size = len(json.dumps({key: "x" * _least_size(value) for key, value in self.values.items()}))
-        if size > _MAX_VALUE_BYTES:
-            raise refusal(
-                f"the first value would have at least {size} bytes",
-                f"AWS would refuse more than {_MAX_VALUE_BYTES}",
-                "Shorten the values, or spread the keys over several secrets",
-            )
-        return self
-
-
-def _least_size(value: Value) -> int:
-    """Bytes that a value takes in JSON, as far as the stack file tells."""
-    if value.random:
-        return value.random.length
-    if value.random_bytes:
-        encoded = {"hex": 2.0, "base64": 4 / 3, "base64url": 4 / 3}[value.random_bytes.encoding]
-        return int(value.random_bytes.length * encoded)
-    return len(json.dumps(value.value or "")) - 2
-
-
-class StackFile(_Model):
+class StackFile(Model):
     """The structure below the project's namespace in a stack file."""
 
     encryption: Encryption = "stack-key"
@@ -344,10 +19,28 @@ class StackFile(_Model):
     protect: Annotated[
         bool, Field(description="Refuse to delete or replace secrets until this is false again")
     ] = False
-    tags: Tags = {}
+    tags: Tags = Field(default_factory=dict)
     replicas: Annotated[
         tuple[Replica, ...], Field(description="Copies of every secret in other regions")
     ] = ()
     secrets: Annotated[
-        dict[SecretName, Secret], Field(min_length=1, description="Name in AWS to what the secret holds")
-    ]
+        dict[SecretName, Secret], Field(description="Name in AWS to what the secret holds")
+    ] = Field(default_factory=dict)
+    databases: Annotated[
+        dict[str, Database],
+        Field(description="PostgreSQL servers and their logins, by a name of your choice"),
+    ] = Field(default_factory=dict)
+    rotation: Annotated[
+        RotationFunction, Field(description="What all rotation functions of the stack have in common")
+    ] = RotationFunction()
+
+
+def secret_places(stack_file: StackFile) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every secret that the stack makes, by its name in AWS, with its place in the stack file."""
+    for name in stack_file.secrets:
+        yield name, ("secrets", name)
+    for database, declared in stack_file.databases.items():
+        if declared.admin and declared.admin.secret:
+            yield declared.admin.secret, ("databases", database, "admin", "secret")
+        for name in declared.logins:
+            yield name, ("databases", database, "logins", name)

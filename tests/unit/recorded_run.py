@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from google.protobuf import json_format
 from pulumi.runtime import mocks, set_all_config
@@ -16,6 +16,8 @@ import settings
 
 PROJECT = "aws-secrets"
 STACK = "test"
+MASTER_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-1234-AbCdEf"
+MASTER_KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/master"
 _SECRET_SIGNATURE = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
 
 
@@ -76,11 +78,47 @@ def _plain(value: object) -> Any:  # noqa: ANN401  any property value
 class _Answers(mocks.Mocks):
     """What AWS and the random provider would answer; `result` differs from run to run, as there."""
 
+    # identifier to what RDS says of it
+    databases: ClassVar[dict[str, dict[str, Any]]] = {
+        "example-db": {
+            "engine": "postgres",
+            "address": "example-db.rds.example",
+            "port": 5432,
+            "dbSubnetGroup": "",
+            "vpcSecurityGroups": [],
+            "masterUserSecrets": [
+                {"secretArn": MASTER_ARN, "kmsKeyId": MASTER_KEY_ARN, "secretStatus": "active"}
+            ],
+        },
+        "in-a-vpc": {
+            "engine": "aurora-postgresql",
+            "endpoint": "in-a-vpc.rds.example",
+            "port": 5433,
+            "dbSubnetGroupName": "a-group",
+            "vpcSecurityGroupIds": ["sg-1"],
+            "masterUserSecrets": [{"secretArn": MASTER_ARN, "kmsKeyId": "", "secretStatus": "active"}],
+        },
+        "unmanaged": {"engine": "postgres", "address": "x", "port": 5432, "masterUserSecrets": []},
+        "other-engine": {"engine": "mysql", "address": "x", "port": 3306, "masterUserSecrets": []},
+    }
+
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         state = dict(args.inputs)
         match args.typ:
             case "aws:secretsmanager/secret:Secret":
                 state["arn"] = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{state['name']}-AbCdEf"
+            case "aws:lambda/function:Function":
+                state |= {
+                    "name": args.name,
+                    "arn": f"arn:aws:lambda:us-east-1:123456789012:function:{args.name}",
+                }
+            case "aws:iam/role:Role":
+                state |= {"name": args.name, "arn": f"arn:aws:iam::123456789012:role/{args.name}"}
+            case "aws:cloudwatch/logGroup:LogGroup":
+                name = f"{state['namePrefix']}1"
+                state |= {"name": name, "arn": f"arn:aws:logs:us-east-1:123456789012:log-group:{name}"}
+            case "aws:lambda/invocation:Invocation":
+                state["result"] = json.dumps({"Roles": ["a-role"], "Warnings": []})
             case "aws:kms/key:Key":
                 state |= {"arn": "arn:aws:kms:us-east-1:123456789012:key/k", "keyId": "k"}
             case "random:index/randomPassword:RandomPassword":
@@ -94,6 +132,12 @@ class _Answers(mocks.Mocks):
                 return {"accountId": "123456789012", "arn": "arn:aws:iam::123456789012:user/u", "id": "x"}
             case "aws:index/getRegion:getRegion":
                 return {"region": "us-east-1"}
+            case "aws:rds/getInstance:getInstance" | "aws:rds/getCluster:getCluster":
+                return self.databases[args.args.get("dbInstanceIdentifier") or args.args["clusterIdentifier"]]
+            case "aws:rds/getSubnetGroup:getSubnetGroup":
+                return {"subnetIds": ["subnet-b", "subnet-a"], "name": args.args["name"], "vpcId": "vpc-1"}
+            case "aws:secretsmanager/getSecret:getSecret":
+                return {"arn": args.args["arn"], "kmsKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}
         raise AssertionError(args.token)
 
 

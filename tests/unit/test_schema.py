@@ -5,6 +5,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from settings import StackFile
 from settings.schema import stack_file_schema
@@ -55,6 +56,8 @@ def test_pulumi_yaml_describes_every_setting_with_the_default_of_the_models() ->
     assert declared.keys() == fields.keys()
     for key, declaration in declared.items():
         assert declaration["description"]
-        # none of the models' own: an empty map gets the models' own message
-        default = {} if fields[key].is_required() else fields[key].default
-        assert json.dumps(declaration["default"]) == json.dumps(default)
+        default = fields[key].get_default(call_default_factory=True)
+        if isinstance(default, BaseModel):
+            assert default == type(default).model_validate(declaration["default"])
+        else:
+            assert json.dumps(declaration["default"]) == json.dumps(default)

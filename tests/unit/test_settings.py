@@ -53,7 +53,7 @@ V = f"{S}.values.K"
 @pytest.mark.parametrize(
     ("structure", "path", "words"),
     [
-        ({}, "aws-secrets:secrets", "missing"),
+        ({}, "aws-secrets:secrets", "and so is databases"),
         ({"secrets": {}}, "aws-secrets:secrets", "empty"),
         ({"secrets": "app"}, "aws-secrets:secrets", "expected a map, found text"),
         ({"secrets": ["app"]}, "aws-secrets:secrets", "expected a map, found a list"),

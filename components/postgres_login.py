@@ -1,0 +1,175 @@
+"""A PostgreSQL login: its secret, its role in the database, and the rotation of its password."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote
+
+import pulumi
+import pulumi_aws as aws
+
+from components.initial_value import Given, Random, resolve
+from components.rotation import Rotation, RotationArgs, Schedule
+from components.rotation_function import RotationFunction
+from components.secret import Secret, SecretArgs
+
+# Tags by which the function knows what to do with a secret (functions/rotation/declaration.py).
+_KIND_TAG = "aws-secrets:rotation"
+_LENGTH_TAG = "aws-secrets:rotation-length"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A PostgreSQL server.
+
+    Attributes:
+        engine: `postgres` or `aurora-postgresql`, as RDS names them.
+        host: DNS name, the one in its certificate.
+        port: TCP port.
+    """
+
+    engine: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgresLoginArgs:
+    """Who logs in where, what the login may do, and how its secret is kept.
+
+    Attributes:
+        secret: the secret; its `values` are added to those of the login (engine, host, port, dbname,
+            username, password, masterarn, DATABASE_URL).
+        server: the server.
+        database: name of the database.
+        username: the login role as declared; with alternating users the first of the two.
+        alternating: two users that take turns, so that a password that was read works until the rotation
+            after next.
+        function: rotates it, and makes the role.
+        admin_secret_arn: secret of the administrator that makes roles; without one the login must exist, with
+            `password`.
+        grants: read-only, read-write, owner, or SQL templates; None leaves privileges as they are.
+        schemas: what grants are about.
+        owner_role: the role that alternating users act as; `{username}_owner` if left out.
+        password: of a login that exists; random if left out.
+        password_length: characters.
+        schedule: when it is rotated; never if left out.
+        after: what must exist before the function logs in, such as the value of the administrator's secret.
+    """
+
+    secret: SecretArgs
+    server: Server
+    database: str
+    username: str
+    alternating: bool
+    function: RotationFunction
+    admin_secret_arn: pulumi.Input[str] | None = None
+    grants: Literal["read-only", "read-write", "owner"] | Sequence[str] | None = None
+    schemas: Sequence[str] = ("public",)
+    owner_role: str | None = None
+    password: pulumi.Input[str] | None = None
+    password_length: int = 40
+    schedule: Schedule | None = None
+    after: Sequence[pulumi.Resource] = ()
+
+
+def _database_url(args: PostgresLoginArgs, password: str) -> str:
+    username, password, database = (quote(part, safe="") for part in (args.username, password, args.database))
+    host = f"[{args.server.host}]" if ":" in args.server.host else args.server.host
+    return f"postgres://{username}:{password}@{host}:{args.server.port}/{database}?sslmode=verify-full"
+
+
+def _declaration(args: PostgresLoginArgs, secret_arn: str, admin_secret_arn: str | None) -> str:
+    """The event that asks the function to make the role (functions/rotation/provision.py)."""
+    connection = {"host": args.server.host, "port": str(args.server.port), "dbname": args.database}
+    event: dict[str, object] = {
+        "Action": "provision",
+        "SecretId": secret_arn,
+        "Username": args.username,
+        "Connection": {**connection, **({"masterarn": admin_secret_arn} if admin_secret_arn else {})},
+    }
+    if args.grants is not None:
+        event["Grants"] = args.grants if isinstance(args.grants, str) else list(args.grants)
+        event["Schemas"] = list(args.schemas)
+    if args.owner_role is not None:
+        event["OwnerRole"] = args.owner_role
+    return json.dumps(event)
+
+
+class PostgresLogin(pulumi.ComponentResource):
+    """A login that works as soon as it is deployed, and whose password is renewed on schedule.
+
+    Attributes:
+        secret: its secret.
+        roles: names of its roles in the database.
+        warnings: what the function could not do for it, in sentences.
+    """
+
+    secret: Secret
+    roles: pulumi.Output[list[str]]
+    warnings: pulumi.Output[list[str]]
+
+    def __init__(
+        self, name: str, args: PostgresLoginArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("aws-secrets:index:PostgresLogin", name, None, opts)
+        password = (
+            resolve(
+                f"{name}-random:password",
+                Random(length=args.password_length, special=False),
+                pulumi.ResourceOptions(parent=self),
+            )
+            if args.password is None
+            else args.password
+        )
+        # every value is a text: not all that read secrets take numbers
+        values = {
+            "engine": args.server.engine,
+            "host": args.server.host,
+            "port": str(args.server.port),
+            "dbname": args.database,
+            "username": args.username,
+            "password": password,
+            "DATABASE_URL": pulumi.Output.from_input(password).apply(
+                lambda known: _database_url(args, known)
+            ),
+            **({} if args.admin_secret_arn is None else {"masterarn": args.admin_secret_arn}),
+        }
+        self.secret = Secret(
+            f"{name}-login",
+            dataclasses.replace(
+                args.secret,
+                values={**{key: Given(value=value) for key, value in values.items()}, **args.secret.values},
+                tags={
+                    **args.secret.tags,
+                    _KIND_TAG: "postgres-alternating" if args.alternating else "postgres",
+                    _LENGTH_TAG: str(args.password_length),
+                },
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        provisioned = aws.lambda_.Invocation(
+            f"{name}-provisioning",
+            function_name=args.function.function_name,
+            input=pulumi.Output.all(self.secret.arn, args.admin_secret_arn).apply(
+                lambda known: _declaration(args, *known)
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.secret, args.function, *args.after]),
+        )
+        if args.schedule:
+            Rotation(
+                f"{name}-rotation",
+                RotationArgs(
+                    secret_arn=self.secret.arn,
+                    function=args.function,
+                    schedule=args.schedule,
+                    after=[self.secret, provisioned],
+                ),
+                pulumi.ResourceOptions(parent=self),
+            )
+        report = provisioned.result.apply(json.loads)
+        self.roles = report.apply(lambda found: list(found["Roles"]))
+        self.warnings = report.apply(lambda found: list(found["Warnings"]))
+        self.register_outputs({"secretArn": self.secret.arn, "roles": self.roles, "warnings": self.warnings})

@@ -1,0 +1,258 @@
+"""The Lambda function that rotates secrets, with a role for exactly those and nothing else."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pulumi
+import pulumi_aws as aws
+
+_RUNTIME = "python3.13"
+_MEMORY_MEGABYTES = 256  # it uses up to 72; Lambda gives processor time in proportion
+_TIMEOUT_SECONDS = 60
+_ALARM_PERIOD_SECONDS = 300
+
+# Source: AWS Secrets Manager User Guide, "Permissions for rotation".
+_ROTATE = [
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:GetSecretValue",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:UpdateSecretVersionStage",
+]
+# Source: AWS Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC". These
+# operations know no ARN to allow, or one that nobody knows before.
+_NETWORK_INTERFACES = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Where in a VPC the function runs: from there it must reach the database and Secrets Manager."""
+
+    subnet_ids: Sequence[str]
+    security_group_ids: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RotationFunctionArgs:
+    """What the function runs, where, and what it may touch.
+
+    Attributes:
+        account_id, partition, region: of the account that the function is made in.
+        archive: path of the function's zip file.
+        secret_names: names in AWS of the secrets that it may rotate.
+        admin_secret_arns: secrets that it may only read, to log in as a database's administrator.
+        kms_key_ids: ARNs of KMS keys or aliases that encrypt those secrets; AWS's own key needs none.
+        network: subnets and security groups; outside any VPC if left out.
+        certificate_authorities: PEM of authorities to trust beside those of Amazon RDS, up to 3,500 bytes.
+        architecture: of the processor.
+        log_retention_days: as CloudWatch takes it.
+        alarm_topic_arn: SNS topic that is told of a failed rotation; without one the alarm only shows itself.
+        tags: of all that has tags.
+    """
+
+    account_id: str
+    partition: str
+    region: str
+    archive: str
+    secret_names: Sequence[str]
+    admin_secret_arns: Sequence[pulumi.Input[str]] = ()
+    kms_key_ids: Sequence[pulumi.Input[str]] = ()
+    network: Network | None = None
+    certificate_authorities: str = ""
+    architecture: Literal["arm64", "x86_64"] = "arm64"
+    log_retention_days: int = 90
+    alarm_topic_arn: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def _document(*statements: Mapping[str, object]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def _trust(args: RotationFunctionArgs) -> str:
+    return _document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"aws:SourceAccount": args.account_id}},
+        }
+    )
+
+
+def _use_of_key(args: RotationFunctionArgs, key: str) -> dict[str, object]:
+    conditions: dict[str, object] = {
+        "StringEquals": {"kms:ViaService": f"secretsmanager.{args.region}.amazonaws.com"}
+    }
+    alias = key.partition(":alias/")[2]
+    if alias:  # IAM does not allow by alias, only by key: the key that the alias names is the one meant
+        conditions["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": f"alias/{alias}"}
+        key = f"{key.partition(':alias/')[0]}:key/*"
+    return {
+        "Sid": "",
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "Resource": key,
+        "Condition": conditions,
+    }
+
+
+def _permissions(
+    args: RotationFunctionArgs,
+    log_group_arn: str,
+    admin_secret_arns: Sequence[str],
+    kms_key_ids: Sequence[str],
+) -> str:
+    secret = f"arn:{args.partition}:secretsmanager:{args.region}:{args.account_id}:secret"
+    statements: list[dict[str, object]] = [
+        {
+            "Sid": "RotateTheseSecrets",
+            "Effect": "Allow",
+            "Action": _ROTATE,
+            # AWS adds "-" and six characters to the name: each of these is one secret, made or not
+            "Resource": [f"{secret}:{name}-??????" for name in sorted(set(args.secret_names))],
+        },
+        {
+            "Sid": "WriteItsLog",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": f"{log_group_arn}:log-stream:*",
+        },
+    ]
+    if admin_secret_arns:
+        statements.append(
+            {
+                "Sid": "LogInAsAdministrator",
+                "Effect": "Allow",
+                "Action": "secretsmanager:GetSecretValue",
+                "Resource": sorted(set(admin_secret_arns)),
+            }
+        )
+    for number, key in enumerate(sorted(set(kms_key_ids)), start=1):
+        statements.append({**_use_of_key(args, key), "Sid": f"UseKey{number}ThroughSecretsManager"})
+    if args.network:
+        statements += [
+            {
+                "Sid": "LambdaAttachesItToTheNetwork",
+                "Effect": "Allow",
+                "Action": _NETWORK_INTERFACES,
+                "Resource": "*",
+            },
+            {
+                "Sid": "ItsOwnCodeMayNot",
+                "Effect": "Deny",
+                "Action": _NETWORK_INTERFACES,
+                "Resource": "*",
+                # only requests of a function's own code have this key
+                "Condition": {"Null": {"lambda:SourceFunctionArn": "false"}},
+            },
+        ]
+    return _document(*statements)
+
+
+class RotationFunction(pulumi.ComponentResource):
+    """One function for all secrets of a network, its role, log group, alarm and Secrets Manager's permission.
+
+    Attributes:
+        arn: of the function; Secrets Manager may call it.
+        function_name: its name.
+        log_group_name: where its log is.
+    """
+
+    arn: pulumi.Output[str]
+    function_name: pulumi.Output[str]
+    log_group_name: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: RotationFunctionArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("aws-secrets:index:RotationFunction", name, None, opts)
+        tags = dict(args.tags) or None
+        log_group = aws.cloudwatch.LogGroup(
+            f"{name}-log-group",
+            name_prefix=f"/aws/lambda/{name}-",
+            retention_in_days=args.log_retention_days,
+            tags=tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        role = aws.iam.Role(
+            f"{name}-role",
+            description="Rotates secrets of AWS Secrets Manager",
+            assume_role_policy=_trust(args),
+            tags=tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        policy = aws.iam.RolePolicy(
+            f"{name}-policy",
+            role=role.name,
+            policy=pulumi.Output.all(
+                log_group.arn,
+                pulumi.Output.all(*args.admin_secret_arns),
+                pulumi.Output.all(*args.kms_key_ids),
+            ).apply(lambda known: _permissions(args, *known)),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        function = aws.lambda_.Function(
+            f"{name}-function",
+            description="Rotates secrets of AWS Secrets Manager",
+            code=pulumi.FileArchive(args.archive),
+            handler="rotation.handler.handle",
+            runtime=_RUNTIME,
+            architectures=[args.architecture],
+            memory_size=_MEMORY_MEGABYTES,
+            timeout=_TIMEOUT_SECONDS,
+            role=role.arn,
+            environment=aws.lambda_.FunctionEnvironmentArgs(
+                variables={"DATABASE_CA_PEM": args.certificate_authorities}
+            )
+            if args.certificate_authorities
+            else None,
+            logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=log_group.name),
+            vpc_config=aws.lambda_.FunctionVpcConfigArgs(
+                subnet_ids=list(args.network.subnet_ids),
+                security_group_ids=list(args.network.security_group_ids),
+            )
+            if args.network
+            else None,
+            tags=tags,
+            # without its permissions Lambda could not attach it to the network, and its first call would fail
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+        aws.lambda_.Permission(
+            f"{name}-permission",
+            action="lambda:InvokeFunction",
+            function=function.name,
+            principal="secretsmanager.amazonaws.com",
+            source_account=args.account_id,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        aws.cloudwatch.MetricAlarm(
+            f"{name}-alarm",
+            alarm_description="A rotation failed and is tried again. The function's log has the reason.",
+            namespace="AWS/Lambda",
+            metric_name="Errors",
+            dimensions={"FunctionName": function.name},
+            statistic="Sum",
+            period=_ALARM_PERIOD_SECONDS,
+            evaluation_periods=1,
+            comparison_operator="GreaterThanThreshold",
+            threshold=0,
+            treat_missing_data="notBreaching",
+            alarm_actions=[args.alarm_topic_arn] if args.alarm_topic_arn else None,
+            tags=tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.arn = function.arn
+        self.function_name = function.name
+        self.log_group_name = log_group.name
+        self.register_outputs(
+            {"arn": self.arn, "functionName": self.function_name, "logGroupName": self.log_group_name}
+        )

@@ -1,0 +1,492 @@
+"""What databases and rotation in a stack file become, without an engine."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from lookup import function_name
+from settings import SettingsError
+from tests.unit.recorded_run import MASTER_ARN, MASTER_KEY_ARN, Recording, Registered, run
+from tests.unit.test_program import PASSWORD, SECRET, VERSION, example
+
+FUNCTION = "aws:lambda/function:Function"
+INVOCATION = "aws:lambda/invocation:Invocation"
+ROTATION = "aws:secretsmanager/secretRotation:SecretRotation"
+ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+PERMISSION = "aws:lambda/permission:Permission"
+ACCOUNT = "123456789012"
+LOGIN = {"username": "app", "database": "shop"}
+SERVER = {"host": "db.example", "outsideVpc": True, "admin": {"secretArn": MASTER_ARN}}
+
+
+def one_database(
+    login: Mapping[str, Any] | None = None,
+    server: Mapping[str, Any] | None = None,
+    secret_config: Mapping[str, str] | None = None,
+    **stack_wide: object,
+) -> Recording:
+    database = {
+        **(SERVER if server is None else server),
+        "logins": {"app-database": {**LOGIN, **(login or {})}},
+    }
+    return run(
+        {
+            "aws:region": "us-east-1",
+            "aws-secrets:databases": {"shop": database},
+            **{f"aws-secrets:{key}": value for key, value in stack_wide.items()},
+        },
+        secret_config,
+    )
+
+
+def first_value(recording: Recording, name: str = "app-database") -> dict[str, str]:
+    version = recording.only(VERSION, f"{name}-login-initial-version")
+    value: dict[str, str] = json.loads(version.inputs["secretString"])
+    return value
+
+
+def event(recording: Recording, name: str = "app-database") -> dict[str, Any]:
+    sent: dict[str, Any] = json.loads(recording.only(INVOCATION, f"{name}-provisioning").inputs["input"])
+    return sent
+
+
+def statements(recording: Recording, name: str = "rotation") -> dict[str, dict[str, Any]]:
+    document = json.loads(recording.only(ROLE_POLICY, f"{name}-policy").inputs["policy"])
+    return {statement["Sid"]: statement for statement in document["Statement"]}
+
+
+def names_before(recording: Recording, resource: Registered) -> set[str]:
+    """Logical names of all that a resource waits for, directly or through others."""
+    waits = {found.urn: found for found in recording.resources}
+    names: set[str] = set()
+    todo = list(resource.dependencies)
+    while todo:
+        found = waits.get(todo.pop())
+        if found and found.name not in names:
+            names.add(found.name)
+            todo += found.dependencies
+    return names
+
+
+def test_the_first_value_has_awss_standard_keys_as_texts_and_a_url_of_them() -> None:
+    value = first_value(one_database({"username": "the app/ü", "database": "a shop"}))
+    assert value == {
+        "engine": "postgres",
+        "host": "db.example",
+        "port": "5432",
+        "dbname": "a shop",
+        "username": "the app/ü",
+        "password": "R" * 40,
+        "masterarn": MASTER_ARN,
+        "DATABASE_URL": f"postgres://the%20app%2F%C3%BC:{'R' * 40}@db.example:5432/a%20shop"
+        "?sslmode=verify-full",
+    }
+
+
+def test_keys_of_the_operators_own_stand_beside_those_of_the_login() -> None:
+    assert first_value(one_database({"values": {"POOL": {"value": "5"}}}))["POOL"] == "5"
+
+
+def test_rotation_is_attached_after_permission_role_policy_initial_value_and_provisioning() -> None:
+    recording = example()
+    before = names_before(recording, recording.only(ROTATION))
+    assert before >= {
+        "rotation-permission",
+        "rotation-policy",
+        "rotation-function",
+        "example-database-login-initial-version",
+        "example-database-provisioning",
+    }
+
+
+def test_the_login_is_provisioned_after_its_value_and_the_functions_permissions_exist() -> None:
+    recording = example()
+    before = names_before(recording, recording.only(INVOCATION))
+    assert before >= {"example-database-login-initial-version", "rotation-policy"}
+
+
+def test_rotate_immediately_is_always_written_out() -> None:
+    for asked in ({}, {"rotateImmediately": True}):
+        inputs = one_database({"rotation": asked}).only(ROTATION).inputs
+        assert inputs["rotateImmediately"] is bool(asked)
+
+
+@pytest.mark.parametrize(
+    ("declared", "rules"),
+    [
+        ({}, {"automaticallyAfterDays": 30}),
+        ({"automaticallyAfterDays": 7, "duration": "3h"}, {"automaticallyAfterDays": 7, "duration": "3h"}),
+        ({"scheduleExpression": "rate(10 days)"}, {"scheduleExpression": "rate(10 days)"}),
+        ({"scheduleExpression": "cron(0 8 1 * ? *)"}, {"scheduleExpression": "cron(0 8 1 * ? *)"}),
+    ],
+)
+def test_the_schedule_is_passed_on_and_monthly_by_default(
+    declared: dict[str, Any], rules: dict[str, Any]
+) -> None:
+    assert one_database({"rotation": declared}).only(ROTATION).inputs["rotationRules"] == rules
+
+
+def test_a_login_whose_rotation_is_disabled_has_all_but_the_schedule() -> None:
+    types = one_database({"rotation": {"enabled": False}}).types()
+    assert ROTATION not in types
+    assert INVOCATION in types
+
+
+def test_the_role_may_touch_exactly_the_secrets_of_the_function() -> None:
+    found = statements(example())
+    assert found["RotateTheseSecrets"]["Resource"] == [
+        f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:example-database-??????"
+    ]
+    assert found["LogInAsAdministrator"] == {
+        "Sid": "LogInAsAdministrator",
+        "Effect": "Allow",
+        "Action": "secretsmanager:GetSecretValue",
+        "Resource": [MASTER_ARN],
+    }
+    keys = {found[sid]["Resource"] for sid in found if sid.startswith("UseKey")}
+    assert keys == {"arn:aws:kms:us-east-1:123456789012:key/k", MASTER_KEY_ARN}
+    assert all(
+        found[sid]["Condition"]["StringEquals"]
+        == {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
+        for sid in found
+        if sid.startswith("UseKey")
+    )
+
+
+@pytest.mark.parametrize("server", [SERVER, {"auroraCluster": "in-a-vpc"}])
+def test_no_permission_is_for_everything_but_the_network_which_has_no_arns(server: dict[str, Any]) -> None:
+    recording = one_database(server=server)
+    policy = next(resource for resource in recording.resources if resource.type == ROLE_POLICY)
+    wide = {
+        statement["Sid"]
+        for statement in json.loads(policy.inputs["policy"])["Statement"]
+        if statement["Resource"] == "*"
+    }
+    assert wide == (
+        {"LambdaAttachesItToTheNetwork", "ItsOwnCodeMayNot"} if "auroraCluster" in server else set()
+    )
+
+
+def test_a_key_that_is_named_by_its_alias_is_allowed_by_its_alias() -> None:
+    alias = f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/shop"
+    found = statements(one_database({"encryption": alias}))
+    by_alias = next(
+        statement
+        for statement in found.values()
+        if "ForAnyValue:StringEquals" in statement.get("Condition", {})
+    )
+    assert by_alias["Resource"] == f"arn:aws:kms:us-east-1:{ACCOUNT}:key/*"
+    assert by_alias["Condition"]["ForAnyValue:StringEquals"] == {"kms:ResourceAliases": "alias/shop"}
+
+
+def test_only_secrets_manager_of_this_account_may_call_the_function() -> None:
+    inputs = example().only(PERMISSION).inputs
+    assert (inputs["principal"], inputs["sourceAccount"]) == ("secretsmanager.amazonaws.com", ACCOUNT)
+
+
+def test_host_port_network_and_master_secret_of_a_cluster_are_looked_up() -> None:
+    recording = one_database(server={"auroraCluster": "in-a-vpc"})
+    value = first_value(recording)
+    assert (value["engine"], value["host"], value["port"]) == (
+        "aurora-postgresql",
+        "in-a-vpc.rds.example",
+        "5433",
+    )
+    assert value["masterarn"] == MASTER_ARN
+    network = recording.only(FUNCTION).inputs["vpcConfig"]
+    assert network == {"subnetIds": ["subnet-a", "subnet-b"], "securityGroupIds": ["sg-1"]}
+
+
+def test_logins_of_one_network_share_a_function_and_each_other_network_has_its_own() -> None:
+    login = {"username": "app", "database": "shop"}
+    recording = run(
+        {
+            "aws:region": "us-east-1",
+            "aws-secrets:databases": {
+                "one": {**SERVER, "logins": {"a": login, "b": {**login, "username": "b"}}},
+                "two": {"rdsInstance": "example-db", "logins": {"c": login}},
+                "three": {"auroraCluster": "in-a-vpc", "logins": {"d": login}},
+                "four": {
+                    "host": "other.example",
+                    "vpc": {"subnetIds": ["subnet-b", "subnet-a"], "securityGroupIds": ["sg-2"]},
+                    "admin": {"secretArn": MASTER_ARN},
+                    "logins": {"e": login},
+                },
+            },
+        }
+    )
+    functions = [resource for resource in recording.resources if resource.type == FUNCTION]
+    assert len(functions) == 2
+    in_the_vpc = next(function for function in functions if function.inputs.get("vpcConfig"))
+    assert in_the_vpc.inputs["vpcConfig"]["securityGroupIds"] == ["sg-1", "sg-2"]
+
+
+def test_the_name_of_a_networks_function_does_not_depend_on_the_order_of_subnets() -> None:
+    from components.rotation_function import Network  # noqa: PLC0415  named where it is used once
+
+    one = Network(subnet_ids=["subnet-b", "subnet-a"], security_group_ids=["sg-1"])
+    other = Network(subnet_ids=["subnet-a", "subnet-b"], security_group_ids=["sg-2"])
+    assert function_name(one) == function_name(other) != function_name(None)
+
+
+def test_provisioning_declares_what_the_stack_file_says() -> None:
+    sent = event(one_database({"grants": "owner", "schemas": ["a", "b"], "ownerRole": "shop_owner"}))
+    assert sent == {
+        "Action": "provision",
+        "SecretId": f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:app-database-AbCdEf",
+        "Username": "app",
+        "OwnerRole": "shop_owner",
+        "Grants": "owner",
+        "Schemas": ["a", "b"],
+        "Connection": {"host": "db.example", "port": "5432", "dbname": "shop", "masterarn": MASTER_ARN},
+    }
+    assert event(one_database())["Grants"] == "read-write"
+    assert event(one_database({"grantStatements": ["GRANT x TO {owner}"]}))["Grants"] == [
+        "GRANT x TO {owner}"
+    ]
+
+
+@pytest.mark.parametrize(("users", "kind"), [("single", "postgres"), ("alternating", "postgres-alternating")])
+def test_a_tag_tells_the_function_how_a_login_rotates(users: str, kind: str) -> None:
+    recording = one_database({"users": users, "passwordLength": 64}, tags={"team": "a"})
+    tags = recording.only(SECRET).inputs["tags"]
+    assert tags == {"team": "a", "aws-secrets:rotation": kind, "aws-secrets:rotation-length": "64"}
+    assert recording.only(PASSWORD).inputs["length"] == 64
+
+
+def test_an_existing_login_keeps_its_password_and_needs_no_administrator() -> None:
+    recording = one_database(
+        {"users": "single", "password": {"config": "loginPassword"}},
+        {"host": "db.example", "outsideVpc": True},
+        {"aws-secrets:loginPassword": "it's the/one"},
+        encryption="aws-managed",
+    )
+    assert PASSWORD not in recording.types()
+    value = first_value(recording)
+    assert "masterarn" not in value
+    assert value["DATABASE_URL"].startswith("postgres://app:it%27s%20the%2Fone@")
+    assert event(recording).keys() == {"Action", "SecretId", "Username", "Connection"}
+
+
+def test_an_administrators_secret_of_the_stacks_own_works_before_logins_are_made_with_it() -> None:
+    admin = {
+        "secret": "shop-admin",
+        "username": "root",
+        "password": {"config": "adminPassword"},
+        "rotation": {"automaticallyAfterDays": 60},
+    }
+    recording = one_database(
+        None,
+        {"host": "db.example", "outsideVpc": True, "admin": admin},
+        {"aws-secrets:adminPassword": "known"},
+    )
+    assert first_value(recording, "shop-admin")["password"] == "known"
+    assert first_value(recording)["masterarn"].endswith(":secret:shop-admin-AbCdEf")
+    before = names_before(recording, recording.only(INVOCATION, "app-database-provisioning"))
+    assert {"shop-admin-login-initial-version", "shop-admin-provisioning"} <= before
+    rules = recording.only(ROTATION, "shop-admin-rotation-schedule").inputs["rotationRules"]
+    assert rules == {"automaticallyAfterDays": 60}
+    assert len(statements(recording)["RotateTheseSecrets"]["Resource"]) == 2
+
+
+def test_random_keys_of_any_secret_can_be_renewed_and_tags_say_which() -> None:
+    recording = run(
+        {
+            "aws:region": "us-east-1",
+            "aws-secrets:encryption": "aws-managed",
+            "aws-secrets:secrets": {
+                "sessions": {
+                    "values": {"A": {"random": {}}, "B": {"random": {}}, "C": {"value": "x"}},
+                    "rotation": {"keys": ["A", "B"], "length": 32, "format": "hex"},
+                }
+            },
+        }
+    )
+    assert recording.only(SECRET).inputs["tags"] == {
+        "aws-secrets:rotation": "random-key",
+        "aws-secrets:rotation-keys": "A B",
+        "aws-secrets:rotation-length": "32",
+        "aws-secrets:rotation-format": "hex",
+    }
+    assert recording.only(ROTATION).inputs["rotationRules"] == {"automaticallyAfterDays": 30}
+    assert recording.only(FUNCTION).inputs["runtime"].startswith("python3")
+    assert INVOCATION not in recording.types()
+
+
+def test_a_function_of_the_operators_own_is_attached_and_none_is_made() -> None:
+    arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:theirs"
+    recording = run(
+        {
+            "aws:region": "us-east-1",
+            "aws-secrets:secrets": {
+                "app": {"values": {"A": {"random": {}}}, "rotation": {"functionArn": arn}},
+            },
+        }
+    )
+    assert recording.only(ROTATION).inputs["rotationLambdaArn"] == arn
+    assert FUNCTION not in recording.types()
+
+
+def test_passwords_and_urls_travel_to_the_engine_as_secrets_only() -> None:
+    recording = one_database()
+    for resource in recording.resources:
+        for key, value in resource.inputs.items():
+            assert key in resource.secret_inputs or "R" * 40 not in json.dumps(value), (resource.name, key)
+    assert "R" * 40 not in json.dumps(recording.outputs["databases"])
+
+
+def test_the_alarm_tells_the_topic() -> None:
+    topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:ops"
+    recording = one_database(
+        rotation={"alarmTopicArn": topic, "logRetentionDays": 14, "architecture": "x86_64"}
+    )
+    alarm = recording.only("aws:cloudwatch/metricAlarm:MetricAlarm").inputs
+    assert alarm["alarmActions"] == [topic]
+    assert alarm["dimensions"] == {"FunctionName": "rotation-function"}
+    assert recording.only("aws:cloudwatch/logGroup:LogGroup").inputs["retentionInDays"] == 14
+    assert recording.only(FUNCTION).inputs["architectures"] == ["x86_64"]
+
+
+D = "aws-secrets:databases.shop"
+L = f'{D}.logins["app-database"]'.replace('["app-database"]', ".app-database")
+
+
+@pytest.mark.parametrize(
+    ("login", "server", "path", "words"),
+    [
+        ({"username": "x" * 58}, None, L, "57 bytes"),
+        ({"username": "x" * 64}, None, f"{L}.username", "63 bytes"),
+        ({"username": "app_clone"}, None, L, 'Write "app"'),
+        ({"username": "pg_app"}, None, f"{L}.username", "reserved"),
+        ({"username": ""}, None, f"{L}.username", "0 bytes"),
+        ({"users": "both"}, None, f"{L}.users", "'alternating' or 'single'"),
+        ({"grants": "all"}, None, f"{L}.grants", "read-only"),
+        ({"grants": "owner", "grantStatements": ["x"]}, None, L, "Drop one"),
+        (
+            {"grantStatements": ["GRANT x TO {lgoin}"]},
+            None,
+            f"{L}.grantStatements[0]",
+            "{lgoin} stands for nothing",
+        ),
+        ({"ownerRole": "o", "users": "single"}, None, L, "Drop ownerRole"),
+        ({"ownerRole": "app"}, None, L, "ownerRole is one of the two users"),
+        ({"values": {"password": {"random": {}}}}, None, L, "the login sets itself"),
+        ({"passwordLength": 8}, None, f"{L}.passwordLength", "16 or more"),
+        (
+            {"rotation": {"automaticallyAfterDays": 0}},
+            None,
+            f"{L}.rotation.automaticallyAfterDays",
+            "1 or more",
+        ),
+        (
+            {"rotation": {"automaticallyAfterDays": 3, "scheduleExpression": "rate(10 days)"}},
+            None,
+            f"{L}.rotation",
+            "Drop one",
+        ),
+        (
+            {"rotation": {"scheduleExpression": "rate(1 hour)"}},
+            None,
+            f"{L}.rotation.scheduleExpression",
+            "4 hours",
+        ),
+        (
+            {"rotation": {"scheduleExpression": "cron(5 8 1 * ? *)"}},
+            None,
+            f"{L}.rotation.scheduleExpression",
+            "minute 0",
+        ),
+        ({"rotation": {"duration": "30m"}}, None, f"{L}.rotation.duration", '"1h" to "24h"'),
+        ({"password": {"config": "nope"}}, None, f"{L}.password.config", "pulumi config set --secret nope"),
+        ({}, {}, D, "exactly one of rdsInstance"),
+        ({}, {"host": "db.example", "admin": {"secretArn": MASTER_ARN}}, D, "outsideVpc: true"),
+        ({}, {"host": "db.example", "outsideVpc": True}, D, "nobody may make the roles"),
+        ({}, {**SERVER, "host": "db.example:5432"}, f"{D}.host", "key of its own"),
+        ({}, {**SERVER, "admin": {"secretArn": "shop-admin"}}, f"{D}.admin.secretArn", "six characters"),
+        ({}, {**SERVER, "admin": {}}, f"{D}.admin", "secret, username and password"),
+        ({}, {**SERVER, "admin": {"secret": "x"}}, f"{D}.admin", "secret, username and password"),
+        ({}, {**SERVER, "certificateAuthorities": "nowhere.pem"}, f"{D}.certificateAuthorities", "PEM file"),
+        (
+            {},
+            {**SERVER, "certificateAuthorities": "README.md"},
+            f"{D}.certificateAuthorities",
+            "certificates only",
+        ),
+        ({}, {"rdsInstance": "unmanaged"}, f"{D}.rdsInstance", "manage-master-user-password"),
+        ({}, {"rdsInstance": "other-engine"}, f"{D}.rdsInstance", "its engine is mysql"),
+        ({}, {"rdsInstance": "example-db", "port": 5432}, D, "Drop port"),
+    ],
+)
+def test_a_mistake_in_a_database_is_named_by_its_path_with_the_remedy(
+    login: dict[str, Any], server: dict[str, Any] | None, path: str, words: str
+) -> None:
+    recording = Recording()
+    with pytest.raises(SettingsError) as raised:
+        run(
+            {
+                "aws:region": "us-east-1",
+                "aws-secrets:databases": {
+                    "shop": {
+                        **(SERVER if server is None else server),
+                        "logins": {"app-database": {**LOGIN, **login}},
+                    }
+                },
+            },
+            recording=recording,
+        )
+    found = {mistake.path: str(mistake) for mistake in raised.value.mistakes}
+    assert path in found, found
+    assert words in found[path]
+    assert recording.resources == []
+
+
+@pytest.mark.parametrize(
+    ("structure", "path", "words"),
+    [
+        (
+            {"secrets": {"app-database": {"values": {"K": {"value": ""}}}}},
+            L,
+            "aws-secrets:secrets.app-database has the same name",
+        ),
+        (
+            {"secrets": {"app": {"values": {"K": {"value": ""}}, "rotation": {}}}},
+            "aws-secrets:secrets.app.rotation",
+            "keys or functionArn",
+        ),
+        (
+            {"secrets": {"app": {"values": {"K": {"value": ""}}, "rotation": {"keys": ["X"]}}}},
+            "aws-secrets:secrets.app",
+            "Add X to values",
+        ),
+        ({"rotation": {"logRetentionDays": 31}}, "aws-secrets:rotation.logRetentionDays", "Write 30"),
+        ({"rotation": {"alarmTopicArn": "ops"}}, "aws-secrets:rotation.alarmTopicArn", "arn:aws:sns:"),
+    ],
+)
+def test_a_mistake_beside_the_databases_is_named_by_its_path_with_the_remedy(
+    structure: dict[str, Any], path: str, words: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        one_database(**structure)
+    found = {mistake.path: str(mistake) for mistake in raised.value.mistakes}
+    assert path in found, found
+    assert words in found[path]
+
+
+def test_two_logins_that_would_lock_each_other_out_are_refused() -> None:
+    with pytest.raises(SettingsError, match='role "app_clone" belongs to one and to two'):
+        run(
+            {
+                "aws:region": "us-east-1",
+                "aws-secrets:databases": {
+                    "shop": {
+                        **SERVER,
+                        "logins": {
+                            "one": LOGIN,
+                            "two": {**LOGIN, "username": "app_clone", "users": "single"},
+                        },
+                    }
+                },
+            }
+        )
