@@ -26,19 +26,26 @@ class Resource:
             properties of the object types that they name.
         create: inputs to the id, by which the outputs are then read, or to the outputs.
         read: id and last known outputs (none for an import) to outputs, or None if it is gone.
-        update: id, old outputs, new inputs.
+        update: id, old outputs, new inputs; to None, after which the outputs are read, or to the outputs.
         delete: id, old outputs.
         defaults: inputs that Check fills in.
         fixed_defaults: what outputs hold for an input that is left out and that Check does not fill in.
         planned: inputs to inputs, with what else they imply.
         autoname: template of the automatic name, `{}` for the logical name with a random suffix.
+        named: the property that holds the name; with `Prefix` behind it, what a name may be made from.
         conflicts: inputs of which only one may be given.
         policies: properties that are JSON policy documents, compared by meaning.
+        normal_policy: a policy document as the provider keeps it.
         sets: lists whose order says nothing.
         equivalent: property to whether an old output and a new input mean the same.
-        create_timeout: seconds that the bridge records in `__meta`, or None.
+        computed_parts: parts of objects that AWS fills in when they are left out, as `vpcConfig.vpcId`.
+        renewed: new inputs and the names of what changed, to outputs that get another value by it.
+        unreadable: outputs that AWS does not tell; after a failed update the old value stays, so that the
+            next update tries again.
+        timeouts: operation to seconds, which the bridge records in `__meta`.
         check: further refusals, of inputs that have the declared types or are UNKNOWN.
-        meta_replacements: properties whose change replaces the resource, which the bridge lays to `__meta`.
+        meta_replacements: properties whose change replaces the resource, which the bridge lays to `__meta`;
+            given new inputs.
         plugin_framework: whether the real resource is of Terraform's newer plugin framework, whose bridge
             keeps no list of defaults in inputs.
     """
@@ -48,20 +55,25 @@ class Resource:
     outputs: Described
     create: Callable[[Any, Properties], str | Properties]
     read: Callable[[Any, str, Properties], Properties | None]
-    update: Callable[[Any, str, Properties, Properties], None]
+    update: Callable[[Any, str, Properties, Properties], Properties | None]
     delete: Callable[[Any, str, Properties], None]
     types: Mapping[str, Described] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fixed_defaults: Mapping[str, Any] = field(default_factory=dict)
     planned: Callable[[Properties], Properties] = lambda inputs: inputs
     autoname: str | None = None
+    named: str = "name"
     conflicts: tuple[frozenset[str], ...] = ()
+    normal_policy: Callable[[object], object] = policies.normal
     policies: frozenset[str] = frozenset()
     sets: frozenset[str] = frozenset()
     equivalent: Mapping[str, Callable[[Any, Any], bool]] = field(default_factory=dict)
-    create_timeout: int | None = None
+    computed_parts: frozenset[str] = frozenset()
+    renewed: Callable[[Properties, frozenset[str]], frozenset[str]] = lambda _, __: frozenset()
+    unreadable: frozenset[str] = frozenset()
+    timeouts: Mapping[str, int] = field(default_factory=dict)
     check: Callable[[Properties], list[Failure]] = lambda _: []
-    meta_replacements: frozenset[str] = frozenset()
+    meta_replacements: Callable[[Properties], frozenset[str]] = lambda _: frozenset()
     plugin_framework: bool = False
 
     @property
@@ -96,14 +108,15 @@ def check(resource: Resource, asked: Checked) -> tuple[Properties, list[Failure]
     inputs, failures = checked_object(resource.inputs, resource.types, asked.news)
     failures += _conflicts(resource, inputs)
     defaulted = []
-    if resource.autoname and not {"name", "namePrefix"} & inputs.keys():
-        kept = asked.olds.get("name") if "name" in asked.olds.get("__defaults", []) else None
+    named = resource.named
+    if resource.autoname and not {named, f"{named}Prefix"} & inputs.keys():
+        kept = asked.olds.get(named) if named in asked.olds.get("__defaults", []) else None
         name = kept or _automatic_name(resource.autoname, asked)
         if name is None:
             failures.append(Failure("", "automatic naming is disabled but no explicit name was provided"))
         else:
-            inputs["name"] = name
-            defaulted.append("name")
+            inputs[named] = name
+            defaulted.append(named)
     for name, value in resource.defaults.items():
         if name not in inputs:
             inputs[name] = value
@@ -121,8 +134,33 @@ def check(resource: Resource, asked: Checked) -> tuple[Properties, list[Failure]
     for name in resource.secrets & inputs.keys():
         inputs[name] = Secret(inputs[name])
     if not resource.plugin_framework:
+        inputs = {
+            name: _with_defaults(resource.inputs.get(name, {}).get("type"), resource.types, value)
+            for name, value in inputs.items()
+        }
         inputs["__defaults"] = sorted(defaulted)
     return inputs, failures
+
+
+def _with_defaults(declared: Any, types: Mapping[str, Described], value: Any) -> Any:  # noqa: ANN401  JSON
+    """An input with the bridge's list of defaults in each object of a declared type."""
+    if isinstance(declared, list) and isinstance(value, list):
+        return [_with_defaults(declared[0], types, item) for item in value]
+    if not isinstance(declared, str) or declared not in types or not isinstance(value, dict):
+        return value
+    parts = types[declared]
+    found = {
+        name: _with_defaults(parts.get(name, {}).get("type"), types, item) for name, item in value.items()
+    }
+    return {"__defaults": [], **found}
+
+
+def _without_defaults(value: Any) -> Any:  # noqa: ANN401  any property value
+    if isinstance(value, list):
+        return [_without_defaults(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _without_defaults(item) for name, item in value.items() if name != "__defaults"}
+    return value
 
 
 def _automatic_name(template: str, asked: Checked) -> str | None:
@@ -147,25 +185,27 @@ def _conflicts(resource: Resource, inputs: Properties) -> list[Failure]:
 
 
 def _planned(resource: Resource, inputs: Properties) -> Properties:
-    return {**resource.fixed_defaults, **resource.planned(inputs)}
+    given: Properties = _without_defaults(resource.planned(inputs))
+    return {**resource.fixed_defaults, **given}
 
 
 def preview(resource: Resource, inputs: Properties) -> Properties:
     """What a preview knows of a resource that does not exist yet."""
     planned = _planned(resource, inputs)
     found = {name: _known_in_preview(resource, name, planned) for name in resource.outputs}
-    if resource.create_timeout:
-        found["__meta"] = json.dumps(
-            {"_new_extra_shim": {}, TIMEOUTS: {"create": resource.create_timeout * 10**9}},
-            separators=(",", ":"),
-        )
+    if resource.timeouts:
+        found["__meta"] = json.dumps({"_new_extra_shim": {}, **_timeouts(resource)}, separators=(",", ":"))
     return finished(resource, {**found, "id": UNKNOWN})
+
+
+def _timeouts(resource: Resource) -> Properties:
+    return {TIMEOUTS: {name: seconds * 10**9 for name, seconds in resource.timeouts.items()}}
 
 
 def _known_in_preview(resource: Resource, name: str, planned: Properties) -> object:
     value = planned.get(name)
     if value is not None and not (name == "tagsAll" and value == {}):
-        return policies.normal(value) if name in resource.policies else value
+        return resource.normal_policy(value) if name in resource.policies else value
     return UNKNOWN if resource.outputs[name].get("required") else None
 
 
@@ -173,7 +213,7 @@ def after_update(resource: Resource, olds: Properties, news: Properties) -> Prop
     """Outputs as an update plans them: all but what it changes stays."""
     planned = _planned(resource, news)
     given = {
-        name: policies.normal(value) if name in resource.policies else value
+        name: resource.normal_policy(value) if name in resource.policies else value
         for name, value in planned.items()
         if name in resource.outputs
     }
@@ -183,6 +223,34 @@ def after_update(resource: Resource, olds: Properties, news: Properties) -> Prop
         if name in olds and name not in planned and not resource.outputs.get(name, {}).get("required")
     }
     return {**olds, **taken_away, **given}
+
+
+def preview_update(resource: Resource, olds: Properties, news: Properties) -> Properties:
+    """What a preview knows of an update."""
+    renewed = resource.renewed(news, frozenset(diff(resource, olds, news, []).changed))
+    return {**after_update(resource, olds, news), **dict.fromkeys(renewed, UNKNOWN)}
+
+
+def after_failed_update(resource: Resource, olds: Properties, news: Properties) -> Properties:
+    """Outputs to record when an update failed half-way."""
+    kept = {name: olds.get(name) for name in resource.unreadable if name in olds}
+    return {**after_update(resource, olds, news), **kept}
+
+
+def without_empty(resource: Resource, planned: Properties, found: Properties) -> Properties:
+    """Outputs as Terraform keeps them after a change.
+
+    What was planned to be an empty list or map stays so, and an optional one that was not given stays None.
+    """
+
+    def kept(name: str, value: object) -> object:
+        plan = planned.get(name)
+        if isinstance(value, (list, dict)) and plan in ([], {}):
+            return plan
+        optional = not resource.outputs.get(name, {}).get("required")
+        return None if optional and value in ([], {}) and plan is None else value
+
+    return {name: kept(name, value) for name, value in found.items()}
 
 
 def without_ignored(olds: Properties, news: Properties, ignored: list[str]) -> Properties:
@@ -206,8 +274,8 @@ def without_unknowns(properties: Properties) -> Properties:
 
 def finished(resource: Resource, outputs: Properties, *, timeouts: bool = True) -> Properties:
     """Properties with the time-outs that the bridge records in outputs, and secrets marked."""
-    if resource.create_timeout and timeouts and "__meta" not in outputs:
-        recorded = json.dumps({TIMEOUTS: {"create": resource.create_timeout * 10**9}}, separators=(",", ":"))
+    if resource.timeouts and timeouts and "__meta" not in outputs:
+        recorded = json.dumps(_timeouts(resource), separators=(",", ":"))
         outputs = {"__meta": recorded, **outputs}
     return {
         name: Secret(unwrapped(value)) if name in resource.secrets else value
@@ -219,7 +287,7 @@ def refreshed_inputs(resource: Resource, old_inputs: Properties, outputs: Proper
     """The inputs that a refresh records: those that were given, as they are now."""
     now: Properties = {}
     for name, old in old_inputs.items():
-        kept = name in resource.policies and policies.normal(old) == outputs.get(name)
+        kept = name in resource.policies and resource.normal_policy(old) == outputs.get(name)
         if kept or name == "__defaults":
             now[name] = old
         elif name in outputs:
@@ -229,7 +297,8 @@ def refreshed_inputs(resource: Resource, old_inputs: Properties, outputs: Proper
 
 def _refreshed(old: Any, new: Any, *, is_set: bool = False) -> Any:  # noqa: ANN401  any property value
     if isinstance(old, dict) and isinstance(new, dict):
-        return {key: _refreshed(item, new[key]) for key, item in old.items() if key in new}
+        now = {**new, "__defaults": old.get("__defaults")}
+        return {key: _refreshed(item, now[key]) for key, item in old.items() if key in now}
     if isinstance(old, list) and isinstance(new, list):
         found = _matched(old, new) if is_set else new
         return [_refreshed(before, after) for before, after in zip(old, found, strict=False)]
@@ -299,18 +368,36 @@ def diff(resource: Resource, olds: Properties, news: Properties, ignored: list[s
     # another region is another place: nothing can be moved there
     replacing = forcing | ({"region"} if olds.get("region") and planned.get("region") else set())
     names = [*resource.inputs, *(["tagsAll"] if "tagsAll" in resource.outputs else [])]
+    meta_replacements = resource.meta_replacements(planned)
     for name in names:
-        for path, kind in _changes(resource, name, olds.get(name), planned.get(name)):
+        new = planned.get(name)
+        for path, kind in _changes(resource, name, _asked_for(resource, name, olds.get(name), new), new):
             if _is_ignored(path, ignored):
                 continue
             details[path] = ("DELETE" if name not in news and kind == "UPDATE" else kind, name in replacing)
-            if name in resource.meta_replacements:
+            if name in meta_replacements:
                 details["__meta"] = ("UPDATE", True)
+    for name in resource.renewed(planned, frozenset(map(_top, details))):
+        details[name] = ("UPDATE", False)
     replaced = {_top(path) for path, (_, replaces) in details.items() if replaces}
     named = (
-        resource.autoname is not None and "name" in news and "name" not in news.get("__defaults", ["name"])
+        resource.autoname is not None
+        and resource.named in news
+        and resource.named not in news.get("__defaults", [resource.named])
     )
     return Difference(details, sorted(forcing - replaced), bool(replaced) and named)
+
+
+def _asked_for(resource: Resource, name: str, old: object, new: object) -> object:
+    """An old object without what the new one leaves to AWS or leaves out as empty."""
+    declared = resource.inputs.get(name, {}).get("type")
+    if not (isinstance(declared, str) and isinstance(old, dict) and isinstance(new, dict)):
+        return old
+    return {
+        part: value
+        for part, value in old.items()
+        if part in new or (value not in EMPTY and f"{name}.{part}" not in resource.computed_parts)
+    }
 
 
 def _is_ignored(path: str, ignored: list[str]) -> bool:

@@ -235,7 +235,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         olds = from_struct(request.olds)
         news = resources.without_ignored(olds, from_struct(request.news), list(request.ignoreChanges))
         if request.preview:
-            outputs = resources.finished(resource, resources.after_update(resource, olds, news))
+            outputs = resources.finished(resource, resources.preview_update(resource, olds, news))
         else:
             outputs = _updated(resource, self.context, request, olds, news)
         return provider_pb2.UpdateResponse(properties=to_struct(outputs))
@@ -298,9 +298,7 @@ def _created(resource: Resource, context: object, urn: str, inputs: Properties) 
             raise
         known = {**resources.without_unknowns(resources.preview(resource, inputs)), "id": identity}
         raise _InitializationError(f"creating {urn}: {error}", identity, known) from None
-    if "tags" in outputs and not inputs.get("tags"):
-        outputs = {**outputs, "tags": None}
-    return identity, resources.finished(resource, outputs)
+    return identity, resources.finished(resource, resources.without_empty(resource, inputs, outputs))
 
 
 def _found_again(resource: Resource, context: object, identity: str, inputs: Properties) -> Properties:
@@ -315,17 +313,18 @@ def _updated(
 ) -> Properties:
     planned = resources.after_update(resource, olds, news)
     try:
-        _listed(lambda: resource.update(context, request.id, olds, news))
-        outputs = _listed(lambda: resource.read(context, request.id, planned))
+        outputs = _listed(lambda: resource.update(context, request.id, olds, news))
+        if outputs is None:
+            outputs = _listed(lambda: resource.read(context, request.id, planned))
     except ProviderError as error:
-        known = resources.finished(resource, planned)
+        known = resources.finished(resource, resources.after_failed_update(resource, olds, news))
         raise _InitializationError(f"updating {request.urn}: {error}", request.id, known) from None
     if outputs is None:
         raise ProviderError(
             f"Resource provider reported that the resource did not exist while updating {request.urn}.\n\n"
             "Run `pulumi refresh`, then update again."
         )
-    return resources.finished(resource, outputs)
+    return resources.finished(resource, resources.without_empty(resource, planned, outputs))
 
 
 def _name(urn: str) -> str:

@@ -163,7 +163,7 @@ KEY = Resource(
     },
     fixed_defaults={"bypassPolicyLockoutSafetyCheck": False},
     policies=frozenset({"policy"}),
-    create_timeout=120,
+    timeouts={"create": 120},
 )
 
 

@@ -155,5 +155,5 @@ SECRET_VERSION = Resource(
     check=_check,
     conflicts=(frozenset({"secretBinary", "secretString", "secretStringWo"}),),
     sets=frozenset({"versionStages"}),
-    meta_replacements=frozenset({"secretString", "secretStringWoVersion"}),
+    meta_replacements=lambda _: frozenset({"secretString", "secretStringWoVersion"}),
 )
