@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lookup import function_name
+from program.lookup import function_name
 from settings import SettingsError
 from tests.unit.recorded_run import MASTER_ARN, MASTER_KEY_ARN, Recording, Registered, run
 from tests.unit.test_program import PASSWORD, SECRET, VERSION, example

@@ -6,12 +6,11 @@ from dataclasses import replace
 import pulumi
 import pulumi_aws as aws
 
-import lookup
-import rotations
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.guards import register_guards
 from components.secret import Secret
-from making import Account, Making, chosen
+from program import lookup, rotations
+from program.making import Account, Making, chosen
 from settings import Settings, StackFile
 from settings.secrets import Kept
 

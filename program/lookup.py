@@ -1,0 +1,240 @@
+"""What a stack file leaves for AWS to say about its databases: host, port, network, master secret."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pulumi
+import pulumi_aws as aws
+
+from components.postgres_login import Server
+from components.rotation_function import Network
+from program.making import Account
+from settings import Mistake, SettingsError
+from settings.databases import Database
+from settings.mistakes import path_of
+
+if TYPE_CHECKING:  # importing all of RDS takes longer than the rest of a small preview
+    from pulumi_aws.rds.outputs import GetClusterMasterUserSecretResult, GetInstanceMasterUserSecretResult
+
+Answer = TypeVar("Answer")
+
+_POSTGRES_PORT = 5432
+_NETWORK_ID_LENGTH = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdminSecret:
+    """The secret of a database's administrator that exists already.
+
+    Attributes:
+        arn: full ARN.
+        kms_key_id: ARN of the key or alias that encrypts it; None for AWS's own key.
+    """
+
+    arn: str
+    kms_key_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A database server with all that has to be known to log in there.
+
+    Attributes:
+        server: where it is.
+        network: where the rotation function must run; None outside any VPC.
+        admin: None where this stack makes the administrator's secret, or there is none.
+        certificate_authorities: PEM text; empty for those of Amazon RDS alone.
+    """
+
+    server: Server
+    network: Network | None
+    admin: AdminSecret | None
+    certificate_authorities: str
+
+    @property
+    def function_name(self) -> str:
+        """Logical name of the function that serves its network."""
+        return function_name(self.network)
+
+
+def function_name(network: Network | None) -> str:
+    """One function serves all databases of the same subnets: its logical name."""
+    if network is None:
+        return "rotation"
+    subnets = ",".join(sorted(network.subnet_ids))
+    return f"rotation-{hashlib.sha256(subnets.encode()).hexdigest()[:_NETWORK_ID_LENGTH]}"
+
+
+def merged(found: Iterable[Found]) -> tuple[Network | None, str]:
+    """The network and the authorities of a function that serves all of these, which have the same subnets."""
+    networks, authorities = [], []
+    for database in found:
+        networks += [database.network] if database.network else []
+        authorities += [database.certificate_authorities.strip()] if database.certificate_authorities else []
+    text = "".join(f"{authority}\n" for authority in dict.fromkeys(authorities))
+    if not networks:
+        return None, text
+    groups = sorted({group for network in networks for group in network.security_group_ids})
+    return replace(networks[0], security_group_ids=groups), text
+
+
+def look_up(databases: Mapping[str, Database], account: Account) -> dict[str, Found]:
+    """Asks AWS for what the stack file leaves to it.
+
+    Raises:
+        SettingsError: AWS has no such database, network or secret, or does not say.
+    """
+    lookup = _Lookup(account)
+    mistakes: list[Mistake] = []
+    found = {}
+    for name, declared in databases.items():
+        try:
+            found[name] = lookup.database(declared)
+        except _UnknownError as error:
+            place, wrong, remedy = error.args
+            consequence = "The rotation function could not log in; nothing was declared"
+            mistakes.append(
+                Mistake(
+                    path_of(pulumi.get_project(), ("databases", name, *place)), wrong, consequence, remedy
+                )
+            )
+    if mistakes:
+        raise SettingsError(pulumi.get_stack(), mistakes)
+    return found
+
+
+class _UnknownError(Exception):
+    """Arguments: the place below the database, what is wrong, what to write instead."""
+
+
+@dataclass(frozen=True)
+class _Lookup:
+    account: Account
+
+    def database(self, declared: Database) -> Found:
+        if declared.host:
+            engine, address, port = "postgres", declared.host, declared.port or _POSTGRES_PORT
+            network, admin = None, None
+        elif declared.rds_instance:
+            engine, address, port, network, admin = self._instance(declared.rds_instance, declared)
+        else:
+            engine, address, port, network, admin = self._cluster(declared.aurora_cluster or "", declared)
+        if declared.vpc:
+            network = Network(
+                subnet_ids=declared.vpc.subnet_ids, security_group_ids=declared.vpc.security_group_ids
+            )
+        if declared.admin:
+            admin = self._admin(declared.admin.secret_arn) if declared.admin.secret_arn else None
+        return Found(
+            server=Server(engine=engine, host=address, port=port),
+            network=network,
+            admin=admin,
+            certificate_authorities=Path(declared.certificate_authorities).read_text()
+            if declared.certificate_authorities
+            else "",
+        )
+
+    def _instance(
+        self, identifier: str, declared: Database
+    ) -> tuple[str, str, int, Network | None, AdminSecret | None]:
+        place = ("rdsInstance",)
+        found = _asked(
+            place,
+            f'RDS instance "{identifier}"',
+            lambda: aws.rds.get_instance(db_instance_identifier=identifier),
+        )
+        _check_engine(place, found.engine)
+        network = (
+            self._network(found.db_subnet_group, found.vpc_security_groups)
+            if found.db_subnet_group and not declared.vpc and not declared.outside_vpc
+            else None
+        )
+        return (
+            found.engine,
+            found.address,
+            found.port,
+            network,
+            self._master(declared, place, found.master_user_secrets),
+        )
+
+    def _cluster(
+        self, identifier: str, declared: Database
+    ) -> tuple[str, str, int, Network | None, AdminSecret | None]:
+        place = ("auroraCluster",)
+        found = _asked(
+            place,
+            f'Aurora cluster "{identifier}"',
+            lambda: aws.rds.get_cluster(cluster_identifier=identifier),
+        )
+        _check_engine(place, found.engine)
+        network = (
+            self._network(found.db_subnet_group_name, found.vpc_security_group_ids)
+            if found.db_subnet_group_name and not declared.vpc and not declared.outside_vpc
+            else None
+        )
+        return (
+            found.engine,
+            found.endpoint,
+            found.port,
+            network,
+            self._master(declared, place, found.master_user_secrets),
+        )
+
+    def _network(self, subnet_group: str, security_group_ids: list[str]) -> Network:
+        found = _asked(
+            ("vpc",), f'DB subnet group "{subnet_group}"', lambda: aws.rds.get_subnet_group(name=subnet_group)
+        )
+        return Network(subnet_ids=sorted(found.subnet_ids), security_group_ids=sorted(security_group_ids))
+
+    def _master(
+        self,
+        declared: Database,
+        place: tuple[str, ...],
+        master_user_secrets: "Sequence[GetInstanceMasterUserSecretResult | GetClusterMasterUserSecretResult]",
+    ) -> AdminSecret | None:
+        if declared.admin:
+            return None
+        for secret in master_user_secrets:
+            return AdminSecret(arn=secret.secret_arn, kms_key_id=secret.kms_key_id or None)
+        raise _UnknownError(
+            place,
+            "RDS does not manage the password of its master user, and admin is not written",
+            "Let RDS manage it (aws rds modify-db-instance --manage-master-user-password, or "
+            "modify-db-cluster), or write admin: {secretArn: ARN}",
+        )
+
+    def _admin(self, arn: str) -> AdminSecret:
+        found = _asked(
+            ("admin", "secretArn"), f"secret {arn}", lambda: aws.secretsmanager.get_secret(arn=arn)
+        )
+        return AdminSecret(arn=found.arn, kms_key_id=self._key_arn(found.kms_key_id))
+
+    def _key_arn(self, key: str) -> str | None:
+        if not key or key == "alias/aws/secretsmanager":
+            return None
+        if key.startswith("arn:"):
+            return key
+        kind = "" if key.startswith("alias/") else "key/"
+        return f"arn:{self.account.partition}:kms:{self.account.region}:{self.account.account_id}:{kind}{key}"
+
+
+def _asked(place: tuple[str, ...], what: str, ask: Callable[[], Answer]) -> Answer:
+    try:
+        return ask()
+    except Exception as error:  # noqa: BLE001  the SDK raises nothing narrower for a failed invoke
+        cause = " ".join(str(error).rpartition("returned an error: ")[2].split())
+        raise _UnknownError(
+            place,
+            f"AWS could not be asked for {what}: {cause.rstrip('.')}",
+            "Write what exists in this account and region, and check the permissions",
+        ) from None
+
+
+def _check_engine(place: tuple[str, ...], engine: str) -> None:
+    if engine not in {"postgres", "aurora-postgresql"}:
+        raise _UnknownError(
+            place, f"its engine is {engine}", "Name a server with PostgreSQL: no other engine is known yet"
+        )

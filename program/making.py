@@ -1,0 +1,117 @@
+"""What the stack file's settings mean for the arguments of any secret."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pulumi
+
+from components import initial_value
+from components.encryption_key import EncryptionKey
+from components.guards import Guards
+from components.secret import Replica, SecretArgs
+from settings import Settings
+from settings import secrets as declared_secrets
+
+Setting = TypeVar("Setting")
+
+# Tags by which the rotation function knows what to renew (functions/rotation/declaration.py).
+_KIND_TAG = "aws-secrets:rotation"
+_KEYS_TAG = "aws-secrets:rotation-keys"
+_LENGTH_TAG = "aws-secrets:rotation-length"
+_FORMAT_TAG = "aws-secrets:rotation-format"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where the stack's resources go."""
+
+    account_id: str
+    partition: str
+    region: str
+
+
+def chosen(own: Setting | None, stack_wide: Setting) -> Setting:
+    """A secret's own setting, else the stack's."""
+    return stack_wide if own is None else own
+
+
+@dataclass(frozen=True)
+class Making:
+    """What all secrets of the stack are made with.
+
+    Attributes:
+        settings: the stack's.
+        account: where.
+        key: the stack's key, if anything is encrypted with it.
+        guards: hooks of all secrets.
+    """
+
+    settings: Settings
+    account: Account
+    key: EncryptionKey | None
+    guards: Guards
+
+    def options(self, secret: declared_secrets.Kept) -> pulumi.ResourceOptions:
+        """Options of the component that a secret belongs to."""
+        return pulumi.ResourceOptions(protect=chosen(secret.protect, self.settings.stack_file.protect))
+
+    def secret_args(self, name: str, secret: declared_secrets.Kept) -> SecretArgs:
+        """How a secret is kept, without values."""
+        stack_wide = self.settings.stack_file
+        return SecretArgs(
+            secret_name=name,
+            values={},
+            description=secret.description,
+            kms_key_id=self.kms_key_id(secret),
+            recovery_window_days=chosen(secret.recovery_window_days, stack_wide.recovery_window_days),
+            policy=secret.policy and {"Version": "2012-10-17", **secret.policy},
+            replicas=[
+                Replica(region=replica.region, kms_key_id=self._key_named(replica.encryption))
+                for replica in chosen(secret.replicas, stack_wide.replicas)
+            ],
+            tags={**stack_wide.tags, **secret.tags, **_rotation_tags(secret)},
+            guards=self.guards,
+        )
+
+    def kms_key_id(self, secret: declared_secrets.Kept) -> pulumi.Input[str] | None:
+        """ARN of the key or alias that encrypts a secret; None for AWS's own."""
+        return self._key_named(chosen(secret.encryption, self.settings.stack_file.encryption))
+
+    def _key_named(self, encryption: str) -> pulumi.Input[str] | None:
+        match encryption:
+            case "aws-managed":
+                return None
+            case "stack-key":
+                return self.key.arn if self.key else None
+            case arn:
+                return arn
+
+    def initial_values(
+        self, values: Mapping[str, declared_secrets.Value]
+    ) -> dict[str, initial_value.InitialValue]:
+        """Where the first values of a secret's keys come from."""
+        return {key: self._initial_value(value) for key, value in values.items()}
+
+    def _initial_value(self, value: declared_secrets.Value) -> initial_value.InitialValue:
+        if value.random is not None:
+            return initial_value.Random(**value.random.model_dump())
+        if value.random_bytes is not None:
+            return initial_value.RandomBytes(**value.random_bytes.model_dump())
+        if value.config is not None:
+            return initial_value.Given(value=self.settings.configured[value.config])
+        if value.filled_by_hand is not None:
+            return initial_value.FilledByHand(hint=value.filled_by_hand)
+        return initial_value.Given(value=value.value or "")
+
+
+def _rotation_tags(secret: declared_secrets.Kept) -> dict[str, str]:
+    rotation = secret.rotation if isinstance(secret, declared_secrets.Secret) else None
+    if rotation is None or not rotation.renewed_keys:
+        return {}
+    return {
+        _KIND_TAG: "random-key",
+        _KEYS_TAG: " ".join(rotation.renewed_keys),
+        _LENGTH_TAG: str(rotation.length),
+        _FORMAT_TAG: rotation.format,
+    }
