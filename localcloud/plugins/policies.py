@@ -1,6 +1,7 @@
 """JSON policy documents: as the provider keeps them, compares them and refuses them."""
 
 import json
+from collections.abc import Callable
 
 from localcloud.plugins.property_types import Failure, snake_case
 
@@ -15,11 +16,26 @@ def normal(text: object) -> object:
         return text
 
 
-def as_known(known: object, found: str | None) -> object:
+def version_first(text: object) -> object:
+    """A policy document as some resources keep it: as `normal`, with `Version` before all else."""
+    kept = normal(text)
+    if not isinstance(kept, str):
+        return kept
+    try:
+        document = json.loads(kept)
+    except json.JSONDecodeError:
+        return kept
+    if not isinstance(document, dict) or "Version" not in document:
+        return kept
+    ordered = {"Version": document["Version"], **document}
+    return json.dumps(ordered, separators=(",", ":"), ensure_ascii=False)
+
+
+def as_known(known: object, found: str | None, normal_form: Callable[[object], object] = normal) -> object:
     """What outputs hold of a policy that AWS answers: the text known before, if it means the same."""
     if not found:
         return ""
-    return normal(known) if same(known, found) else normal(found)
+    return normal_form(known) if same(known, found) else normal_form(found)
 
 
 def same(one: object, other: object) -> bool:

@@ -19,7 +19,8 @@ _UNKNOWN_TEXTS = {
 }
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105  the protocol's mark, not a password
-_ASSETS = {"c44067f5952c0a294b673a41bacd8c17", "0def7320c3a5731c473e5ecbe6d01bc7"}
+_ARCHIVE = "0def7320c3a5731c473e5ecbe6d01bc7"
+_ASSETS = {"c44067f5952c0a294b673a41bacd8c17", _ARCHIVE}
 
 Properties: TypeAlias = dict[str, Any]
 
@@ -55,6 +56,11 @@ class Asset:
     signature: str
     hash: str
     source: Mapping[str, Any] = field(compare=False)
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it stands for many files."""
+        return self.signature == _ARCHIVE
 
     def __repr__(self) -> str:
         return "<asset>"

@@ -2,13 +2,28 @@
 
 from localcloud.plugins.aws.configuration import check_config, configure
 from localcloud.plugins.aws.functions import FUNCTIONS
+from localcloud.plugins.aws.iam import ROLE, ROLE_POLICY
 from localcloud.plugins.aws.kms import ALIAS, KEY
+from localcloud.plugins.aws.lambda_function import FUNCTION
+from localcloud.plugins.aws.lambda_invocation import INVOCATION
+from localcloud.plugins.aws.lambda_permission import PERMISSION
 from localcloud.plugins.aws.secret import SECRET
 from localcloud.plugins.aws.secret_policy import SECRET_POLICY
 from localcloud.plugins.aws.secret_version import SECRET_VERSION
 from localcloud.plugins.serve import Plugin, serve
 
-RESOURCES = (ALIAS, KEY, SECRET, SECRET_POLICY, SECRET_VERSION)
+RESOURCES = (
+    ALIAS,
+    FUNCTION,
+    INVOCATION,
+    KEY,
+    PERMISSION,
+    ROLE,
+    ROLE_POLICY,
+    SECRET,
+    SECRET_POLICY,
+    SECRET_VERSION,
+)
 
 PLUGIN = Plugin(
     name="aws",

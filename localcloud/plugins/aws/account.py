@@ -12,6 +12,7 @@ from localcloud.plugins.values import Properties
 
 # As many calls as the plugin has threads may be under way at once.
 _CONNECTIONS = 128
+_PATIENCE = 960  # seconds; a function runs at most 900
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,29 @@ class Account:
     endpoints: Mapping[str, str]
     session: Any
     options: Mapping[str, Any] = field(default_factory=dict)
-    _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _clients: dict[tuple[str, str, bool], Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def client(self, service: str, properties: Properties | None = None) -> Any:  # noqa: ANN401  boto3 is untyped
-        """The client of a service in the resource's region."""
+    def client(self, service: str, properties: Properties | None = None, *, patient: bool = False) -> Any:  # noqa: ANN401  boto3 is untyped
+        """The client of a service in the resource's region.
+
+        A patient one waits for an answer longer than the longest function runs: a call that is given up is
+        sent again, and would invoke it twice.
+        """
         region = str((properties or {}).get("region") or self.region)
         with self._lock:
-            if (service, region) not in self._clients:
-                self._clients[service, region] = self._new_client(service, region)
-            return self._clients[service, region]
+            key = (service, region, patient)
+            if key not in self._clients:
+                self._clients[key] = self._new_client(service, region, _PATIENCE if patient else 60)
+            return self._clients[key]
 
-    def _new_client(self, service: str, region: str) -> Any:  # noqa: ANN401  boto3 is untyped
+    def _new_client(self, service: str, region: str, seconds: int) -> Any:  # noqa: ANN401  boto3 is untyped
         from botocore.config import Config  # noqa: PLC0415  loaded when first needed: it takes as long as Python
 
         # botocore takes the number of attempts from AWS_MAX_ATTEMPTS, else three
         options: dict[str, Any] = {
             "connect_timeout": 5,
-            "read_timeout": 60,
+            "read_timeout": seconds,
             "max_pool_connections": _CONNECTIONS,
             "retries": {"mode": "standard"},
             **self.options,

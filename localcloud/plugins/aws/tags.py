@@ -16,6 +16,11 @@ def as_map(pairs: Sequence[Mapping[str, str]], key: str = "Key", value: str = "V
     return {pair[key]: pair[value] for pair in pairs if not pair[key].startswith("aws:")}
 
 
+def own(tags: Mapping[str, str]) -> dict[str, str]:
+    """A map of tags without AWS's own."""
+    return {name: text for name, text in tags.items() if not name.startswith("aws:")}
+
+
 def outputs(found: Mapping[str, str], given: Properties, default_tags: Mapping[str, str]) -> Properties:
     """`tags` and `tagsAll` for an object that has these tags: what the provider adds is not in `tags`."""
     own = given.get("tags") or {}
