@@ -17,6 +17,7 @@ from moto.secretsmanager import urls as secretsmanager_urls
 from moto.secretsmanager.models import secretsmanager_backends
 
 from localcloud.emulator import (
+    databases,
     iam_service,
     kms_service,
     lambda_service,
@@ -126,6 +127,15 @@ def _own(
         case ("GET", "/_localcloud/rotations"):
             with ONE_AT_A_TIME:
                 answer = {"unfinished": rotation.unfinished(), "events": rotation.events()}
+        case ("POST", "/_localcloud/databases"):
+            try:
+                registration = databases.read_registration(_sent(environ))
+            except databases.RegistrationError as error:
+                start_response("400 Bad Request", [("Content-Type", "application/json")])
+                return [json.dumps({"error": str(error)}).encode()]
+            with ONE_AT_A_TIME:
+                answer = {"MasterUserSecretArn": databases.register(registration)}
+            changed()
         case ("POST", "/_localcloud/collect-versions" | "/_localcloud/rotate-due"):
             try:
                 asked = json.loads(
@@ -146,3 +156,12 @@ def _own(
             return [b'{"error": "the local cloud has no such address"}']
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps(answer).encode()]
+
+
+def _sent(environ: Environ) -> dict[str, Any]:
+    """The JSON object that a request carries; an empty one if it carries none."""
+    try:
+        found = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
