@@ -4,7 +4,8 @@ They speak the same tokens with the same inputs, outputs, defaults, replace-or-u
 and error texts, for the tokens that this project uses; `tests/localcloud/test_plugin_replay.py` holds them to
 calls recorded from the real provider code.
 
-`values.py` is the engine's protocol, `property_types.py` what Check says of types, `resource.py` all that
+`values.py` is the engine's protocol, `archives.py` the bytes of its archives, `property_types.py` what Check
+says of types, `resource.py` all that
 resources have in common, `serve.py` the gRPC service. A resource's module holds its calls to AWS only.
 
 To add a resource of AWS:
@@ -26,5 +27,7 @@ Where they differ from the official plugins on purpose:
 - random.RandomBytes is not served: its value is its id, which Pulumi's state holds in plain text;
 - a Secret whose kmsKeyId is taken away moves to AWS's own key; the official plugin tells AWS nothing then
   (terraform-provider-aws issue 21623), so that the secret stays with its key and each update tries again;
+- a Function is deployed from an archive only, without layers, file systems, code signing and the like, which
+  are refused with a message; nobody waits for it to become active;
 - some settings of the provider are refused with a message, for example aws:ignoreTags.
 """

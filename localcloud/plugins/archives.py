@@ -30,6 +30,8 @@ def zipped(archive: Asset) -> bytes:
         if path is not None and Path(path).is_file():
             return _file(Path(path)).read_bytes()
         members = sorted(_members(archive, ""))
+        if not members:
+            raise ProviderError("reading archive: it holds no files")
     except OSError as error:
         raise ProviderError(f"reading archive ({error.filename}): {error.strerror}") from None
     buffer = io.BytesIO()

@@ -2,6 +2,7 @@
 """The stand-in for the aws plugin answers as the real provider did, call by call."""
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -27,11 +28,30 @@ CALLS = [
 ]
 SECRET_MARK = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
 UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+SIGNATURE, ASSET, ARCHIVE = (
+    "4dabf18193072939515e22adb298388d",
+    "c44067f5952c0a294b673a41bacd8c17",
+    "0def7320c3a5731c473e5ecbe6d01bc7",
+)
+ARCHIVE_SHOWN = "<asset/archive>"
 
 # Answers that rightly differ: (method, type, path in the answer) to the reason.
 DIFFERENCES = {
     ("Invoke", "getSecret", "return.createdDate"): "the time of the test",
     ("Invoke", "getSecret", "return.lastChangedDate"): "the time of the test",
+    **{
+        (method, "Role", "properties.createDate"): "the time of the test"
+        for method in ("Create", "Read", "Update")
+    },
+    **{
+        (method, "Function", f"properties.{name}"): reason
+        for method in ("Create", "Read", "Update")
+        for name, reason in (
+            ("lastModified", "the time of the test, in AWS's own form"),
+            ("loggingConfig", "the recording's emulator had none; AWS answers it always"),
+            ("sourceCodeSize", "another archive"),
+        )
+    },
 }
 
 
@@ -73,8 +93,21 @@ class Names:
         return value
 
 
+def archive(version: str, shown_keys: list[str]) -> Properties:
+    """In place of an archive that the recording does not hold; the recorded function answers its event."""
+    text = f"def handler(event, context):\n    return event  # {version}\n"
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    whole = {"hash": digest, "assets": {"h.py": {SIGNATURE: ASSET, "hash": digest, "text": text}}}
+    return {SIGNATURE: ARCHIVE, **{key: whole[key] for key in shown_keys}}
+
+
 def properties(recorded: Any) -> Properties:
+    # the recording changed the code and the environment together
+    variables = ((recorded or {}).get("environment") or {}).get("variables", {})
+
     def read(value: Any) -> Any:
+        if isinstance(value, dict) and ARCHIVE_SHOWN in value:
+            return archive(variables.get("A", ""), value[ARCHIVE_SHOWN])
         if value == "<unknown>":
             return UNKNOWN
         if isinstance(value, dict):
@@ -91,6 +124,8 @@ def shown(value: Any) -> Any:
     if isinstance(value, dict):
         if SECRET_MARK.items() <= value.items():
             return {"<secret>": shown(value.get("value"))}
+        if value.get(SIGNATURE) == ARCHIVE:
+            return {ARCHIVE_SHOWN: sorted(value.keys() - {SIGNATURE})}
         return {key: shown(item) for key, item in value.items()}
     return [shown(item) for item in value] if isinstance(value, list) else value
 
@@ -151,12 +186,16 @@ def answer_of(servicer: Servicer, call: dict[str, Any], names: Names) -> dict[st
 
 def learn_names(call: dict[str, Any], answer: dict[str, Any], names: Names) -> None:
     recorded, actual = call.get("response", {}), answer.get("response", {})
-    if call["method"] == "Check" and "name" in recorded.get("inputs", {}).get("__defaults", []):
-        names.learn(recorded["inputs"].get("name"), actual.get("inputs", {}).get("name"))
+    for key in {"name", "statementId"} & set(recorded.get("inputs", {}).get("__defaults", [])):
+        if call["method"] == "Check":
+            names.learn(recorded["inputs"].get(key), actual.get("inputs", {}).get(key))
     if call["method"] == "Create" and not call["request"].get("preview"):
         old, new = recorded.get("properties", {}), actual.get("properties", {})
-        for key in ("versionId", "keyId", "arn", "id"):
+        for key in ("versionId", "keyId", "arn", "id", "uniqueId"):
             names.learn(old.get(key), new.get(key))
+    if call["method"] in {"Create", "Update"} and not call["request"].get("preview"):
+        old, new = recorded.get("properties", {}), actual.get("properties", {})
+        names.learn(old.get("codeSha256"), new.get("codeSha256"))
 
 
 def differences(path: str, recorded: Any, actual: Any) -> Iterator[str]:
@@ -176,6 +215,16 @@ def changes_made_outside() -> None:
         client.put_secret_value(SecretId="rec/app", SecretString=f"by hand {number}")
     client.update_secret(SecretId="rec/app", Description="by hand")
     client.tag_resource(SecretId="rec/app", Tags=[{"Key": "hand", "Value": "1"}])
+    # the recording's program attached it by a resource that the stand-in does not serve
+    iam = boto3.client("iam")
+    (role,) = iam.list_roles()["Roles"]
+    policy = iam.create_policy(PolicyName="mp-a3f1618", PolicyDocument=role_policy(iam, role["RoleName"]))
+    iam.attach_role_policy(RoleName=role["RoleName"], PolicyArn=policy["Policy"]["Arn"])
+
+
+def role_policy(iam: Any, role: str) -> str:
+    (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    return json.dumps(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
 
 
 @pytest.fixture

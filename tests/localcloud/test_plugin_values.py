@@ -2,6 +2,7 @@
 """Property values between the engine's protocol and Python, and what Diff says of them."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.plugins.aws.__main__ import PLUGIN
+from localcloud.plugins.property_types import Described
 from localcloud.plugins.resource import Resource, diff
-from localcloud.plugins.values import UNKNOWN, Secret, from_struct, to_struct
+from localcloud.plugins.values import UNKNOWN, Asset, Secret, from_struct, to_struct
 
 quickly = settings(max_examples=40, deadline=None)
 TEXTS = st.text(max_size=8)
@@ -135,23 +137,25 @@ def test_what_the_engine_does_not_know_yet_is_unknown_whatever_its_type(mark: st
 # Diff
 
 
-def values_of(declared: Any) -> st.SearchStrategy[Any]:
+def values_of(declared: Any, types: Mapping[str, Described]) -> st.SearchStrategy[Any]:
     """Values of a type as the recorded schema writes it."""
     if isinstance(declared, list):
-        return st.lists(values_of(declared[0]) if declared else TEXTS, max_size=3)
-    if isinstance(declared, dict) and "*" in declared:
-        return st.dictionaries(TEXTS.filter(bool), values_of(declared["*"]), max_size=3)
+        return st.lists(values_of(declared[0], types), max_size=3)
     if isinstance(declared, dict):
-        return st.fixed_dictionaries({}, optional={key: values_of(of) for key, of in declared.items()})
+        return st.dictionaries(TEXTS.filter(bool), values_of(declared["*"], types), max_size=3)
+    if declared in types:
+        parts = {name: values_of(about["type"], types) for name, about in types[declared].items()}
+        return st.fixed_dictionaries({}, optional=parts)
     return {
         "boolean": st.booleans(),
+        "pulumi.json#/Archive": st.builds(Asset, st.just("archive"), TEXTS.filter(bool), st.just({})),
         "integer": st.integers(0, 100),
         "number": st.integers(0, 100),
     }.get(declared, TEXTS)
 
 
 def inputs_of(resource: Resource) -> st.SearchStrategy[dict[str, Any]]:
-    properties = {name: values_of(about["type"]) for name, about in resource.inputs.items()}
+    properties = {name: values_of(about["type"], resource.types) for name, about in resource.inputs.items()}
     if "tagsAll" in resource.outputs:
         properties["tagsAll"] = st.dictionaries(TEXTS.filter(bool), TEXTS, max_size=3)
     return st.fixed_dictionaries({}, optional=properties)
@@ -184,8 +188,10 @@ def test_a_set_in_another_order_is_no_difference(case: tuple[Resource, dict[str,
 @given(CASES)
 def test_what_is_unknown_yet_may_differ(case: tuple[Resource, dict[str, Any]]) -> None:
     resource, inputs = case
-    found = diff(resource, inputs, dict.fromkeys(inputs, UNKNOWN), [])
-    assert found.details.keys() - {"__meta"} == inputs.keys()
+    unknown = dict.fromkeys(inputs, UNKNOWN)
+    found = diff(resource, inputs, unknown, [])
+    outputs = resource.renewed(unknown, frozenset(inputs)) - inputs.keys()
+    assert found.details.keys() - {"__meta"} == inputs.keys() | outputs
 
 
 @quickly

@@ -146,8 +146,7 @@ def _read(account: Account, identity: str, known: Properties) -> Properties | No
         "architectures": found.get("Architectures", []),
         "arn": arn,
         "capacityProviderConfig": None,
-        # what AWS does not tell is as the program said
-        "code": known.get("code"),
+        "code": _known_archive(known.get("code")),
         "codeSha256": found["CodeSha256"],
         "codeSigningConfigArn": "",
         "deadLetterConfig": _read_target(found),
@@ -198,6 +197,16 @@ def _read(account: Account, identity: str, known: Properties) -> Properties | No
         "vpcConfig": _read_network(found),
         **tags.outputs(tags.own(answer.get("Tags", {})), known, account.default_tags),
     }
+
+
+def _known_archive(code: object) -> object:
+    """The archive as the program gave it: AWS does not tell.
+
+    For a refresh the engine sends its hash alone, which the bridge answers as an archive without files.
+    """
+    if isinstance(code, Asset) and not code.source:
+        return Asset(code.signature, code.hash, {"assets": {}})
+    return code
 
 
 def _gateway(arn: str) -> str:
