@@ -25,12 +25,17 @@ down: ## Stop the local cloud and remove its data, state and plugins (not .venv 
 	@python=$(PYTHON_OF_VENV); [ -x $$python ] || python=$(or $(PYTHON),python3); $$python -m localcloud.down
 
 .PHONY: start
-start: $(INSTALLED) ## Start the emulator alone
+start: $(INSTALLED) ## Start the emulator and PostgreSQL, without `pulumi up`
 	@$(PYTHON_OF_VENV) -m localcloud start
 
 .PHONY: stop
-stop: $(INSTALLED) ## Stop the emulator; its data stay
+stop: $(INSTALLED) ## Stop the emulator and PostgreSQL; their data stay
 	@$(PYTHON_OF_VENV) -m localcloud stop
+
+# SECRET of the environment may be anything, so only the one on make's command line counts.
+.PHONY: rotate
+rotate: $(INSTALLED) ## Renew a database password now and log in with it: make rotate [SECRET=name]
+	@$(PYTHON_OF_VENV) -m localcloud rotate $(if $(findstring command line,$(origin SECRET)),"$$SECRET")
 
 .PHONY: env
 env: $(INSTALLED) ## Print what leads a shell to the local cloud, as `. .local/env` does

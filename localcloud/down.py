@@ -6,11 +6,14 @@ import sys
 from localcloud.emulator_control import stop_emulator
 from localcloud.files import exclusive
 from localcloud.layout import Layout, SetupError, checkout
+from localcloud.postgres_process import remove
 
 
 def down(layout: Layout) -> int:
-    """Stop the emulator and remove all that it and the stack left: data, state, environment file, plugins."""
+    """Stop the emulator and PostgreSQL and remove all data, the stack's state and plugins."""
+    # The emulator first: a function of its may be at work in the database.
     stop_emulator(layout)
+    remove(layout.postgres)
     shutil.rmtree(layout.local, ignore_errors=True)
     if layout.local.exists():
         raise SetupError(f"{layout.local} could not be removed wholly: does another program write into it?")

@@ -45,6 +45,16 @@ class Layout:
         return self.local / "emulator"
 
     @property
+    def postgres(self) -> Path:
+        """PostgreSQL's data, log, settings and authority (`ca.pem`, which the stack file names)."""
+        return self.local / "postgres"
+
+    @property
+    def postgres_wheel(self) -> Path:
+        """A PostgreSQL server from the package registry, where the machine has none."""
+        return self.root / ".venv" / "postgres"
+
+    @property
     def env_file(self) -> Path:
         """The shell file to source."""
         return self.local / "env"

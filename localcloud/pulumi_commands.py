@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from localcloud.environment import STACK
-from localcloud.layout import SetupError
+from localcloud.layout import Layout, SetupError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,11 @@ class Stack:
         """The name in Pulumi.yaml."""
         described = yaml.safe_load((self.project / "Pulumi.yaml").read_text())
         return str(described["name"])
+
+
+def local_stack(layout: Layout, environment: Mapping[str, str]) -> Stack:
+    """The checkout's own stack; `environment` is for the commands, and reading files needs none."""
+    return Stack(pulumi=layout.pulumi, project=layout.root, state=layout.state, environment=environment)
 
 
 def quietly(stack: Stack, *arguments: str, given: str | None = None) -> str:
@@ -82,6 +87,25 @@ def select(stack: Stack) -> None:
 def outputs(stack: Stack) -> dict[str, Any]:
     """The stack's outputs; secret ones are masked."""
     return dict(json.loads(quietly(stack, "stack", "output", "--json", "--stack", stack.name)))
+
+
+def exported_texts(stack: Stack) -> frozenset[str]:
+    """Every text in the stack's outputs, however deep, without a command."""
+    resources = checkpoint(stack).get("resources") or []
+    return frozenset(
+        text
+        for resource in resources
+        if resource["type"] == "pulumi:pulumi:Stack"
+        for text in _texts(resource.get("outputs"))
+    )
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
 
 
 def last_changes(stack: Stack) -> dict[str, int]:

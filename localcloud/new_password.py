@@ -1,0 +1,129 @@
+"""Prove that a secret's new value works: log in to PostgreSQL with it, the server's certificate verified."""
+
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pg8000.exceptions
+import pg8000.native
+
+from localcloud.layout import SetupError
+from localcloud.postgres import reason
+
+CURRENT = "AWSCURRENT"
+PENDING = "AWSPENDING"
+PREVIOUS = "AWSPREVIOUS"
+
+_SECONDS = 10
+_DEFAULT_PORT = 5432
+
+
+@dataclass(frozen=True)
+class _Login:
+    """The parts of a DATABASE_URL. Printing it shows no password."""
+
+    host: str
+    port: int
+    database: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Version:
+    """A secret's value under one staging label; `fields` is empty if it is no JSON object."""
+
+    version: str
+    fields: Mapping[str, object] = field(repr=False)
+
+    @property
+    def login(self) -> _Login | None:
+        """Of its DATABASE_URL; None if that leads to no PostgreSQL."""
+        url = urlsplit(str(self.fields.get("DATABASE_URL") or ""))
+        if url.scheme not in {"postgres", "postgresql"} or not url.hostname or not url.username:
+            return None
+        database = unquote(url.path.removeprefix("/")) or unquote(url.username)
+        return _Login(
+            url.hostname,
+            url.port or _DEFAULT_PORT,
+            database,
+            unquote(url.username),
+            unquote(url.password or ""),
+        )
+
+
+# ruff: noqa: ANN401 -- boto3 makes its clients' types at run time
+def prove(secrets: Any, arn: str, token: str, authority: Path) -> None:
+    """Use the value that is current now, and say what came of it; no value is shown.
+
+    Args:
+        secrets: boto3's client of Secrets Manager.
+        arn: the secret's.
+        token: the version that the rotation made.
+        authority: PEM file of an authority to trust beside those of the system.
+
+    Raises:
+        SetupError: the value does not work, or the one before although another user's is current.
+    """
+    current, previous = _read(secrets, arn, CURRENT), _read(secrets, arn, PREVIOUS)
+    if current is None:
+        raise SetupError("The secret has no current version any more: was it edited just now?")
+    if current.version != token:
+        print(f"The secret was edited meanwhile: not version {token} is current, but {current.version}.")
+    login = current.login
+    if login is None:
+        _say_what_changed(current, previous)
+        return
+    user = _logged_in(login, authority, f"the new password (version {current.version})")
+    print(f"Logged in as {user} with the new password (version {current.version}).")
+    before = previous.login if previous else None
+    if previous and before and before.username != login.username:
+        user = _logged_in(before, authority, f"the password before (version {previous.version})")
+        print(f"Logged in as {user} with the password before: it still works (version {previous.version}).")
+
+
+def _read(secrets: Any, arn: str, label: str) -> _Version | None:
+    try:
+        answer = secrets.get_secret_value(SecretId=arn, VersionStage=label)
+    except secrets.exceptions.ResourceNotFoundException:
+        return None
+    try:
+        fields = json.loads(answer.get("SecretString", ""))
+    except ValueError:
+        fields = None
+    return _Version(answer["VersionId"], fields if isinstance(fields, dict) else {})
+
+
+def _say_what_changed(current: _Version, previous: _Version | None) -> None:
+    before = previous.fields if previous else {}
+    keys = sorted(key for key, value in current.fields.items() if before.get(key) != value)
+    what = f"a new value of {', '.join(keys)}" if keys else "a new value"
+    print(f"The secret has {what} (version {current.version}); it is for no database, so nobody logs in.")
+
+
+def _logged_in(login: _Login, authority: Path, what: str) -> str:
+    """Who the server says we are."""
+    context = ssl.create_default_context()
+    if authority.exists():
+        context.load_verify_locations(authority)
+    where = f"{login.host}:{login.port}"
+    try:
+        with pg8000.native.Connection(
+            login.username,
+            login.host,
+            login.database,
+            login.port,
+            login.password,
+            ssl_context=context,
+            timeout=_SECONDS,
+        ) as connection:
+            ((user, acting),) = connection.run("SELECT session_user::text, current_user::text")
+    except (pg8000.exceptions.Error, OSError) as error:
+        raise SetupError(
+            f"PostgreSQL at {where} does not let {login.username} in with {what}: {reason(error)}."
+        ) from None
+    return str(user) if user == acting else f"{user}, acting as {acting},"
