@@ -88,7 +88,7 @@ def register(registration: Registration) -> str:
                 "tags": [],
             }
         )
-        made.__class__ = RunningInstance
+        made.__class__ = RunningInstance  # type: ignore[type-abstract]  # moto counts its own class as abstract
         instance = cast("RunningInstance", made)
         _give(registration, instance.master_user_secret.secret_arn)
     instance.running_host, instance.port = registration.host, registration.port

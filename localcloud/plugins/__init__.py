@@ -5,8 +5,8 @@ and error texts, for the tokens that this project uses; `tests/localcloud/test_p
 calls recorded from the real provider code.
 
 `values.py` is the engine's protocol, `archives.py` the bytes of its archives, `property_types.py` what Check
-says of types, `resource.py` all that
-resources have in common, `serve.py` the gRPC service. A resource's module holds its calls to AWS only.
+says of types, `resource.py` all that resources have in common, `serve.py` the gRPC service. A resource's
+module holds its calls to AWS only.
 
 To add a resource of AWS:
 

@@ -205,8 +205,16 @@ def _timeouts(resource: Resource) -> Properties:
 def _known_in_preview(resource: Resource, name: str, planned: Properties) -> object:
     value = planned.get(name)
     if value is not None and not (name == "tagsAll" and value == {}):
-        return resource.normal_policy(value) if name in resource.policies else value
+        return resource.normal_policy(value) if name in resource.policies else _whole(resource, name, value)
     return UNKNOWN if resource.outputs[name].get("required") else None
+
+
+def _whole(resource: Resource, name: str, value: object) -> object:
+    """An object with None for the parts that it could have and has not."""
+    declared = resource.outputs[name].get("type")
+    if not isinstance(value, dict) or not isinstance(declared, str):
+        return value
+    return {**dict.fromkeys(resource.types.get(declared, {})), **value}
 
 
 def after_update(resource: Resource, olds: Properties, news: Properties) -> Properties:

@@ -1,5 +1,6 @@
 """`python -m localcloud.plugins.aws`: what the engine runs as pulumi-resource-aws."""
 
+from localcloud.plugins.aws import rds
 from localcloud.plugins.aws.configuration import check_config, configure
 from localcloud.plugins.aws.functions import FUNCTIONS
 from localcloud.plugins.aws.iam import ROLE, ROLE_POLICY
@@ -7,8 +8,11 @@ from localcloud.plugins.aws.kms import ALIAS, KEY
 from localcloud.plugins.aws.lambda_function import FUNCTION
 from localcloud.plugins.aws.lambda_invocation import INVOCATION
 from localcloud.plugins.aws.lambda_permission import PERMISSION
+from localcloud.plugins.aws.log_group import LOG_GROUP
+from localcloud.plugins.aws.metric_alarm import METRIC_ALARM
 from localcloud.plugins.aws.secret import SECRET
 from localcloud.plugins.aws.secret_policy import SECRET_POLICY
+from localcloud.plugins.aws.secret_rotation import SECRET_ROTATION
 from localcloud.plugins.aws.secret_version import SECRET_VERSION
 from localcloud.plugins.serve import Plugin, serve
 
@@ -17,11 +21,14 @@ RESOURCES = (
     FUNCTION,
     INVOCATION,
     KEY,
+    LOG_GROUP,
+    METRIC_ALARM,
     PERMISSION,
     ROLE,
     ROLE_POLICY,
     SECRET,
     SECRET_POLICY,
+    SECRET_ROTATION,
     SECRET_VERSION,
 )
 
@@ -33,7 +40,7 @@ PLUGIN = Plugin(
     default_tags=lambda account: account.default_tags,
     region=lambda account: account.region,
     resources={resource.token: resource for resource in RESOURCES},
-    functions=FUNCTIONS,
+    functions={**FUNCTIONS, **rds.FUNCTIONS},
 )
 
 if __name__ == "__main__":

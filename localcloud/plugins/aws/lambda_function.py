@@ -1,17 +1,25 @@
 """The resource aws:lambda/function:Function."""
 
+import os
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
 from localcloud.plugins import archives
 from localcloud.plugins.aws import tags
-from localcloud.plugins.aws.account import Account, doing, missing
+from localcloud.plugins.aws.account import Account, doing, is_error, missing
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure, snake_case
 from localcloud.plugins.resource import Resource
 from localcloud.plugins.values import UNKNOWN, Asset, Properties
 
+# The official provider tries for five minutes while the function's role becomes known to Lambda.
+_RETRY_SECONDS = float(os.environ.get("LOCALCLOUD_RETRY_SECONDS", "2"))
+_ROLE_NOT_READY = (
+    "The role defined for the function cannot be assumed by Lambda",
+    "The provided execution role does not have permissions",
+)
 _NAME = re.compile(r"(arn:[\w-]+:lambda:[\w-]+:\d{12}:function:)?[0-9A-Za-z_-]+")
 _MOST_NAME = 64
 _NOT_IMPLEMENTED = (
@@ -109,10 +117,26 @@ def _create(account: Account, inputs: Properties) -> str:
     if inputs.get("tagsAll"):
         request["Tags"] = inputs["tagsAll"]
     with doing(f"creating Lambda Function ({name})"):
-        client.create_function(**request)
+        _once_role_is_ready(lambda: client.create_function(**request))
     if inputs["reservedConcurrentExecutions"] >= 0:
         _set_concurrency(client, name, inputs, made=name)
     return name
+
+
+def _once_role_is_ready(call: Callable[[], object]) -> None:
+    from botocore.exceptions import ClientError  # noqa: PLC0415  loaded when first needed
+
+    deadline = time.monotonic() + _RETRY_SECONDS
+    while True:
+        try:
+            call()
+        except ClientError as error:
+            waits = any(is_error(error, "InvalidParameterValueException", text) for text in _ROLE_NOT_READY)
+            if not waits or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 def _set_concurrency(client: Any, name: str, news: Properties, made: str | None = None) -> None:  # noqa: ANN401  boto3
@@ -258,7 +282,9 @@ def _update(account: Account, identity: str, olds: Properties, news: Properties)
     configuration = _changed_configuration(olds, news)
     if configuration:
         with doing(f"updating Lambda Function ({identity}) configuration"):
-            client.update_function_configuration(FunctionName=identity, **configuration)
+            _once_role_is_ready(
+                lambda: client.update_function_configuration(FunctionName=identity, **configuration)
+            )
     is_new_code = any(news.get(name) and news[name] != olds.get(name) for name in _CODE)
     if is_new_code:
         architectures = {"Architectures": news["architectures"]} if news.get("architectures") else {}

@@ -1,0 +1,130 @@
+"""The resource aws:cloudwatch/logGroup:LogGroup."""
+
+import re
+from typing import Any
+
+from localcloud.plugins.aws import names, tags
+from localcloud.plugins.aws.account import Account, doing, missing
+from localcloud.plugins.aws.schema import shape
+from localcloud.plugins.property_types import Failure, snake_case
+from localcloud.plugins.resource import Resource
+from localcloud.plugins.values import Properties
+
+_LONGEST_NAME = 512
+_RETENTION_DAYS = (
+    *(0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+
+
+def _create(account: Account, inputs: Properties) -> str:
+    client = account.client("logs", inputs)
+    name = str(inputs.get("name") or inputs.get("namePrefix", "terraform-") + names.unique_suffix())
+    request: dict[str, Any] = {"logGroupName": name}
+    if inputs.get("kmsKeyId"):
+        request["kmsKeyId"] = inputs["kmsKeyId"]
+    if inputs.get("tagsAll"):
+        request["tags"] = inputs["tagsAll"]
+    with doing(f"creating CloudWatch Logs Log Group ({name})"):
+        client.create_log_group(**request)
+    if inputs.get("retentionInDays"):
+        with doing(f"setting CloudWatch Logs Log Group ({name}) retention policy", made=name):
+            client.put_retention_policy(logGroupName=name, retentionInDays=inputs["retentionInDays"])
+    return name
+
+
+def _find(client: Any, name: str) -> dict[str, Any] | None:  # noqa: ANN401  boto3 is untyped
+    pages = client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
+    return next(
+        (group for page in pages for group in page["logGroups"] if group["logGroupName"] == name), None
+    )
+
+
+def _read(account: Account, identity: str, known: Properties) -> Properties | None:
+    client = account.client("logs", known)
+    with doing(f"reading CloudWatch Logs Log Group ({identity})"):
+        found = _find(client, identity)
+        if found is None:
+            return None
+        arn = found["arn"].removesuffix(":*")
+        tagged = client.list_tags_for_resource(resourceArn=arn)["tags"]
+    return {
+        "arn": arn,
+        "deletionProtectionEnabled": found.get("deletionProtectionEnabled", False),
+        "id": identity,
+        "kmsKeyId": found.get("kmsKeyId", ""),
+        "logGroupClass": found.get("logGroupClass", ""),
+        "name": identity,
+        "namePrefix": names.prefix_of(identity),
+        "region": known.get("region") or account.region,
+        "retentionInDays": found.get("retentionInDays", 0),
+        # AWS does not keep it
+        "skipDestroy": known.get("skipDestroy", False) if known else None,
+        **tags.outputs(tagged, known, account.default_tags),
+    }
+
+
+def _update(account: Account, identity: str, olds: Properties, news: Properties) -> None:
+    client = account.client("logs", news)
+    days = news.get("retentionInDays") or 0
+    if days != (olds.get("retentionInDays") or 0):
+        with doing(f"setting CloudWatch Logs Log Group ({identity}) retention policy"):
+            if days:
+                client.put_retention_policy(logGroupName=identity, retentionInDays=days)
+            else:
+                client.delete_retention_policy(logGroupName=identity)
+    key = news.get("kmsKeyId") or ""
+    if key != (olds.get("kmsKeyId") or ""):
+        with doing(f"setting CloudWatch Logs Log Group ({identity}) KMS key"):
+            if key:
+                client.associate_kms_key(logGroupName=identity, kmsKeyId=key)
+            else:
+                client.disassociate_kms_key(logGroupName=identity)
+    change = tags.change(olds, news)
+    with doing(f"updating tags for CloudWatch Logs Log Group ({identity})"):
+        if change.remove:
+            client.untag_resource(resourceArn=olds["arn"], tagKeys=change.remove)
+        if change.put:
+            client.tag_resource(resourceArn=olds["arn"], tags=change.put)
+
+
+def _delete(account: Account, identity: str, olds: Properties) -> None:
+    if olds.get("skipDestroy"):
+        return
+    client = account.client("logs", olds)
+    with doing(f"deleting CloudWatch Logs Log Group ({identity})"):
+        try:
+            client.delete_log_group(logGroupName=identity)
+        except client.exceptions.ClientError as error:
+            if not missing(error):
+                raise
+
+
+def _check(inputs: Properties) -> list[Failure]:
+    failures = []
+    for name, limit in (("name", _LONGEST_NAME), ("namePrefix", _LONGEST_NAME - names.SUFFIX_LENGTH)):
+        value, about = inputs.get(name), snake_case(name)
+        if isinstance(value, str) and len(value) > limit:
+            failures.append(Failure(name, f'"{about}" cannot be longer than {limit} characters'))
+        if isinstance(value, str) and not re.fullmatch(r"[.\-_/#A-Za-z0-9]+", value):
+            failures.append(Failure(name, f'"{about}" isn\'t a valid log group name'))
+    days = inputs.get("retentionInDays")
+    if isinstance(days, int) and days not in _RETENTION_DAYS:
+        known = " ".join(map(str, _RETENTION_DAYS))
+        failures.append(
+            Failure("retentionInDays", f"expected retention_in_days to be one of [{known}], got {days}")
+        )
+    return failures
+
+
+LOG_GROUP = Resource(
+    **shape("aws:cloudwatch/logGroup:LogGroup"),
+    create=_create,
+    read=_read,
+    update=_update,
+    delete=_delete,
+    check=_check,
+    fixed_defaults={"skipDestroy": False},
+    autoname="{}",
+    conflicts=(frozenset({"name", "namePrefix"}),),
+)
