@@ -25,6 +25,7 @@ from moto.awslambda.responses import LambdaResponse
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.logs.models import logs_backends
 
+from localcloud.emulator import lambda_network
 from localcloud.emulator.lambda_workers import Code, Outcome, Pool
 from localcloud.emulator.turns import ONE_AT_A_TIME
 
@@ -39,6 +40,7 @@ _KEPT: dict[str, Any] = {
     "EphemeralStorage": {"Size": 512},
     "KMSKeyArn": None,
     "Environment": None,
+    "VpcConfig": None,
 }
 
 
@@ -82,6 +84,8 @@ class Lambda(LambdaResponse):
         kept["RuntimeVersionConfig"] = {
             "RuntimeVersionArn": f"arn:{function.partition}:lambda:{function.region}::runtime:localcloud"
         }
+        network = kept.pop("VpcConfig", None)
+        kept["VpcConfig"] = lambda_network.described(DEFAULT_ACCOUNT_ID, function.region, network)
         known = {key: value for key, value in {**config, **kept}.items() if value is not None}
         variables = (known.get("Environment") or {}).get("Variables") or {}
         if not variables:
@@ -102,6 +106,9 @@ class Lambda(LambdaResponse):
         asked = self.json_body
         if asked.get("PackageType", "Zip") != "Zip":
             return _refusal(RefusedError(400, "InvalidParameterValueException", _NO_IMAGES))
+        refused = self._refused_network(asked["Role"])
+        if refused:
+            return refused
         status, headers, _ = super().create_function()
         function = self.backend.get_function(asked["FunctionName"].rsplit(":", 1)[-1], None)
         if not _is_zip(function):
@@ -110,7 +117,15 @@ class Lambda(LambdaResponse):
         self._keep(function)
         return status, headers, json.dumps(self._kept(function, function.get_configuration(on_create=True)))
 
+    def _refused_network(self, role: str) -> Any:  # noqa: ANN401  moto's own form
+        network = self.json_body.get("VpcConfig")
+        reason = lambda_network.refusal(DEFAULT_ACCOUNT_ID, self.region, role, network)
+        return _refusal(RefusedError(400, "InvalidParameterValueException", reason)) if reason else None
+
     def update_function_configuration(self) -> Any:  # noqa: ANN401, D102  moto's own form
+        refused = self._refused_network(self.json_body.get("Role") or self._function(-2).role)
+        if refused:
+            return refused
         status, headers, body = super().update_function_configuration()
         function = self._function(-2)
         self._keep(function)

@@ -269,3 +269,23 @@ def test_no_function_outlives_a_killed_emulator(tmp_path: Path) -> None:
         os.kill(emulator.pid, signal.SIGKILL)
         busy.join()
         until(lambda: not Path(f"/proc/{pid}").exists(), 5)
+
+
+def test_a_function_in_a_network_names_its_vpc_and_leaves_it(emulator: Emulator, function: str) -> None:
+    ec2, iam, lambdas = (client(emulator, service) for service in ("ec2", "iam", "lambda"))
+    subnet = ec2.describe_subnets()["Subnets"][0]
+    network = {"SubnetIds": [subnet["SubnetId"]], "SecurityGroupIds": []}
+    with pytest.raises(botocore.exceptions.ClientError, match="permissions to call CreateNetworkInterface"):
+        lambdas.update_function_configuration(FunctionName=function, VpcConfig=network)
+    iam.attach_role_policy(
+        RoleName="function",
+        PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole",
+    )
+    lambdas.update_function_configuration(FunctionName=function, VpcConfig=network)
+    found = lambdas.get_function_configuration(FunctionName=function)["VpcConfig"]
+    assert found == {**network, "VpcId": subnet["VpcId"], "Ipv6AllowedForDualStack": False}
+    with pytest.raises(botocore.exceptions.ClientError, match="The subnet ID 'subnet-1' does not exist"):
+        lambdas.update_function_configuration(FunctionName=function, VpcConfig={"SubnetIds": ["subnet-1"]})
+    none: dict[str, list[str]] = {"SubnetIds": [], "SecurityGroupIds": []}
+    lambdas.update_function_configuration(FunctionName=function, VpcConfig=none)
+    assert lambdas.get_function_configuration(FunctionName=function)["VpcConfig"]["VpcId"] == ""

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import grpc
 import pytest
 from google.protobuf import json_format
-from pulumi.runtime.proto import provider_pb2
+from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from localcloud.plugins.aws.__main__ import PLUGIN
 from localcloud.plugins.serve import Servicer
@@ -28,12 +28,25 @@ MARK = "4dabf18193072939515e22adb298388d"
 
 
 class RefusedError(Exception):
-    """What the engine shows as the provider's error."""
+    """What the engine shows as the provider's error, and what it records of an unfinished object."""
+
+    def __init__(self, details: str, recorded: Properties) -> None:
+        super().__init__(details)
+        self.recorded = recorded
 
 
 class Context:
+    def __init__(self) -> None:
+        self.recorded: Properties = {}
+
+    def set_trailing_metadata(self, metadata: tuple[tuple[str, bytes], ...]) -> None:
+        status, unfinished = status_pb2.Status(), provider_pb2.ErrorResourceInitFailed()
+        status.ParseFromString(dict(metadata)["grpc-status-details-bin"])
+        status.details[0].Unpack(unfinished)
+        self.recorded = from_struct(unfinished.properties)
+
     def abort(self, _code: grpc.StatusCode, details: str) -> NoReturn:
-        raise RefusedError(details)
+        raise RefusedError(details, self.recorded)
 
 
 class Plugin:
