@@ -79,7 +79,10 @@ def _say(event: str) -> None:
 
 
 def _failed(error: BaseException, frames: TracebackType | None, request: str) -> dict[str, object]:
-    kind, stack = type(error).__name__, traceback.format_list(traceback.extract_tb(frames))
+    # a function's code is in /var/task on Lambda
+    place = os.environ["LAMBDA_TASK_ROOT"]
+    stack = [text.replace(place, "/var/task") for text in traceback.format_list(traceback.extract_tb(frames))]
+    kind = type(error).__name__
     heading = "Traceback (most recent call last):\n" if stack else ""
     _say(f"[ERROR] {kind}: {error}\n{heading}{''.join(stack)}")
     return {"errorMessage": str(error), "errorType": kind, "requestId": request, "stackTrace": stack}

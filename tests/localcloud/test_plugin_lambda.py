@@ -453,6 +453,7 @@ def test_a_function_that_fails_fails_the_creation_which_is_tried_again(
         plugin.create(INVOCATION, {"functionName": name, "input": json.dumps({"fail": "no such role"})})
     assert f"invoking Lambda Function ({name}): " in str(caught.value)
     assert '"errorMessage": "no such role"' in str(caught.value)
+    assert "/var/task/app.py" in str(caught.value)
     assert caught.value.recorded == {}  # so that the engine creates it at the next try
     identity, made = plugin.create(INVOCATION, {"functionName": name, "input": json.dumps({"fail": ""})})
     assert identity.startswith(f"{name},$LATEST,")
