@@ -56,6 +56,15 @@ class Recording:
         assert len(found) == 1, f"{len(found)} resources {type_} {name}"
         return found[0]
 
+    def real_urn(self, resource: Registered) -> str:
+        """As the engine makes it, with the types of all ancestors; pulumi's mocks leave most of them out."""
+        known = {found.urn: found for found in self.resources}
+        types, ancestor = [resource.type], known.get(resource.parent)
+        while ancestor:
+            types.insert(0, ancestor.type)
+            ancestor = known.get(ancestor.parent)
+        return f"urn:pulumi:{STACK}::{PROJECT}::{'$'.join(types)}::{resource.name}"
+
     def types(self) -> list[str]:
         return [resource.type for resource in self.resources]
 

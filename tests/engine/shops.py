@@ -1,0 +1,160 @@
+"""A stack whose database login rotates, on a real PostgreSQL that the local cloud has as an RDS instance."""
+
+import itertools
+import json
+import os
+import ssl
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pg8000.native
+
+from localcloud.postgres import PostgresServer
+from tests.engine.stacks import Stack
+
+SECRET = "shop-database"
+_numbers = itertools.count(1)
+_WAIT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Shop:
+    """`database` is the server's, `username` the login's; both are of one test only."""
+
+    stack: Stack
+    server: PostgresServer
+    database: str
+    username: str
+
+    def configure(
+        self,
+        login: Mapping[str, Any] | None = None,
+        server: Mapping[str, Any] | None = None,
+        **stack_wide: object,
+    ) -> None:
+        """Writes the stack file: one database with one login, and what else is given."""
+        declared = {"username": self.username, "database": self.database, "grants": "owner", **(login or {})}
+        about = {
+            "rdsInstance": "shop",
+            "certificateAuthorities": str(self.server.ca_file),
+            "logins": {SECRET: declared},
+            **(server or {}),
+        }
+        self.stack.configure({}, databases={"shop": about}, encryption="aws-managed", **stack_wide)
+
+    def log_in(self, value: Mapping[str, str] | None = None) -> str:
+        """As a pod does, with DATABASE_URL alone and a verified server; returns who that is."""
+        with self.connection(value) as connection:
+            [[user]] = connection.run("SELECT session_user::text")
+        return str(user)
+
+    @contextmanager
+    def connection(self, value: Mapping[str, str] | None = None) -> Iterator[Any]:
+        url = urlsplit((value or self.stack.value(SECRET))["DATABASE_URL"])
+        assert url.query == "sslmode=verify-full"
+        connection = pg8000.native.Connection(
+            unquote(url.username or ""),
+            host=url.hostname,
+            port=url.port,
+            database=unquote(url.path[1:]),
+            password=unquote(url.password or ""),
+            ssl_context=ssl.create_default_context(cafile=str(self.server.ca_file)),
+        )
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def administrator(self) -> Iterator[Any]:
+        connection = pg8000.native.Connection(
+            self.server.admin_user,
+            host=self.server.host,
+            port=self.server.port,
+            database=self.database,
+            password=self.server.admin_password,
+            ssl_context=ssl.create_default_context(cafile=str(self.server.ca_file)),
+        )
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def described(self, secret: str = SECRET) -> dict[str, Any]:
+        found: dict[str, Any] = self.stack.client().describe_secret(SecretId=secret)
+        return found
+
+    def rotate(self, secret: str = SECRET) -> dict[str, str]:
+        """Rotates as any client may; returns the new value when the rotation is over."""
+        self.wait_for_rotations()  # the one that tests the secret when rotation is attached
+        version = self.stack.client().rotate_secret(SecretId=secret)["VersionId"]
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while self.described(secret)["VersionIdsToStages"].get(version) != ["AWSCURRENT"]:
+            assert time.monotonic() < deadline, self.described(secret)["VersionIdsToStages"]
+            time.sleep(0.02)
+        return self.stack.value(secret)
+
+    def wait_for_rotations(self) -> None:
+        """Until no rotation is under way, tests of a rotation that AWS makes by itself included."""
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while rotations(self.stack.endpoint)["unfinished"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def function_log(self) -> str:
+        """All that the rotation functions wrote."""
+        logs = self.stack.client("logs")
+        lines = []
+        for group in logs.describe_log_groups()["logGroups"]:
+            name = group["logGroupName"]
+            for stream in logs.describe_log_streams(logGroupName=name)["logStreams"]:
+                events = logs.get_log_events(logGroupName=name, logStreamName=stream["logStreamName"])
+                lines += [event["message"] for event in events["events"]]
+        return "\n".join(lines)
+
+
+def rotations(endpoint: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{endpoint}/_localcloud/rotations", timeout=10) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def new_shop(stack: Stack, server: PostgresServer) -> Shop:
+    """Makes the database, and registers the server with the local cloud."""
+    # several workers share no server, but a server outlives a test
+    number = f"{os.getpid()}_{next(_numbers)}"
+    shop = Shop(stack, server, f"shop_{number}", f"app_{number}")
+    body = {
+        "DBInstanceIdentifier": "shop",
+        "Host": server.host,
+        "Port": server.port,
+        "Username": server.admin_user,
+        "Password": server.admin_password,
+    }
+    request = urllib.request.Request(
+        f"{stack.endpoint}/_localcloud/databases", data=json.dumps(body).encode(), method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=10):
+        pass
+    connection = pg8000.native.Connection(
+        server.admin_user,
+        host=server.host,
+        port=server.port,
+        database="postgres",
+        password=server.admin_password,
+        ssl_context=ssl.create_default_context(cafile=str(server.ca_file)),
+    )
+    connection.run(f"CREATE DATABASE {pg8000.native.identifier(shop.database)}")
+    connection.close()
+    shop.configure()
+    return shop
+
+
+def copy_of_server_log(server: PostgresServer) -> str:
+    return Path(server.log_file).read_text(errors="replace")
