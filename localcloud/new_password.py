@@ -42,18 +42,18 @@ class _Version:
 
     @property
     def login(self) -> _Login | None:
-        """Of its DATABASE_URL; None if that leads to no PostgreSQL."""
+        """Of its DATABASE_URL, else of AWS's standard keys; None if it leads to no PostgreSQL."""
         url = urlsplit(str(self.fields.get("DATABASE_URL") or ""))
-        if url.scheme not in {"postgres", "postgresql"} or not url.hostname or not url.username:
+        if url.scheme in {"postgres", "postgresql"} and url.hostname and url.username:
+            username, password = unquote(url.username), unquote(url.password or "")
+            database = unquote(url.path.removeprefix("/")) or username
+            return _Login(url.hostname, url.port or _DEFAULT_PORT, database, username, password)
+        if self.fields.get("engine") not in {"postgres", "aurora-postgresql"}:
             return None
-        database = unquote(url.path.removeprefix("/")) or unquote(url.username)
-        return _Login(
-            url.hostname,
-            url.port or _DEFAULT_PORT,
-            database,
-            unquote(url.username),
-            unquote(url.password or ""),
-        )
+        host, username, password = (str(self.fields.get(key, "")) for key in ("host", "username", "password"))
+        port = str(self.fields.get("port", _DEFAULT_PORT))
+        database = str(self.fields.get("dbname", "postgres"))
+        return _Login(host, int(port) if port.isdecimal() else _DEFAULT_PORT, database, username, password)
 
 
 # ruff: noqa: ANN401 -- boto3 makes its clients' types at run time

