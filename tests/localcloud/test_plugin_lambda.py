@@ -3,6 +3,7 @@
 
 import base64
 import hashlib
+import io
 import json
 import os
 import threading
@@ -17,6 +18,7 @@ import pytest
 from google.protobuf import json_format
 from pulumi.runtime.proto import provider_pb2
 
+from localcloud.plugins import archives
 from localcloud.plugins.values import Asset, Properties, to_struct
 from tests.localcloud.emulator_functions import logged
 from tests.localcloud.emulator_process import Emulator, running_emulator
@@ -139,6 +141,8 @@ def test_a_folder_gives_the_same_archive_wherever_and_whenever_it_was_written(
         _, made = plugin.create(FUNCTION, {**given, "name": f"{given['name']}-{at}", "code": of_path(folder)})
         hashes.add(made["codeSha256"])
         assert invoked(plugin, made["name"])["number"] == 1
+        with zipfile.ZipFile(io.BytesIO(archives.zipped(of_path(folder)))) as archive:
+            assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert len(hashes) == 1
 
 
