@@ -36,7 +36,7 @@ def test_every_urn_in_the_state_is_as_in_the_snapshot(stack: Stack, shop: Shop) 
     login = {"username": shop.username, "database": shop.database}
     server = {"rdsInstance": "shop", "certificateAuthorities": str(shop.server.ca_file)}
     databases = {
-        name: {**server, "logins": {secret: login for secret in declared["logins"]}}
+        name: {**server, "logins": dict.fromkeys(declared["logins"], login)}
         for name, declared in example["aws-secrets:databases"].items()
     }
     stack.configure(example["aws-secrets:secrets"], databases=databases)
