@@ -26,6 +26,7 @@ pulumi.export("secrets", {
     "app": {"keys": ["TOKEN", "OTHER"], "filledByHand": {"TOKEN": "where"}},
     "vendor": {"keys": ["KEY"], "filledByHand": {"KEY": "where"}},
 })
+pulumi.export("databases", {"shop": {"logins": {"shop-login": {"arn": "arn:..."}}}})
 """
 
 
@@ -55,6 +56,8 @@ def test_up_deploys_and_up_again_changes_nothing(layout: Layout, capfd: pytest.C
     assert "app: TOKEN, OTHER" in first
     # The one line that is safe: it names a secret in which nothing else is.
     assert "put-secret-value --secret-id vendor" in first
+    assert "shop-login: on shop" in first
+    assert "make rotate" in first
     emulator = running_emulator(layout)
     assert run("up", layout) == 0
     second = capfd.readouterr().out
