@@ -92,8 +92,9 @@ def secrets(emulator: Emulator) -> Any:
 @pytest.fixture(scope="module")
 def rotation(emulator: Emulator, server: PostgresServer, pytestconfig: pytest.Config) -> str:
     """ARN of the real function."""
-    cache = pytestconfig.cache.mkdir("functions") if pytestconfig.cache else server.directory / "functions"
-    archive = build.build(server.directory / "rotation.zip", cache / "packages")
+    assert pytestconfig.cache is not None
+    packages = pytestconfig.cache.mkdir("functions") / "packages"
+    archive = build.build(server.directory / "rotation.zip", packages)
     variables = {"DATABASE_CA_FILE": str(server.ca_file)}
     return _deployed(emulator, "rotation", archive.path.read_bytes(), build.HANDLER, variables)
 

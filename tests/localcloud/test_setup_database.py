@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,10 +126,26 @@ def test_a_living_stranger_in_the_pid_file_neither_stops_the_server_nor_is_stopp
     pid_file = Path(cluster.data, "postmaster.pid")
     noted = pid_file.read_text()
     kill(before.pid)
-    # As after a restart of the machine: this very test has that number now.
-    pid_file.write_text(noted.replace(str(before.pid), str(os.getpid())))
-    assert not postgres.stop(layout.postgres)
-    assert start_database(layout).port == before.port
+    with subprocess.Popen(postgres._as_server(["sleep", "60"])) as stranger:
+        # As after a restart of the machine: somebody else, of the same user, has that number now.
+        pid_file.write_text(noted.replace(str(before.pid), str(stranger.pid)))
+        assert not postgres.stop(layout.postgres)
+        assert start_database(layout).port == before.port
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_a_server_that_is_still_starting_is_waited_for(layout: Layout) -> None:
+    server = start_database(layout)
+    cluster = read_cluster(layout.postgres)
+    assert cluster is not None
+    pid_file = Path(cluster.data, "postmaster.pid")
+    ready = pid_file.read_text()
+    # What it says of itself before it takes connections.
+    pid_file.write_text(ready.replace("ready", "starting"))
+    assert postgres.running(layout.postgres) is None
+    threading.Timer(0.5, pid_file.write_text, (ready,)).start()
+    assert start_database(layout) == server
 
 
 @pytest.mark.parametrize("stack_file", ["", "config: {}\n", "config:\n  aws-secrets:secrets: {}\n"])
