@@ -122,7 +122,7 @@ def failure(aws: Aws, progress: Progress) -> str:
     except ClientError:
         log = ""
     return (
-        f"The rotation of {name} failed and was given up: {progress.message}\n"
+        f"The rotation of {name} failed and was given up: {progress.message or 'only its test ran'}\n"
         "The version before stays current, and its password is as it was. With the cause put right, "
         f"`make rotate` takes the rotation up again.{log}"
     )
