@@ -16,6 +16,7 @@ from functions.rotation.postgres_secret import Login
 from functions.rotation.postgres_session import works
 from localcloud.certificates import Authority, make_authority, write_server_certificate
 from localcloud.postgres import PostgresServer
+from localcloud.postgres_process import read_cluster
 from tests.rotation.world import World, refusal, superuser
 
 
@@ -41,7 +42,7 @@ def install(
     proving_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Authority, str, int], None]:
     monkeypatch.setenv("DATABASE_CA_FILE", str(tmp_path / "ca.pem"))
-    data = proving_server.directory / "data"
+    data = _data_directory(proving_server)
 
     def replace(authority: Authority, host: str, days: int) -> None:
         certificate, key = tmp_path / "server.crt", tmp_path / "server.key"
@@ -55,9 +56,15 @@ def install(
     return replace
 
 
+def _data_directory(server: PostgresServer) -> Path:
+    cluster = read_cluster(server.directory)
+    assert cluster is not None
+    return Path(cluster.data)
+
+
 def _put_back(server: PostgresServer, saved: Path) -> None:
     for name in ("server.crt", "server.key"):
-        server.directory.joinpath("data", name).write_bytes((saved / name).read_bytes())
+        _data_directory(server).joinpath(name).write_bytes((saved / name).read_bytes())
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +74,7 @@ def original_certificate(proving_server: PostgresServer, tmp_path: Path) -> Iter
     saved = tmp_path / "saved"
     saved.mkdir()
     for name in ("server.crt", "server.key"):
-        shutil.copy(proving_server.directory / "data" / name, saved / name)
+        shutil.copy(_data_directory(proving_server) / name, saved / name)
     with superuser(proving_server) as connection:
         yield
         _put_back(proving_server, saved)
