@@ -1,7 +1,7 @@
 """The KMS key that encrypts a stack's secrets."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
@@ -38,6 +38,7 @@ class EncryptionKeyArgs:
         account_id, partition, region: of the account that the key is made in.
         alias: without the leading `alias/`; letters, digits, `/`, `_` and `-`.
         description: shown in the KMS console.
+        reader_arns: roles of other accounts that read secrets encrypted with it.
         tags: tags of the key.
     """
 
@@ -46,11 +47,21 @@ class EncryptionKeyArgs:
     region: str
     alias: str
     description: str
+    reader_arns: Sequence[str] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def _key_policy(args: EncryptionKeyArgs) -> dict[str, object]:
     root = {"AWS": f"arn:{args.partition}:iam::{args.account_id}:root"}
+    by_secrets_manager = {"kms:ViaService": f"secretsmanager.{args.region}.amazonaws.com"}
+    other_accounts = {
+        "Sid": "RolesOfOtherAccountsReadThroughSecretsManager",
+        "Effect": "Allow",
+        "Principal": {"AWS": sorted(args.reader_arns)},
+        "Action": "kms:Decrypt",
+        "Resource": "*",
+        "Condition": {"StringEquals": by_secrets_manager},
+    }
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -67,13 +78,9 @@ def _key_policy(args: EncryptionKeyArgs) -> dict[str, object]:
                 "Principal": root,
                 "Action": _USE_BY_SECRETS_MANAGER,
                 "Resource": "*",
-                "Condition": {
-                    "StringEquals": {
-                        "kms:CallerAccount": args.account_id,
-                        "kms:ViaService": f"secretsmanager.{args.region}.amazonaws.com",
-                    }
-                },
+                "Condition": {"StringEquals": {"kms:CallerAccount": args.account_id, **by_secrets_manager}},
             },
+            *([other_accounts] if args.reader_arns else []),
         ],
     }
 

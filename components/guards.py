@@ -4,12 +4,10 @@ import asyncio
 import contextvars
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import metadata
 
 import pulumi
-from google.protobuf import json_format
-from pulumi.runtime.proto import resource_pb2
-from pulumi.runtime.settings import get_monitor
+
+from components.versions import list_versions
 
 # AWS deletes versions without a staging label in its own time. This label of our own keeps the initial
 # version: were it gone, a refresh would drop it from state and the next update would write it again,
@@ -58,27 +56,12 @@ def _say_what_to_do_about_a_taken_name(failure: pulumi.ErrorHookArgs) -> bool:
 
 
 def _version_before_the_initial(secret_id: str) -> str | None:
-    """Id of the version that has the initial version's label already; reads no value.
-
-    This asks the engine directly. The SDK's own invoke waits for a thread of a pool whose every thread may be
-    waiting for the end of a registration, and with it for this hook.
-    """
-    request = resource_pb2.ResourceInvokeRequest(
-        tok="aws:secretsmanager/getSecretVersions:getSecretVersions",
-        version=metadata.version("pulumi-aws"),
-    )
-    request.args["secretId"] = secret_id
-    monitor = get_monitor()
-    if monitor is None:
-        raise RuntimeError("a hook ran outside a Pulumi program")
-    answer = json_format.MessageToDict(monitor.Invoke(request))
-    if answer.get("failures"):
-        raise RuntimeError(answer["failures"][0]["reason"])
+    """Id of the version that has the initial version's label already; reads no value."""
     return next(
         (
-            str(version["versionId"])
-            for version in answer["return"]["versions"]
-            if INITIAL_VERSION_LABEL in version["versionStages"]
+            version.version_id
+            for version in list_versions(secret_id)
+            if INITIAL_VERSION_LABEL in version.version_stages
         ),
         None,
     )

@@ -8,6 +8,8 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
+from components.key_use import use_of_key
+
 _RUNTIME = "python3.13"
 _MEMORY_MEGABYTES = 256  # it uses up to 72; Lambda gives processor time in proportion
 _TIMEOUT_SECONDS = 60
@@ -88,23 +90,6 @@ def _trust(args: RotationFunctionArgs) -> str:
     )
 
 
-def _use_of_key(args: RotationFunctionArgs, key: str) -> dict[str, object]:
-    conditions: dict[str, object] = {
-        "StringEquals": {"kms:ViaService": f"secretsmanager.{args.region}.amazonaws.com"}
-    }
-    alias = key.partition(":alias/")[2]
-    if alias:  # IAM does not allow by alias, only by key: the key that the alias names is the one meant
-        conditions["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": f"alias/{alias}"}
-        key = f"{key.partition(':alias/')[0]}:key/*"
-    return {
-        "Sid": "",
-        "Effect": "Allow",
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-        "Resource": key,
-        "Condition": conditions,
-    }
-
-
 def _permissions(
     args: RotationFunctionArgs,
     log_group_arn: str,
@@ -137,7 +122,8 @@ def _permissions(
             }
         )
     for number, key in enumerate(sorted(set(kms_key_ids)), start=1):
-        statements.append({**_use_of_key(args, key), "Sid": f"UseKey{number}ThroughSecretsManager"})
+        statement = use_of_key(key, args.region, ["kms:Decrypt", "kms:GenerateDataKey"])
+        statements.append({"Sid": f"UseKey{number}ThroughSecretsManager", **statement})
     if args.network:
         statements += [
             {

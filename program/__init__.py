@@ -1,6 +1,7 @@
 """The composition root: what a stack file declares becomes components and outputs."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pulumi
@@ -9,10 +10,10 @@ import pulumi_aws as aws
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.guards import register_guards
 from components.secret import Secret
-from program import lookup, rotations
+from program import lookup, placeholders, rotations, workloads
 from program.making import Account, Making, chosen
 from settings import Settings, StackFile
-from settings.secrets import Kept
+from settings.cross_checks import kept_secrets
 
 
 class AccountError(pulumi.RunError):
@@ -29,8 +30,9 @@ def declare(settings: Settings) -> None:
     account = _account(settings.region)
     servers = lookup.look_up(declared.databases, account)
     archive = rotations.archive(settings)
-    key = _encryption_key(declared, account)
-    making = Making(settings, account, key, register_guards("secrets"))
+    foreign_readers = workloads.foreign_readers(declared, account)
+    key = _encryption_key(declared, account, foreign_readers)
+    making = Making(settings, account, key, register_guards("secrets"), foreign_readers)
     functions = rotations.declare_functions(making, servers, archive)
     secrets = {
         name: Secret(
@@ -42,20 +44,19 @@ def declare(settings: Settings) -> None:
     }
     rotations.attach(making, secrets, functions)
     logins = rotations.declare_logins(making, servers, functions)
+    made = {
+        **secrets,
+        **{name: login.secret for database in logins.values() for name, login in database.items()},
+    }
+    read = workloads.declare(making, made)
+    placeholders.warn_about_empty_ones(declared)
     if key:
         pulumi.export("encryptionKeyArn", key.arn)
-    pulumi.export(
-        "secrets",
-        {
-            name: _secret_outputs(secret)
-            for name, secret in {
-                **secrets,
-                **{name: login.secret for database in logins.values() for name, login in database.items()},
-            }.items()
-        },
-    )
+    pulumi.export("secrets", {name: _secret_outputs(secret) for name, secret in made.items()})
     if logins:
         pulumi.export("databases", rotations.outputs(servers, functions, logins))
+    if read:
+        pulumi.export("workloads", read)
 
 
 def _secret_outputs(secret: Secret) -> dict[str, object]:
@@ -80,13 +81,15 @@ def _account(region: str) -> Account:
     return Account(caller.account_id, caller.arn.split(":")[1], region)
 
 
-def _encryption_key(declared: StackFile, account: Account) -> EncryptionKey | None:
-    secrets = [
-        *declared.secrets.values(),
-        *(login for database in declared.databases.values() for login in database.logins.values()),
-        *(Kept() for database in declared.databases.values() if database.admin and database.admin.secret),
-    ]
-    if "stack-key" not in [chosen(secret.encryption, declared.encryption) for secret in secrets]:
+def _encryption_key(
+    declared: StackFile, account: Account, foreign_readers: Mapping[str, Sequence[str]]
+) -> EncryptionKey | None:
+    with_stack_key = {
+        name
+        for name, secret in kept_secrets(declared).items()
+        if chosen(secret.encryption, declared.encryption) == "stack-key"
+    }
+    if not with_stack_key:
         return None
     owner = f"{pulumi.get_project()}/{pulumi.get_stack()}"
     return EncryptionKey(
@@ -97,6 +100,7 @@ def _encryption_key(declared: StackFile, account: Account) -> EncryptionKey | No
             region=account.region,
             alias=re.sub(r"[^A-Za-z0-9/_-]", "-", owner),
             description=f"Encrypts the secrets of {owner}",
+            reader_arns=sorted({arn for name in with_stack_key for arn in foreign_readers.get(name, ())}),
             tags=declared.tags,
         ),
     )

@@ -1,6 +1,6 @@
 """What the stack file's settings mean for the arguments of any secret."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -45,12 +45,14 @@ class Making:
         account: where.
         key: the stack's key, if anything is encrypted with it.
         guards: hooks of all secrets.
+        foreign_readers: secret to the roles of other accounts that read it.
     """
 
     settings: Settings
     account: Account
     key: EncryptionKey | None
     guards: Guards
+    foreign_readers: Mapping[str, Sequence[str]]
 
     def options(self, secret: declared_secrets.Kept) -> pulumi.ResourceOptions:
         """Options of the component that a secret belongs to."""
@@ -65,7 +67,7 @@ class Making:
             description=secret.description,
             kms_key_id=self.kms_key_id(secret),
             recovery_window_days=chosen(secret.recovery_window_days, stack_wide.recovery_window_days),
-            policy=secret.policy and {"Version": "2012-10-17", **secret.policy},
+            policy=self._policy(secret, self.foreign_readers.get(name, ())),
             replicas=[
                 Replica(region=replica.region, kms_key_id=self._key_named(replica.encryption))
                 for replica in chosen(secret.replicas, stack_wide.replicas)
@@ -73,6 +75,27 @@ class Making:
             tags={**stack_wide.tags, **secret.tags, **_rotation_tags(secret)},
             guards=self.guards,
         )
+
+    def _policy(self, secret: declared_secrets.Kept, readers: Sequence[str]) -> dict[str, object] | None:
+        if not secret.policy and not readers:
+            return None
+        declared: Mapping[str, object] = secret.policy or {"Statement": []}
+        statements = declared["Statement"]
+        reading = {
+            "Sid": "RolesOfOtherAccountsRead",
+            "Effect": "Allow",
+            "Principal": {"AWS": list(readers)},
+            "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+            "Resource": "*",
+        }
+        return {
+            "Version": "2012-10-17",
+            **declared,
+            "Statement": [
+                *(statements if isinstance(statements, list) else [statements]),
+                *([reading] if readers else []),
+            ],
+        }
 
     def kms_key_id(self, secret: declared_secrets.Kept) -> pulumi.Input[str] | None:
         """ARN of the key or alias that encrypts a secret; None for AWS's own."""

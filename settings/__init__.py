@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from pulumi.runtime import config as runtime_config
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
+from settings.cross_checks import mistakes_between
 from settings.mistakes import Mistake, SettingsError, from_validation, nearest, path_of
-from settings.secrets import Replica, Secret, check_region
-from settings.stack_file import StackFile, secret_places
+from settings.secrets import Secret, check_region
+from settings.stack_file import StackFile
 
 __all__ = ["Mistake", "Secret", "Settings", "SettingsError", "StackFile", "load"]
 
@@ -63,7 +64,7 @@ def load() -> Settings:
     except ValidationError as error:
         mistakes += from_validation(namespace, StackFile, error)
     else:
-        mistakes += [*_wrong_replicas(namespace, stack_file), *_wrong_names(namespace, stack_file)]
+        mistakes += mistakes_between(namespace, stack_file, _region())
     if mistakes:
         raise SettingsError(pulumi.get_stack(), sorted(mistakes, key=lambda mistake: mistake.path))
     return Settings(
@@ -214,50 +215,3 @@ def _wrong_region() -> Iterator[Mistake]:
     except PydanticCustomError as error:
         context = error.context or {}
         yield Mistake("aws:region", context["wrong"], context["consequence"], context["remedy"])
-
-
-def _wrong_replicas(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
-    places: dict[tuple[str, ...], Sequence[Replica]] = {
-        ("replicas",): stack_file.replicas,
-        **{
-            ("secrets", name, "replicas"): secret.replicas or ()
-            for name, secret in stack_file.secrets.items()
-        },
-        **{
-            ("databases", database, "logins", name, "replicas"): login.replicas or ()
-            for database, declared in stack_file.databases.items()
-            for name, login in declared.logins.items()
-        },
-    }
-    for place, replicas in places.items():
-        seen = {_region()}
-        for index, replica in enumerate(replicas):
-            if replica.region in seen:
-                yield Mistake(
-                    path_of(namespace, (*place, index)),
-                    f"the secret is in {replica.region} already",
-                    "AWS would refuse the replica",
-                    "Name each other region once",
-                )
-            seen.add(replica.region)
-
-
-def _wrong_names(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
-    if not stack_file.secrets and not stack_file.databases:
-        yield Mistake(
-            path_of(namespace, ("secrets",)),
-            "it is empty, and so is databases",
-            "It would create nothing",
-            "Write at least one entry",
-        )
-    seen: dict[str, str] = {}
-    for name, place in secret_places(stack_file):
-        path = path_of(namespace, place)
-        if name in seen:
-            yield Mistake(
-                path,
-                f"{seen[name]} has the same name",
-                "AWS has each name once",
-                "Rename one of the two",
-            )
-        seen[name] = path

@@ -1,6 +1,5 @@
 """The whole structure of a stack file, checked before anything is declared."""
 
-from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
@@ -9,6 +8,7 @@ from settings.databases import Database
 from settings.model import Model
 from settings.rotation import RotationFunction
 from settings.secrets import Encryption, RecoveryWindow, Replica, Secret, SecretName, Tags
+from settings.workloads import Label, Workload
 
 
 class StackFile(Model):
@@ -30,17 +30,9 @@ class StackFile(Model):
         dict[str, Database],
         Field(description="PostgreSQL servers and their logins, by a name of your choice"),
     ] = Field(default_factory=dict)
+    workloads: Annotated[
+        dict[Label, Workload], Field(description="Who reads which keys, and how, by a name of your choice")
+    ] = Field(default_factory=dict)
     rotation: Annotated[
         RotationFunction, Field(description="What all rotation functions of the stack have in common")
     ] = RotationFunction()
-
-
-def secret_places(stack_file: StackFile) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Every secret that the stack makes, by its name in AWS, with its place in the stack file."""
-    for name in stack_file.secrets:
-        yield name, ("secrets", name)
-    for database, declared in stack_file.databases.items():
-        if declared.admin and declared.admin.secret:
-            yield declared.admin.secret, ("databases", database, "admin", "secret")
-        for name in declared.logins:
-            yield name, ("databases", database, "logins", name)

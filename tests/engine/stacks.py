@@ -13,7 +13,7 @@ import boto3
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = ("__main__.py", "program", "settings", "components", "functions", ".venv")
+PROGRAM = ("__main__.py", "program", "settings", "components", "functions", "workloads", ".venv")
 CONFIGURED = "configured-value-7a31"
 
 

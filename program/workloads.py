@@ -1,0 +1,176 @@
+"""Who reads the stack's secrets: access, and the manifests that bring values to them."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pulumi
+
+from components.read_access import EcsTasks, ExistingRole, ReadAccess, ReadAccessArgs, Reader, ServiceAccount
+from components.secret import Secret
+from program.making import Account, Making, chosen
+from settings import Mistake, SettingsError, StackFile
+from settings.cross_checks import kept_secrets
+from settings.mistakes import path_of
+from settings.workloads import Workload
+from workloads import external_secrets, secrets_store_csi
+from workloads.contract import Source
+from workloads.contract import Workload as Contract
+from workloads.ecs import container_secrets
+from workloads.lambda_environment import lambda_environment
+from workloads.pod import pod_part
+from workloads.yaml_files import render
+
+_ARN = re.compile(r"arn:[^:]+:iam::(?P<account>\d{12}):role/(?P<path>.+/)?(?P<name>[^/]+)")
+
+
+def foreign_readers(declared: StackFile, account: Account) -> dict[str, list[str]]:
+    """Name of each secret that other accounts read, to the ARNs of their roles.
+
+    Raises:
+        SettingsError: one is encrypted with AWS's own key.
+    """
+    readers: dict[str, list[str]] = {}
+    mistakes = []
+    kept = kept_secrets(declared)
+    for name, workload in declared.workloads.items():
+        role = _foreign_role(workload, account)
+        if role is None:
+            continue
+        for secret in _secrets_of(workload):
+            readers.setdefault(secret, []).append(role)
+            if chosen(kept[secret].encryption, declared.encryption) == "aws-managed":
+                mistakes.append(
+                    Mistake(
+                        path_of(pulumi.get_project(), ("workloads", name)),
+                        f"its role is in another account, and {secret} is encrypted with AWS's own key",
+                        "Other accounts can never decrypt with that key",
+                        f"Write encryption: stack-key for {secret}",
+                    )
+                )
+    if mistakes:
+        raise SettingsError(pulumi.get_stack(), mistakes)
+    return {secret: sorted(set(roles)) for secret, roles in readers.items()}
+
+
+def _role(workload: Workload) -> str | None:
+    for platform in (workload.kubernetes, workload.ecs, workload.lambda_):
+        if platform and platform.role:
+            return platform.role
+    return None
+
+
+def _foreign_role(workload: Workload, account: Account) -> str | None:
+    role = _role(workload)
+    found = _ARN.fullmatch(role) if role else None
+    return role if found and found["account"] != account.account_id else None
+
+
+def _secrets_of(workload: Workload) -> list[str]:
+    variables = [read.secret for read in workload.environment.values()]
+    files = [file.secret for file in workload.files.values()]
+    return sorted({*variables, *files, *workload.environment_from})
+
+
+def declare(making: Making, secrets: Mapping[str, Secret]) -> dict[str, object]:
+    """Access for every workload; what the stack says of them."""
+    return {
+        name: _declare_one(making, name, workload, secrets)
+        for name, workload in making.settings.stack_file.workloads.items()
+    }
+
+
+def _declare_one(
+    making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret]
+) -> pulumi.Output[dict[str, Any]]:
+    names = _secrets_of(workload)
+    foreign = _foreign_role(workload, making.account)
+    role_arn: pulumi.Input[str] = foreign or _access(making, name, workload, secrets).role_arn
+    arns = pulumi.Output.all(**{secret: secrets[secret].arn for secret in names})
+    keys = {secret: secrets[secret].keys for secret in names}
+    region = making.account.region
+    return pulumi.Output.all(role_arn, arns).apply(
+        lambda known: {
+            "roleArn": known[0],
+            **_rendered(_contract(name, workload, region, _sources(keys, known[1])), workload),
+        }
+    )
+
+
+def _access(making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret]) -> ReadAccess:
+    kept = kept_secrets(making.settings.stack_file)
+    key_ids: list[pulumi.Input[str]] = []
+    for secret in _secrets_of(workload):
+        key = making.kms_key_id(kept[secret])
+        if key is not None and not any(key is known for known in key_ids):
+            key_ids.append(key)
+    return ReadAccess(
+        name,
+        ReadAccessArgs(
+            account_id=making.account.account_id,
+            partition=making.account.partition,
+            region=making.account.region,
+            reader=_reader(workload),
+            secret_arns=[secrets[secret].arn for secret in _secrets_of(workload)],
+            kms_key_ids=key_ids,
+            tags=making.settings.stack_file.tags,
+        ),
+    )
+
+
+def _reader(workload: Workload) -> Reader:
+    role = _role(workload)
+    if role:
+        return ExistingRole(name=role.rpartition("/")[2])
+    if workload.kubernetes and workload.kubernetes.oidc_provider_arn:
+        return ServiceAccount(
+            oidc_provider_arn=workload.kubernetes.oidc_provider_arn,
+            namespace=workload.kubernetes.namespace,
+            name=workload.kubernetes.service_account,
+        )
+    return EcsTasks()
+
+
+def _sources(keys: Mapping[str, list[str]], arns: Mapping[str, str]) -> dict[str, dict[str, Source]]:
+    """Name of a secret to key to where that is."""
+    return {
+        secret: {key: Source(secret_name=secret, secret_arn=arns[secret], key=key) for key in found}
+        for secret, found in keys.items()
+    }
+
+
+def _contract(
+    name: str, workload: Workload, region: str, sources: Mapping[str, Mapping[str, Source]]
+) -> Contract:
+    def environment() -> Iterator[tuple[str, Source]]:
+        for secret in workload.environment_from:
+            yield from sources[secret].items()
+        for variable, read in workload.environment.items():
+            yield variable, sources[read.secret][read.key or variable]
+
+    kubernetes = workload.kubernetes
+    return Contract(
+        name=name,
+        region=region,
+        environment=dict(environment()),
+        files={path: sources[file.secret][file.key] for path, file in workload.files.items()},
+        mount_path=workload.mount_path,
+        namespace=kubernetes.namespace if kubernetes else "default",
+        service_account=kubernetes.service_account if kubernetes else "default",
+        refresh_seconds=kubernetes.refresh_seconds if kubernetes else 0,
+        restart=kubernetes.restart if kubernetes else "none",
+    )
+
+
+def _rendered(contract: Contract, workload: Workload) -> dict[str, Any]:
+    """What a workload needs to read; no value."""
+    if workload.ecs:
+        return {"containerSecrets": container_secrets(contract)}
+    if workload.lambda_:
+        return {"environment": lambda_environment(contract)}
+    operator = workload.kubernetes.operator if workload.kubernetes else "external-secrets"
+    renderer = external_secrets if operator == "external-secrets" else secrets_store_csi
+    return {
+        "manifests": render(renderer.manifests(contract)),
+        "pod": render([pod_part(contract, operator)]),
+    }

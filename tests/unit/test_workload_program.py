@@ -1,0 +1,237 @@
+"""Who reads what: access and checks, without an engine."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from settings import SettingsError
+from tests.unit.recorded_run import MASTER_ARN, Recording, run
+from tests.unit.test_program import KEY, POLICY
+
+ROLE = "aws:iam/role:Role"
+ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+ACCOUNT = "123456789012"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC"
+PODS = {
+    "operator": "external-secrets",
+    "namespace": "shop",
+    "serviceAccount": "web",
+    "oidcProviderArn": PROVIDER,
+}
+SECRETS: dict[str, dict[str, Any]] = {
+    "app": {"values": {"KEY_BASE": {"random": {}}, "tls.key": {"value": "x"}}},
+    "vendor": {"values": {"TOKEN": {"filledByHand": "the vendor"}}},
+}
+FOREIGN = "arn:aws:iam::210987654321:role/team/reader"
+
+
+def one_workload(workload: Mapping[str, Any] | None = None, **stack_wide: object) -> Recording:
+    declared = {"environment": {"KEY_BASE": {"secret": "app"}}, "kubernetes": PODS, **(workload or {})}
+    return run(
+        {
+            "aws:region": "us-east-1",
+            "aws-secrets:secrets": SECRETS,
+            "aws-secrets:workloads": {
+                "web": {key: value for key, value in declared.items() if value is not None}
+            },
+            **{f"aws-secrets:{key}": value for key, value in stack_wide.items()},
+        }
+    )
+
+
+def document(recording: Recording, type_: str, name: str, key: str) -> list[dict[str, Any]]:
+    statements: list[dict[str, Any]] = json.loads(recording.only(type_, name).inputs[key])["Statement"]
+    return statements
+
+
+def test_a_workload_may_read_exactly_the_secrets_that_it_names() -> None:
+    read, decrypt = document(one_workload(), ROLE_POLICY, "web-policy", "policy")
+    arn = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:app-AbCdEf"
+    assert read["Resource"] == [arn]
+    assert set(read["Action"]) == {"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}
+    assert decrypt["Action"] == ["kms:Decrypt"]
+    assert decrypt["Resource"] == f"arn:aws:kms:us-east-1:{ACCOUNT}:key/k"
+    assert decrypt["Condition"]["StringEquals"] == {
+        "kms:ViaService": "secretsmanager.us-east-1.amazonaws.com",
+        "kms:EncryptionContext:SecretARN": [arn],
+    }
+
+
+def test_only_the_named_service_account_may_take_the_role() -> None:
+    [trust] = document(one_workload(), ROLE, "web-role", "assumeRolePolicy")
+    issuer = "oidc.eks.us-east-1.amazonaws.com/id/ABC"
+    assert trust["Principal"] == {"Federated": PROVIDER}
+    assert trust["Condition"]["StringEquals"] == {
+        f"{issuer}:aud": "sts.amazonaws.com",
+        f"{issuer}:sub": "system:serviceaccount:shop:web",
+    }
+
+
+def test_a_role_is_made_for_ecs_tasks_of_this_account_alone() -> None:
+    [trust] = document(one_workload({"kubernetes": None, "ecs": {}}), ROLE, "web-role", "assumeRolePolicy")
+    assert trust["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+    assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+
+
+@pytest.mark.parametrize(
+    "platform",
+    [
+        {"kubernetes": {"operator": "secrets-store-csi", "role": "web-role-of-mine"}},
+        {"kubernetes": None, "ecs": {"role": "web-role-of-mine"}},
+        {"kubernetes": None, "lambda": {"role": f"arn:aws:iam::{ACCOUNT}:role/a/path/web-role-of-mine"}},
+    ],
+)
+def test_a_role_that_exists_gets_the_policy_and_none_is_made(platform: dict[str, Any]) -> None:
+    recording = one_workload(platform)
+    assert recording.only(ROLE_POLICY).inputs["role"] == "web-role-of-mine"
+    assert ROLE not in recording.types()
+
+
+def test_a_role_of_another_account_is_let_in_by_the_secret_and_by_the_key() -> None:
+    recording = one_workload({"kubernetes": {"operator": "external-secrets", "role": FOREIGN}})
+    [statement] = document(recording, POLICY, "app-policy", "policy")
+    assert statement["Principal"] == {"AWS": [FOREIGN]}
+    by_key = next(
+        found
+        for found in document(recording, KEY, "stack-key", "policy")
+        if found["Principal"] == {"AWS": [FOREIGN]}
+    )
+    assert by_key["Action"] == "kms:Decrypt"
+    assert by_key["Condition"] == {
+        "StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
+    }
+    assert ROLE_POLICY not in recording.types()
+
+
+def test_no_other_secret_is_opened_to_another_account() -> None:
+    recording = one_workload({"kubernetes": {"operator": "external-secrets", "role": FOREIGN}})
+    assert [found.name for found in recording.resources if found.type == POLICY] == ["app-policy"]
+
+
+def test_outputs_hold_what_each_platform_needs_and_no_value() -> None:
+    pods = one_workload(
+        {"environmentFrom": ["vendor"], "files": {"tls/key.pem": {"secret": "app", "key": "tls.key"}}}
+    )
+    web = pods.outputs["workloads"]["web"]
+    assert {"roleArn", "manifests", "pod"} == web.keys()
+    assert "kind: ExternalSecret" in web["manifests"]
+    tasks = one_workload({"kubernetes": None, "ecs": {}}).outputs["workloads"]["web"]
+    arn = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:app-AbCdEf"
+    assert tasks["containerSecrets"] == [{"name": "KEY_BASE", "valueFrom": f"{arn}:KEY_BASE::"}]
+    assert "RRRR" not in json.dumps([pods.outputs, tasks])
+
+
+def test_a_login_is_read_like_any_secret() -> None:
+    database = {
+        "host": "db.example",
+        "outsideVpc": True,
+        "admin": {"secretArn": MASTER_ARN},
+        "logins": {"shop-database": {"username": "shop", "database": "shop"}},
+    }
+    recording = one_workload(
+        {"environment": {"DATABASE_URL": {"secret": "shop-database"}}}, databases={"x": database}
+    )
+    [read, _] = document(recording, ROLE_POLICY, "web-policy", "policy")
+    assert read["Resource"] == [f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:shop-database-AbCdEf"]
+
+
+W = "aws-secrets:workloads.web"
+
+
+@pytest.mark.parametrize(
+    ("workload", "path", "words"),
+    [
+        ({"environment": {"A": {"secret": "ap"}}}, f"{W}.environment.A.secret", 'did you mean "app"'),
+        ({"environment": {"A": {"secret": "app", "key": "KEYBASE"}}}, f"{W}.environment.A.key", '"KEY_BASE"'),
+        ({"environment": {"KEY": {"secret": "app"}}}, f"{W}.environment.KEY.key", 'no key "KEY"'),
+        ({"environment": {"1A": {"secret": "app"}}}, f'{W}.environment["1A"]', "not a digit first"),
+        ({"environment": {}}, W, "reads nothing"),
+        ({"environmentFrom": ["vender"]}, f"{W}.environmentFrom[0]", 'did you mean "vendor"'),
+        (
+            {"environment": {"TOKEN": {"secret": "vendor"}}, "environmentFrom": ["vendor"]},
+            f"{W}.environmentFrom[0]",
+            'variable "TOKEN" comes from environment',
+        ),
+        ({"environment": {}, "environmentFrom": ["app"]}, f"{W}.environmentFrom[0]", '"tls.key"'),
+        (
+            {"environment": {}, "environmentFrom": ["vendor", "vendor"]},
+            f"{W}.environmentFrom[1]",
+            "environmentFrom[0]",
+        ),
+        (
+            {"files": {"../x": {"secret": "app", "key": "KEY_BASE"}}},
+            f'{W}.files["../x"]',
+            "outside its mount",
+        ),
+        ({"files": {"/x": {"secret": "app", "key": "KEY_BASE"}}}, f'{W}.files["/x"]', "without a slash"),
+        ({"files": {"a//b": {"secret": "app", "key": "KEY_BASE"}}}, f'{W}.files["a//b"]', "single slashes"),
+        (
+            {"files": {"a": {"secret": "app", "key": "tls.key"}, "a/b": {"secret": "app", "key": "tls.key"}}},
+            f"{W}.files.a",
+            'folder of "a/b"',
+        ),
+        ({"kubernetes": None}, W, "exactly one of kubernetes, ecs and lambda"),
+        ({"ecs": {}}, W, "exactly one of kubernetes, ecs and lambda"),
+        ({"kubernetes": {"operator": "external-secrets"}}, f"{W}.kubernetes", "oidcProviderArn"),
+        ({"kubernetes": {**PODS, "namespace": "Shop"}}, f"{W}.kubernetes.namespace", "a-z 0-9"),
+        ({"kubernetes": {**PODS, "refresh": "often"}}, f"{W}.kubernetes.refresh", '"15m"'),
+        (
+            {"kubernetes": {**PODS, "oidcProviderArn": "x"}},
+            f"{W}.kubernetes.oidcProviderArn",
+            "oidc-provider/",
+        ),
+        (
+            {"kubernetes": None, "ecs": {}, "files": {"a": {"secret": "app", "key": "tls.key"}}},
+            W,
+            "variables only",
+        ),
+        (
+            {"environment": {f"V{number}": {"secret": "app", "key": "KEY_BASE"} for number in range(2_000)}},
+            W,
+            "1000 at the most",
+        ),
+    ],
+)
+def test_a_mistake_in_a_workload_is_named_by_its_path_with_the_remedy(
+    workload: dict[str, Any], path: str, words: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        one_workload(workload)
+    found = {mistake.path: str(mistake) for mistake in raised.value.mistakes}
+    assert path in found, found
+    assert words in found[path]
+
+
+def test_a_name_that_kubernetes_refuses_is_refused_here() -> None:
+    with pytest.raises(SettingsError, match="API server would refuse"):
+        run(
+            {
+                "aws:region": "us-east-1",
+                "aws-secrets:secrets": SECRETS,
+                "aws-secrets:workloads": {
+                    "Web_1": {"kubernetes": PODS, "environment": {"KEY_BASE": {"secret": "app"}}}
+                },
+            }
+        )
+
+
+def test_another_account_cannot_read_what_awss_own_key_encrypts() -> None:
+    recording = Recording()
+    with pytest.raises(SettingsError, match="encryption: stack-key for app") as raised:
+        run(
+            {
+                "aws:region": "us-east-1",
+                "aws-secrets:secrets": {"app": {**SECRETS["app"], "encryption": "aws-managed"}},
+                "aws-secrets:workloads": {
+                    "web": {
+                        "kubernetes": {"operator": "external-secrets", "role": FOREIGN},
+                        "environment": {"KEY_BASE": {"secret": "app"}},
+                    }
+                },
+            },
+            recording=recording,
+        )
+    assert [mistake.path for mistake in raised.value.mistakes] == [W]
+    assert recording.resources == []

@@ -1,0 +1,56 @@
+"""What a workload reads: the same for every platform."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One JSON key of one secret.
+
+    Attributes:
+        secret_name: name in AWS, of the characters A-Z a-z 0-9 / _ + = . @ -
+        secret_arn: full ARN.
+        key: JSON key, of the characters A-Z a-z 0-9 _ . / -
+    """
+
+    secret_name: str
+    secret_arn: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """Who reads what, under which names.
+
+    Attributes:
+        name: a label of RFC 1123; all that is made for the workload is named after it.
+        region: of the secrets.
+        environment: variable to its source.
+        files: path below `mount_path` to its source.
+        mount_path: where files are.
+        namespace, service_account: of the pod.
+        refresh_seconds: how often Kubernetes operators look for new values.
+        restart: how pods are restarted when a value changes.
+    """
+
+    name: str
+    region: str
+    environment: Mapping[str, Source] = field(default_factory=dict)
+    files: Mapping[str, Source] = field(default_factory=dict)
+    mount_path: str = "/run/secrets/aws"
+    namespace: str = "default"
+    service_account: str = "default"
+    refresh_seconds: int = 3600
+    restart: Literal["none", "reloader", "checksum"] = "none"
+
+    @property
+    def environment_secret(self) -> str:
+        """Name of the Kubernetes Secret that holds the variables."""
+        return f"{self.name}-environment"
+
+    @property
+    def files_secret(self) -> str:
+        """Name of the Kubernetes Secret that holds the files, where one is needed for them."""
+        return f"{self.name}-files"

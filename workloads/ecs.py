@@ -1,0 +1,14 @@
+"""The `secrets` of an ECS container definition."""
+
+from workloads.contract import Workload
+
+
+def container_secrets(workload: Workload) -> list[dict[str, str]]:
+    """`[{"name": VARIABLE, "valueFrom": "ARN:KEY::"}]`: the current version of one key each.
+
+    Source: Amazon ECS Developer Guide, "Pass Secrets Manager secrets through environment variables".
+    """
+    return [
+        {"name": variable, "valueFrom": f"{source.secret_arn}:{source.key}::"}
+        for variable, source in sorted(workload.environment.items())
+    ]

@@ -1,0 +1,64 @@
+"""The part of a Deployment that reads the secrets, as a patch for Kustomize or to copy from."""
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from workloads import external_secrets, secrets_store_csi
+from workloads.contract import Workload
+
+Operator = Literal["external-secrets", "secrets-store-csi"]
+_VOLUME = "aws-secrets"
+
+
+def pod_part(workload: Workload, operator: Operator) -> dict[str, Any]:
+    """A strategic merge patch; the container has the workload's name."""
+    mounts = bool(workload.files) or operator == "secrets-store-csi"
+    container: dict[str, Any] = {"name": workload.name}
+    if workload.environment:
+        container["envFrom"] = [{"secretRef": {"name": workload.environment_secret}}]
+    if mounts:
+        container["volumeMounts"] = [{"name": _VOLUME, "mountPath": workload.mount_path, "readOnly": True}]
+    pod: dict[str, Any] = {"serviceAccountName": workload.service_account, "containers": [container]}
+    if mounts:
+        pod["volumes"] = [{"name": _VOLUME, **_volume(workload, operator)}]
+    template: dict[str, Any] = {"spec": pod}
+    metadata: dict[str, Any] = {"name": workload.name, "namespace": workload.namespace}
+    if workload.restart == "reloader":
+        metadata["annotations"] = _reloader(workload, operator)
+    if workload.restart == "checksum":
+        template["metadata"] = {"annotations": {"checksum/aws-secrets": _checksum(workload, operator)}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {"template": template},
+    }
+
+
+def _volume(workload: Workload, operator: Operator) -> dict[str, Any]:
+    if operator == "secrets-store-csi":
+        return {
+            "csi": {
+                "driver": "secrets-store.csi.k8s.io",
+                "readOnly": True,
+                "volumeAttributes": {"secretProviderClass": workload.name},
+            }
+        }
+    items = [{"key": key, "path": path} for path, key in sorted(external_secrets.file_keys(workload).items())]
+    return {"secret": {"secretName": workload.files_secret, "items": items}}
+
+
+def _reloader(workload: Workload, operator: Operator) -> dict[str, str]:
+    """What Stakater's Reloader watches for: the Kubernetes Secrets that change with the values."""
+    secrets = [workload.environment_secret] if workload.environment else []
+    if workload.files and operator == "external-secrets":
+        secrets.append(workload.files_secret)
+    return {"secret.reloader.stakater.com/reload": ",".join(secrets)} if secrets else {}
+
+
+def _checksum(workload: Workload, operator: Operator) -> str:
+    """Of what is read, not of values: pods restart when the declaration changes."""
+    renderer = external_secrets if operator == "external-secrets" else secrets_store_csi
+    text = json.dumps(renderer.manifests(workload), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
