@@ -11,7 +11,12 @@ def manifests(workload: Workload) -> list[dict[str, Any]]:
     """A SecretProviderClass, with a synced Kubernetes Secret for the variables."""
     spec: dict[str, Any] = {
         "provider": "aws",
-        "parameters": {"region": workload.region, "objects": render([_objects(workload)])},
+        "parameters": {
+            "region": workload.region,
+            # a slash in an alias makes a folder, as it says
+            "pathTranslation": "False",
+            "objects": render([_objects(workload)]),
+        },
     }
     if workload.environment:
         spec["secretObjects"] = [
@@ -52,8 +57,6 @@ def _objects(workload: Workload) -> list[dict[str, Any]]:
             "objectName": arn,
             # the provider mounts the whole secret too, whatever keys are named
             "objectAlias": f".whole.{number:03d}",
-            # a slash in an alias makes a folder, as it says
-            "pathTranslation": "False",
             "jmesPath": entries[arn],
         }
         for number, arn in enumerate(sorted(entries))
