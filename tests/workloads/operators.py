@@ -1,7 +1,7 @@
 """What the operators do with our manifests, over any client of Secrets Manager.
 
-Read from their sources: external-secrets' AWS provider (`providers/v1/aws/secretsmanager`), and AWS's provider
-for the Secrets Store CSI driver (`provider/secret_descriptor.go`, `secrets_manager_provider.go`).
+Read from their sources: the AWS provider of external-secrets (`providers/v1/aws/secretsmanager`), and AWS's
+provider for the Secrets Store CSI driver (`provider/secret_descriptor.go`, `secrets_manager_provider.go`).
 """
 
 import json
