@@ -23,7 +23,9 @@ from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.awslambda.responses import LambdaResponse
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
+from moto.sts.models import sts_backends
 
 from localcloud.emulator import lambda_network
 from localcloud.emulator.lambda_workers import Code, Outcome, Pool
@@ -245,9 +247,7 @@ def _code(account: str, region: str, name: str, qualifier: str | None) -> tuple[
         "AWS_LAMBDA_LOG_FORMAT": str(logging["LogFormat"]),
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": "ASIALOCALCLOUDLAMBDA",
-        "AWS_SECRET_ACCESS_KEY": "local-cloud-only",
-        "AWS_SESSION_TOKEN": "local-cloud-only",
+        **_credentials(str(function.function_arn), str(function.role), region),
         "AWS_ENDPOINT_URL": _Service.endpoint,
         **function.environment_vars,
     }
@@ -396,3 +396,34 @@ def _invoke_later(region: str, name: str, payload: bytes, qualifier: str | None)
         if not outcome.failed or wait is None:
             return
         time.sleep(wait)
+
+
+# Stays the same as long as the emulator runs: an execution environment with other credentials is another one.
+_SESSIONS: dict[tuple[str, str], Any] = {}
+
+
+def _credentials(function_arn: str, role_arn: str, region: str) -> dict[str, str]:
+    """Of a session of the execution role; an administrator's for a role that does not exist."""
+    account = DEFAULT_ACCOUNT_ID
+    roles = iam_backends[account]["aws"].roles.values()
+    if not any(role.arn == role_arn for role in roles):
+        return {
+            "AWS_ACCESS_KEY_ID": "local-cloud-only",
+            "AWS_SECRET_ACCESS_KEY": "local-cloud-only",
+            "AWS_SESSION_TOKEN": "local-cloud-only",
+        }
+    session = _SESSIONS.get((function_arn, role_arn))
+    if session is None:
+        session = _SESSIONS[function_arn, role_arn] = sts_backends[account]["aws"].assume_role(
+            region_name=region,
+            role_session_name=function_arn.rpartition(":")[2],
+            role_arn=role_arn,
+            policy="",
+            duration=43_200,
+            external_id="",
+        )
+    return {
+        "AWS_ACCESS_KEY_ID": session.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+        "AWS_SESSION_TOKEN": session.session_token,
+    }

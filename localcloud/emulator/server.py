@@ -17,6 +17,7 @@ from moto.secretsmanager import urls as secretsmanager_urls
 from moto.secretsmanager.models import secretsmanager_backends
 
 from localcloud.emulator import (
+    callers,
     databases,
     iam_service,
     kms_service,
@@ -66,6 +67,8 @@ def emulator(services: Application, health: dict[str, Any], changed: Callable[[]
             body = _refused(environ, note, "AccessDeniedException", "Only clients of AWS are served here.")
         elif operation.region not in regions():
             body = _refused(environ, note, "UnrecognizedClientException", "AWS has no such region.")
+        elif denial := _denial(environ, operation):
+            body = _refused(environ, note, "AccessDeniedException", denial)
         elif lambda_service.is_invocation(environ):
             body = list(lambda_service.serve_invocation(environ, note))
         else:
@@ -78,6 +81,11 @@ def emulator(services: Application, health: dict[str, Any], changed: Callable[[]
         return body
 
     return serve
+
+
+def _denial(environ: Environ, operation: Operation) -> str | None:
+    with ONE_AT_A_TIME:
+        return callers.denial(environ, operation)
 
 
 def _answered(
