@@ -42,10 +42,16 @@ def unchanged(_: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [unchanged, described, with_one_more_key, with_other_random_options, with_another_key_of_kms],
+    ("change", "refresh"),
+    [
+        (unchanged, "refresh then up"),
+        (described, "refresh then up"),
+        (with_one_more_key, "up --refresh"),
+        (with_other_random_options, "refresh then up"),
+        (with_another_key_of_kms, "refresh then up"),
+        (with_another_key_of_kms, "up --refresh"),
+    ],
 )
-@pytest.mark.parametrize("refresh", ["refresh then up", "up --refresh"])
 def test_a_value_edited_three_times_by_hand_stands_whatever_changes(
     stack: Stack, change: Callable[[Stack], None], refresh: str
 ) -> None:

@@ -85,7 +85,6 @@ def test_a_schedule_changes_in_place_from_days_to_an_expression_and_back_without
         assert shop.stack.up() == ["update shop-database-rotation-schedule"]
         found = shop.described()["RotationRules"]
         assert found.get("ScheduleExpression") == rules
-        assert shop.stack.preview() == []
         shop.stack.refresh()
         assert shop.stack.preview() == []
     assert found["AutomaticallyAfterDays"] == 7
@@ -155,7 +154,7 @@ def test_rotations_during_an_update_do_no_harm_to_it_or_by_it(shop: Shop) -> Non
     thread = threading.Thread(target=rotate_and_log_in)
     thread.start()
     try:
-        for number in range(3):
+        for number in range(2):
             shop.configure({"description": f"number {number}", "values": {"MORE": {"value": str(number)}}})
             shop.stack.up()
             shop.stack.refresh()

@@ -40,6 +40,9 @@ def role(emulator: Emulator) -> str:
     iam = client(emulator, "iam")
     try:
         arn = iam.create_role(RoleName="function", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        everything = {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+        iam.put_role_policy(RoleName="function", PolicyName="all", PolicyDocument=document)
     except iam.exceptions.EntityAlreadyExistsException:
         arn = iam.get_role(RoleName="function")["Role"]["Arn"]
     return str(arn)
