@@ -41,6 +41,10 @@ rotate: $(INSTALLED) ## Renew a database password now and log in with it: make r
 env: $(INSTALLED) ## Print what leads a shell to the local cloud, as `. .local/env` does
 	@$(PYTHON_OF_VENV) -m localcloud env
 
+.PHONY: manifests
+manifests: $(INSTALLED) ## Write what the workloads of the local stack need to .local/manifests
+	@. .local/env && pulumi stack output --json workloads | $(PYTHON_OF_VENV) -m workloads.write .local/manifests
+
 .PHONY: test
 test: lint ## Check style and types, then run all tests
 	@$(PYTHON_OF_VENV) -m localcloud tools

@@ -128,6 +128,7 @@ def new_stack(folder: Path, environment: Mapping[str, str], endpoint: str) -> St
     local = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"]
     local.pop("aws-secrets:stripeKey", None)
     local.pop("aws-secrets:databases")  # tests of databases have a server of their own
+    local.pop("aws-secrets:workloads")
     made = yaml.safe_load(stack.file.read_text()) if stack.file.exists() else {}
     stack.file.write_text(yaml.safe_dump({**made, "config": local}))
     subprocess.run(  # by standard input: other tests look at every command line on the machine

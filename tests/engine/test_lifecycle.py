@@ -39,7 +39,9 @@ def test_every_urn_in_the_state_is_as_in_the_snapshot(stack: Stack, shop: Shop) 
         name: {**server, "logins": dict.fromkeys(declared["logins"], login)}
         for name, declared in example["aws-secrets:databases"].items()
     }
-    stack.configure(example["aws-secrets:secrets"], databases=databases)
+    stack.configure(
+        example["aws-secrets:secrets"], databases=databases, workloads=example["aws-secrets:workloads"]
+    )
     stack.up()
     state = json.loads(stack.pulumi("stack", "export").stdout)
     urns = {
