@@ -48,7 +48,7 @@ manifests: $(INSTALLED) ## Write what the workloads of the local stack need to .
 .PHONY: test
 test: lint ## Check style and types, then run all tests
 	@$(PYTHON_OF_VENV) -m localcloud tools
-	@$(PYTHON_OF_VENV) -m pytest --quiet -n auto $(PYTEST)
+	@$(PYTHON_OF_VENV) -m pytest --quiet -n auto --dist worksteal $(PYTEST)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style and types
