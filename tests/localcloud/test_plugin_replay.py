@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import re
+import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,12 +217,23 @@ def changes_made_outside() -> None:
         client.put_secret_value(SecretId="rec/app", SecretString=f"by hand {number}")
     client.update_secret(SecretId="rec/app", Description="by hand")
     client.tag_resource(SecretId="rec/app", Tags=[{"Key": "hand", "Value": "1"}])
+    wait_for_rotations()
     boto3.client("logs").delete_log_group(logGroupName="/aws/lambda/rec-fn")
     # the recording's program attached it by a resource that the stand-in does not serve
     iam = boto3.client("iam")
     (role,) = iam.list_roles()["Roles"]
     policy = iam.create_policy(PolicyName="mp-a3f1618", PolicyDocument=role_policy(iam, role["RoleName"]))
     iam.attach_role_policy(RoleName=role["RoleName"], PolicyArn=policy["Policy"]["Arn"])
+
+
+def wait_for_rotations() -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        with urllib.request.urlopen(f"{os.environ['AWS_ENDPOINT_URL']}/_localcloud/rotations") as answer:
+            if not json.load(answer)["unfinished"]:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def end_rotation(secret: str) -> None:
@@ -241,6 +254,8 @@ def role_policy(iam: Any, role: str) -> str:
 
 @pytest.fixture
 def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # a later try of a rotation would write into the log group that the recording deletes
+    monkeypatch.setenv("LOCALCLOUD_ROTATION_TRIES", "1")
     with running_emulator(None) as emulator:
         for key in [key for key in os.environ if key.startswith("AWS_")]:
             monkeypatch.delenv(key)
