@@ -7,6 +7,7 @@ logged, so that a password which reached the server would be seen.
 """
 
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -37,6 +38,7 @@ from localcloud.postgres_process import (
 __all__ = ["HOST", "PostgresServer", "create_database", "reason", "remove", "running", "start", "stop"]
 
 HOST = "localhost"
+_PORTS = range(15_000, 30_000)
 _START_SECONDS = 60
 _PORT_TRIES = 5
 
@@ -348,10 +350,15 @@ def _require_free(port: int) -> None:
 
 
 def _any_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Below the ports of outgoing connections, of which one could have it at the next start."""
+    while True:
+        port = random.choice(_PORTS)  # noqa: S311  nothing secret
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def _tail(directory: Path) -> str:
