@@ -3,14 +3,19 @@
 import re
 from typing import Any
 
-from localcloud.plugins.aws import names, tags
-from localcloud.plugins.aws.account import Account, doing, missing
+from localcloud.plugins.aws import names, retries, tags
+from localcloud.plugins.aws.account import Account, doing, is_error, missing
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure, snake_case
 from localcloud.plugins.resource import Resource
 from localcloud.plugins.values import Properties
 
-_LONGEST_NAME = 512
+_LONGEST = {"name": 512, "namePrefix": 483}
+_NAME = re.compile(r"[.\-_/#A-Za-z0-9]+")
+_ALLOWED = "alphanumeric characters, underscores, hyphens, slashes, hash signs and dots are allowed"
+_CLASSES = ("STANDARD", "INFREQUENT_ACCESS", "DELIVERY")
+_NOT_IMPLEMENTED = "the local stand-in for the aws plugin does not implement"
+_REMEDY = "leave it out, or run with PULUMI_PLUGINS=official"
 _RETENTION_DAYS = (
     *(0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
@@ -21,16 +26,23 @@ def _create(account: Account, inputs: Properties) -> str:
     client = account.client("logs", inputs)
     name = str(inputs.get("name") or inputs.get("namePrefix", "terraform-") + names.unique_suffix())
     request: dict[str, Any] = {"logGroupName": name}
-    if inputs.get("kmsKeyId"):
-        request["kmsKeyId"] = inputs["kmsKeyId"]
-    if inputs.get("tagsAll"):
-        request["tags"] = inputs["tagsAll"]
+    parameters = {"kmsKeyId": "kmsKeyId", "logGroupClass": "logGroupClass", "tagsAll": "tags"}
+    request |= {there: inputs[here] for here, there in parameters.items() if inputs.get(here)}
     with doing(f"creating CloudWatch Logs Log Group ({name})"):
         client.create_log_group(**request)
     if inputs.get("retentionInDays"):
-        with doing(f"setting CloudWatch Logs Log Group ({name}) retention policy", made=name):
-            client.put_retention_policy(logGroupName=name, retentionInDays=inputs["retentionInDays"])
+        _keep(client, name, inputs["retentionInDays"], made=name)
     return name
+
+
+def _keep(client: Any, name: str, days: int, made: str | None = None) -> None:  # noqa: ANN401  boto3 is untyped
+    """Keeps events for so many days; a permission given just now may not be known yet."""
+    lacking = "no identity-based policy allows the logs:PutRetentionPolicy action"
+    with doing(f"setting CloudWatch Logs Log Group ({name}) retention policy", made=made):
+        retries.retried(
+            lambda: client.put_retention_policy(logGroupName=name, retentionInDays=days),
+            lambda error: is_error(error, "AccessDeniedException", lacking),
+        )
 
 
 def _find(client: Any, name: str) -> dict[str, Any] | None:  # noqa: ANN401  boto3 is untyped
@@ -44,16 +56,18 @@ def _read(account: Account, identity: str, known: Properties) -> Properties | No
     client = account.client("logs", known)
     with doing(f"reading CloudWatch Logs Log Group ({identity})"):
         found = _find(client, identity)
-        if found is None:
-            return None
-        arn = found["arn"].removesuffix(":*")
+    if found is None:
+        return None
+    arn = found["arn"].removesuffix(":*")
+    with doing(f"listing tags for CloudWatch Logs Log Group ({arn})"):
         tagged = client.list_tags_for_resource(resourceArn=arn)["tags"]
     return {
         "arn": arn,
         "deletionProtectionEnabled": found.get("deletionProtectionEnabled", False),
         "id": identity,
         "kmsKeyId": found.get("kmsKeyId", ""),
-        "logGroupClass": found.get("logGroupClass", ""),
+        # the emulator keeps none
+        "logGroupClass": found.get("logGroupClass") or known.get("logGroupClass") or "",
         "name": identity,
         "namePrefix": names.prefix_of(identity),
         "region": known.get("region") or account.region,
@@ -66,26 +80,26 @@ def _read(account: Account, identity: str, known: Properties) -> Properties | No
 
 def _update(account: Account, identity: str, olds: Properties, news: Properties) -> None:
     client = account.client("logs", news)
-    days = news.get("retentionInDays") or 0
-    if days != (olds.get("retentionInDays") or 0):
-        with doing(f"setting CloudWatch Logs Log Group ({identity}) retention policy"):
-            if days:
-                client.put_retention_policy(logGroupName=identity, retentionInDays=days)
-            else:
-                client.delete_retention_policy(logGroupName=identity)
-    key = news.get("kmsKeyId") or ""
-    if key != (olds.get("kmsKeyId") or ""):
-        with doing(f"setting CloudWatch Logs Log Group ({identity}) KMS key"):
-            if key:
-                client.associate_kms_key(logGroupName=identity, kmsKeyId=key)
-            else:
-                client.disassociate_kms_key(logGroupName=identity)
     change = tags.change(olds, news)
-    with doing(f"updating tags for CloudWatch Logs Log Group ({identity})"):
+    with doing(f"updating tags for CloudWatch Logs Log Group ({olds['arn']})"):
         if change.remove:
             client.untag_resource(resourceArn=olds["arn"], tagKeys=change.remove)
         if change.put:
             client.tag_resource(resourceArn=olds["arn"], tags=change.put)
+    days = news.get("retentionInDays") or 0
+    if days != (olds.get("retentionInDays") or 0):
+        if days:
+            _keep(client, identity, days)
+        else:
+            with doing(f"deleting CloudWatch Logs Log Group ({identity}) retention policy"):
+                client.delete_retention_policy(logGroupName=identity)
+    key = news.get("kmsKeyId") or ""
+    if key != (olds.get("kmsKeyId") or ""):
+        with doing(f"{'' if key else 'dis'}associating CloudWatch Logs Log Group ({identity}) KMS key"):
+            if key:
+                client.associate_kms_key(logGroupName=identity, kmsKeyId=key)
+            else:
+                client.disassociate_kms_key(logGroupName=identity)
 
 
 def _delete(account: Account, identity: str, olds: Properties) -> None:
@@ -94,7 +108,10 @@ def _delete(account: Account, identity: str, olds: Properties) -> None:
     client = account.client("logs", olds)
     with doing(f"deleting CloudWatch Logs Log Group ({identity})"):
         try:
-            client.delete_log_group(logGroupName=identity)
+            retries.retried(
+                lambda: client.delete_log_group(logGroupName=identity),
+                lambda error: is_error(error, "OperationAbortedException", "try again"),
+            )
         except client.exceptions.ClientError as error:
             if not missing(error):
                 raise
@@ -102,19 +119,30 @@ def _delete(account: Account, identity: str, olds: Properties) -> None:
 
 def _check(inputs: Properties) -> list[Failure]:
     failures = []
-    for name, limit in (("name", _LONGEST_NAME), ("namePrefix", _LONGEST_NAME - names.SUFFIX_LENGTH)):
+    for name, limit in _LONGEST.items():
         value, about = inputs.get(name), snake_case(name)
         if isinstance(value, str) and len(value) > limit:
             failures.append(Failure(name, f'"{about}" cannot be longer than {limit} characters'))
-        if isinstance(value, str) and not re.fullmatch(r"[.\-_/#A-Za-z0-9]+", value):
-            failures.append(Failure(name, f'"{about}" isn\'t a valid log group name'))
+        if isinstance(value, str) and not _NAME.fullmatch(value):
+            failures.append(Failure(name, f'"{about}" isn\'t a valid log group name ({_ALLOWED})'))
     days = inputs.get("retentionInDays")
     if isinstance(days, int) and days not in _RETENTION_DAYS:
         known = " ".join(map(str, _RETENTION_DAYS))
         failures.append(
             Failure("retentionInDays", f"expected retention_in_days to be one of [{known}], got {days}")
         )
-    return failures
+    if inputs.get("deletionProtectionEnabled") is True:
+        failures.append(Failure("deletionProtectionEnabled", f"{_NOT_IMPLEMENTED} it; {_REMEDY}"))
+    return failures + _check_class(inputs.get("logGroupClass"))
+
+
+def _check_class(found: object) -> list[Failure]:
+    if found == "DELIVERY":
+        return [Failure("logGroupClass", f"{_NOT_IMPLEMENTED} the class DELIVERY; {_REMEDY}")]
+    if isinstance(found, str) and found not in _CLASSES:
+        listed = " ".join(f'"{name}"' for name in _CLASSES)
+        return [Failure("logGroupClass", f"expected log_group_class to be one of [{listed}], got {found}")]
+    return []
 
 
 LOG_GROUP = Resource(
@@ -124,7 +152,7 @@ LOG_GROUP = Resource(
     update=_update,
     delete=_delete,
     check=_check,
-    fixed_defaults={"skipDestroy": False},
+    fixed_defaults={"retentionInDays": 0, "skipDestroy": False},
     autoname="{}",
     conflicts=(frozenset({"name", "namePrefix"}),),
 )

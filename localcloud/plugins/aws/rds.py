@@ -5,6 +5,7 @@ from typing import Any
 
 from localcloud.plugins.aws import tags
 from localcloud.plugins.aws.account import Account, doing, is_error
+from localcloud.plugins.property_types import snake_case
 from localcloud.plugins.serve import ProviderError
 from localcloud.plugins.values import Properties
 
@@ -22,29 +23,51 @@ def _master_user_secrets(found: dict[str, Any]) -> list[Properties]:
     ]
 
 
-def _one(ask: Callable[[], list[dict[str, Any]]], action: str, not_found: str) -> dict[str, Any]:
+def _all(ask: Callable[[], list[dict[str, Any]]], action: str, not_found: str) -> list[dict[str, Any]]:
+    """What AWS answers, and nothing where it answers with the error `not_found`."""
     from botocore.exceptions import ClientError  # noqa: PLC0415  loaded when first needed
 
     with doing(action):
         try:
-            found = ask()
+            return ask()
         except ClientError as error:
             if is_error(error, not_found):
-                raise ProviderError(f"{action}: couldn't find resource") from None
+                return []
             raise
-    if len(found) != 1:
-        raise ProviderError(f"{action}: couldn't find resource")
+
+
+def _single(found: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    if len(found) > 1:
+        reduce = f"use additional constraints to reduce matches to a single {kind}"
+        raise ProviderError(f"multiple {kind}s matched; {reduce}")
+    if not found:
+        raise ProviderError(f"no matching {kind} found")
     return found[0]
 
 
+def _given(args: Properties, name: str) -> str:
+    """An argument without which AWS would answer with everything there is.
+
+    Raises:
+        ProviderError: it is missing or empty.
+    """
+    if not args.get(name):
+        reason = f'The argument "{snake_case(name)}" is required, but no definition was found.'
+        raise ProviderError(f"Missing required argument. {reason}")
+    return str(args[name])
+
+
 def _instance(account: Account, args: Properties) -> Properties:
-    identifier = args.get("dbInstanceIdentifier")
-    client = account.client("rds", args)
-    found = _one(
-        lambda: list(client.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"]),
-        f"reading RDS DB Instance ({identifier})",
+    identifier, wanted = args.get("dbInstanceIdentifier"), args.get("tags") or {}
+    pages = account.client("rds", args).get_paginator("describe_db_instances")
+    which = {"DBInstanceIdentifier": identifier} if identifier else {}
+    instances = _all(
+        lambda: [one for page in pages.paginate(**which) for one in page["DBInstances"]],
+        "reading RDS DB Instance",
         "DBInstanceNotFound",
     )
+    tagged = [one for one in instances if wanted.items() <= tags.as_map(one.get("TagList", [])).items()]
+    found = _single(tagged, "RDS DB Instance")
     endpoint = found.get("Endpoint", {})
     address, port = endpoint.get("Address", ""), endpoint.get("Port", 0)
     return {
@@ -64,7 +87,8 @@ def _instance(account: Account, args: Properties) -> Properties:
         "dbParameterGroups": [group["DBParameterGroupName"] for group in found.get("DBParameterGroups", [])],
         "dbSubnetGroup": found.get("DBSubnetGroup", {}).get("DBSubnetGroupName", ""),
         "enabledCloudwatchLogsExports": found.get("EnabledCloudwatchLogsExports", []),
-        "endpoint": f"{address}:{port}",
+        # an instance that is being created has none
+        "endpoint": f"{address}:{port}" if endpoint else "",
         "engine": found["Engine"],
         "engineVersion": found.get("EngineVersion", ""),
         "hostedZoneId": endpoint.get("HostedZoneId", ""),
@@ -100,13 +124,16 @@ def _instance(account: Account, args: Properties) -> Properties:
 
 
 def _cluster(account: Account, args: Properties) -> Properties:
-    identifier = args.get("clusterIdentifier")
-    client = account.client("rds", args)
-    found = _one(
+    identifier = _given(args, "clusterIdentifier")
+    client, action = account.client("rds", args), f"reading RDS Cluster ({identifier})"
+    clusters = _all(
         lambda: list(client.describe_db_clusters(DBClusterIdentifier=identifier)["DBClusters"]),
-        f"reading RDS Cluster ({identifier})",
+        action,
         "DBClusterNotFoundFault",
     )
+    if not clusters:
+        raise ProviderError(f"{action}: couldn't find resource")
+    found = clusters[0]
     return {
         "arn": found["DBClusterArn"],
         "availabilityZones": found.get("AvailabilityZones", []),
@@ -152,13 +179,14 @@ def _cluster(account: Account, args: Properties) -> Properties:
 
 
 def _subnet_group(account: Account, args: Properties) -> Properties:
-    name = args.get("name")
+    name = _given(args, "name")
     client = account.client("rds", args)
-    found = _one(
+    groups = _all(
         lambda: list(client.describe_db_subnet_groups(DBSubnetGroupName=name)["DBSubnetGroups"]),
-        f"reading RDS DB Subnet Group ({name})",
+        "reading RDS DB Subnet Group",
         "DBSubnetGroupNotFoundFault",
     )
+    found = _single(groups, "RDS DB Subnet Group")
     return {
         "arn": found.get("DBSubnetGroupArn", ""),
         "description": found.get("DBSubnetGroupDescription", ""),

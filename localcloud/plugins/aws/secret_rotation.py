@@ -1,46 +1,66 @@
 """The resource aws:secretsmanager/secretRotation:SecretRotation."""
 
+import re
 from typing import Any
 
-from localcloud.plugins.aws.account import Account, doing, missing
+from localcloud.plugins.aws import arns, retries
+from localcloud.plugins.aws.account import Account, doing, is_error, missing
 from localcloud.plugins.aws.names import unique_id
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure
 from localcloud.plugins.resource import Resource
-from localcloud.plugins.values import Properties
+from localcloud.plugins.values import UNKNOWN, Properties
 
-_DAYS = "rotation_rules.0.automatically_after_days"
+_RULES = "rotation_rules.0"
+_EITHER = f"{_RULES}.automatically_after_days,{_RULES}.schedule_expression"
+_MOST_DAYS = 1000
+# what the provider looks for anywhere in the text
+_TEXTS = (
+    ("duration", "duration", r"[0-9h]+"),
+    ("scheduleExpression", "schedule_expression", r"[0-9A-Za-z\(\)#\?\*\-\/, ]+"),
+)
+# a permission or a role that AWS does not know everywhere yet, or a rotation that is not over
+_PASSING = ("AccessDeniedException", "InvalidRequestException")
 _META = '{"schema_version":"1"}'
 
 
-def _rules(inputs: Properties) -> dict[str, Any]:
-    given = inputs.get("rotationRules") or {}
+def _rules(properties: Properties) -> dict[str, Any]:
+    """The parameter RotationRules; beside an expression days say nothing."""
+    given = properties.get("rotationRules") or {}
     names = {
         "automaticallyAfterDays": "AutomaticallyAfterDays",
         "duration": "Duration",
         "scheduleExpression": "ScheduleExpression",
     }
-    return {there: given[here] for here, there in names.items() if given.get(here)}
+    rules = {there: given[here] for here, there in names.items() if given.get(here)}
+    if "ScheduleExpression" in rules:
+        rules.pop("AutomaticallyAfterDays", None)
+    return rules
 
 
-def _rotate(account: Account, inputs: Properties, action: str) -> None:
-    secret = str(inputs["secretId"])
+def _rotate(account: Account, inputs: Properties, action: str) -> str:
+    """Attaches function and schedule; the secret's ARN."""
     client = account.client("secretsmanager", inputs)
     request: dict[str, Any] = {
+        # one for all tries, so that a rotation that began is not begun again
         "ClientRequestToken": unique_id(),
         "RotateImmediately": bool(inputs.get("rotateImmediately")),
         "RotationRules": _rules(inputs),
-        "SecretId": secret,
+        "SecretId": inputs["secretId"],
     }
     if inputs.get("rotationLambdaArn"):
         request["RotationLambdaARN"] = inputs["rotationLambdaArn"]
-    with doing(f"{action} Secrets Manager Secret Rotation ({secret})"):
-        client.rotate_secret(**request)
+    answers: list[dict[str, Any]] = []
+    with doing(f"{action} Secrets Manager Secret Rotation ({inputs['secretId']})"):
+        retries.retried(
+            lambda: answers.append(client.rotate_secret(**request)),
+            lambda error: any(is_error(error, code) for code in _PASSING),
+        )
+    return str(answers[-1]["ARN"])
 
 
 def _create(account: Account, inputs: Properties) -> str:
-    _rotate(account, inputs, "creating")
-    return str(inputs["secretId"])
+    return _rotate(account, inputs, "creating")
 
 
 def _read(account: Account, identity: str, known: Properties) -> Properties | None:
@@ -52,11 +72,10 @@ def _read(account: Account, identity: str, known: Properties) -> Properties | No
             if missing(error):
                 return None
             raise
-    # AWS keeps function and rules of a rotation that was cancelled
+    # AWS keeps function and rules of a rotation that was cancelled. Here it is gone, so that the next
+    # deployment creates it; the official provider keeps it with rotationEnabled false, and updates it.
     if "DeletedDate" in found or not found.get("RotationEnabled"):
         return None
-    rules = found.get("RotationRules", {})
-    expression = rules.get("ScheduleExpression", "")
     return {
         "__meta": _META,
         "id": identity,
@@ -65,42 +84,66 @@ def _read(account: Account, identity: str, known: Properties) -> Properties | No
         "rotateImmediately": known.get("rotateImmediately", True),
         "rotationEnabled": True,
         "rotationLambdaArn": found.get("RotationLambdaARN", ""),
-        "rotationRules": {
-            # beside an expression AWS tells how many days it comes to
-            "automaticallyAfterDays": 0 if expression else rules.get("AutomaticallyAfterDays", 0),
-            "duration": rules.get("Duration", ""),
-            "scheduleExpression": expression,
-        },
+        "rotationRules": _read_rules(found.get("RotationRules")),
         "secretId": identity,
     }
 
 
-def _update(account: Account, _identity: str, _olds: Properties, news: Properties) -> None:
-    _rotate(account, news, "updating")
+def _read_rules(rules: dict[str, Any] | None) -> Properties | None:
+    if rules is None:
+        return None
+    expression = rules.get("ScheduleExpression", "")
+    return {
+        # beside an expression AWS tells how many days it comes to
+        "automaticallyAfterDays": 0 if expression else rules.get("AutomaticallyAfterDays", 0),
+        "duration": rules.get("Duration", ""),
+        "scheduleExpression": expression,
+    }
+
+
+def _update(account: Account, _identity: str, olds: Properties, news: Properties) -> None:
+    """RotateSecret, but not for another rotateImmediately alone: that would rotate."""
+
+    def attached(properties: Properties) -> tuple[object, object]:
+        return properties.get("rotationLambdaArn") or "", _rules(properties)
+
+    if attached(olds) != attached(news):
+        _rotate(account, news, "updating")
 
 
 def _delete(account: Account, identity: str, olds: Properties) -> None:
-    client = account.client("secretsmanager", olds)
-    with doing(f"canceling Secrets Manager Secret Rotation ({identity})"):
-        try:
-            client.cancel_rotate_secret(SecretId=identity)
-        except client.exceptions.ClientError as error:
-            if not missing(error):
-                raise
+    # the provider's words, with its spelling of the service
+    with doing(f"deleting Secret Manager Secret Rotation ({identity})"):
+        account.client("secretsmanager", olds).cancel_rotate_secret(SecretId=olds.get("secretId") or identity)
 
 
 def _check(inputs: Properties) -> list[Failure]:
+    wrong = arns.refusal("rotation_lambda_arn", inputs.get("rotationLambdaArn"))
+    failures = [Failure("rotationLambdaArn", wrong)] if wrong else []
     rules = inputs.get("rotationRules")
-    if not isinstance(rules, dict):
-        return []
-    if "automaticallyAfterDays" in rules and "scheduleExpression" in rules:
-        return [
-            Failure(
-                "rotationRules.automaticallyAfterDays",
-                f'"{_DAYS}": only one of `{_DAYS},rotation_rules.0.schedule_expression` can be specified',
-            )
-        ]
-    return []
+    return failures + _check_rules(rules) if isinstance(rules, dict) else failures
+
+
+def _check_rules(rules: Properties) -> list[Failure]:
+    failures = []
+    days, expression = rules.get("automaticallyAfterDays"), rules.get("scheduleExpression")
+    if (days is None) == (expression is None) and UNKNOWN not in {days, expression}:
+        amount = (
+            f"one of `{_EITHER}` must be specified"
+            if days is None
+            else f"only one of `{_EITHER}` can be specified, but `{_EITHER}` were specified."
+        )
+        reason = f'Invalid combination of arguments. "{_RULES}.automatically_after_days": {amount}'
+        failures.append(Failure("rotationRules.automaticallyAfterDays", reason))
+    if isinstance(days, int) and not 1 <= days <= _MOST_DAYS:
+        about = f"{_RULES}.automatically_after_days to be in the range (1 - {_MOST_DAYS}), got {days}"
+        failures.append(Failure("rotationRules.automaticallyAfterDays", f"expected {about}"))
+    for name, there, pattern in _TEXTS:
+        value = rules.get(name)
+        if isinstance(value, str) and not re.search(pattern, value):
+            reason = f"expected value of {_RULES}.{there} to match regular expression {pattern}"
+            failures.append(Failure(f"rotationRules.{name}", reason))
+    return failures
 
 
 SECRET_ROTATION = Resource(
@@ -110,5 +153,5 @@ SECRET_ROTATION = Resource(
     update=_update,
     delete=_delete,
     check=_check,
-    fixed_defaults={"rotateImmediately": True},
+    defaults={"rotateImmediately": True},
 )
