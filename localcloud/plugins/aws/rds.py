@@ -59,10 +59,14 @@ def _given(args: Properties, name: str) -> str:
 
 def _instance(account: Account, args: Properties) -> Properties:
     identifier, wanted = args.get("dbInstanceIdentifier"), args.get("tags") or {}
-    pages = account.client("rds", args).get_paginator("describe_db_instances")
+    client = account.client("rds", args)
     which = {"DBInstanceIdentifier": identifier} if identifier else {}
     instances = _all(
-        lambda: [one for page in pages.paginate(**which) for one in page["DBInstances"]],
+        lambda: [
+            one
+            for page in client.get_paginator("describe_db_instances").paginate(**which)
+            for one in page["DBInstances"]
+        ],
         "reading RDS DB Instance",
         "DBInstanceNotFound",
     )
