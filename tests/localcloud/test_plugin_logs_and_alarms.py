@@ -358,12 +358,19 @@ def test_what_an_alarm_no_longer_says_is_taken_away(plugin: Plugin, alarm: Prope
     assert not difference(plugin, ALARM, updated, bare).diffs
 
 
+def test_other_dimensions_alone_are_put(plugin: Plugin, alarm: Properties) -> None:
+    _, made = plugin.create(ALARM, alarm)
+    plugin.update(ALARM, alarm["name"], made, {**alarm, "dimensions": {"FunctionName": "other"}})
+    assert metric_alarm(plugin, alarm["name"])["Dimensions"] == [{"Name": "FunctionName", "Value": "other"}]
+
+
 def test_the_order_of_an_alarm_s_actions_says_nothing(plugin: Plugin, alarm: Properties) -> None:
     actions = {"alarmActions": TOPICS[::-1], "okActions": [TOPICS[2], TOPICS[0]]}
     _, made = plugin.create(ALARM, {**alarm, **actions})
     assert set(metric_alarm(plugin, alarm["name"])["AlarmActions"]) == set(TOPICS)
     turned = {**alarm, "alarmActions": TOPICS, "okActions": [TOPICS[0], TOPICS[2]]}
     assert not difference(plugin, ALARM, made, turned).diffs
+    assert not difference(plugin, ALARM, made, {**alarm, **actions}).diffs
     fewer = {**turned, "alarmActions": TOPICS[:2]}
     assert list(difference(plugin, ALARM, made, fewer).diffs) == ["alarmActions"]
     updated = plugin.update(ALARM, alarm["name"], made, fewer)

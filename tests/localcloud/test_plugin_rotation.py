@@ -231,9 +231,18 @@ def test_another_secret_replaces_it(plugin: Plugin, given: Properties) -> None:
     assert list(found.replaces) == ["secretId"]
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"automaticallyAfterDays": 30},
+        {"scheduleExpression": "rate(10 days)"},
+        {"scheduleExpression": "cron(0 16 1,15 * ? *)", "duration": "2h"},
+    ],
+)
 def test_read_after_three_rotations_it_shows_no_change(
-    emulator: Emulator, plugin: Plugin, given: Properties, secret: str
+    emulator: Emulator, plugin: Plugin, given: Properties, secret: str, rules: Properties
 ) -> None:
+    given = {**given, "rotationRules": rules}
     _, made = plugin.create(ROTATION, given)
     wait(emulator, secret)
     for _ in range(3):

@@ -25,17 +25,14 @@ _META = '{"schema_version":"1"}'
 
 
 def _rules(properties: Properties) -> dict[str, Any]:
-    """The parameter RotationRules; beside an expression days say nothing."""
+    """The parameter RotationRules."""
     given = properties.get("rotationRules") or {}
     names = {
         "automaticallyAfterDays": "AutomaticallyAfterDays",
         "duration": "Duration",
         "scheduleExpression": "ScheduleExpression",
     }
-    rules = {there: given[here] for here, there in names.items() if given.get(here)}
-    if "ScheduleExpression" in rules:
-        rules.pop("AutomaticallyAfterDays", None)
-    return rules
+    return {there: given[here] for here, there in names.items() if given.get(here)}
 
 
 def _rotate(account: Account, inputs: Properties, action: str) -> str:
