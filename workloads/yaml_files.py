@@ -1,9 +1,15 @@
-"""YAML that reviewers can compare: the same text for the same content."""
+"""YAML that reviewers can compare: the same text for the same content, read alike by every reader."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import yaml
+
+# kubectl and the API server mix YAML 1.1 and 1.2 and know more numbers and truths than PyYAML does (y, 1e3):
+# without quotes stands only what none of them takes for anything but text.
+_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.:@+=-]*")
+_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"})
 
 
 class _Dumper(yaml.SafeDumper):
@@ -14,8 +20,16 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _style(value: str) -> str | None:
+    if not (value.isascii() and value.replace("\n", "").isprintable()):
+        return '"'  # other line breaks would be lost
+    if "\n" in value:
+        return "|"
+    return None if _PLAIN.fullmatch(value) and value.lower() not in _WORDS else "'"
+
+
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=_style(value))
 
 
 _Dumper.add_representer(str, _text)
