@@ -33,6 +33,7 @@ class Workload:
         namespace, service_account: of the pod.
         refresh_seconds: how often Kubernetes operators look for new values.
         restart: how pods are restarted when a value changes.
+        pod_identity: pods have their role by EKS Pod Identity, not by their service account (IRSA).
     """
 
     name: str
@@ -44,6 +45,7 @@ class Workload:
     service_account: str = "default"
     refresh_seconds: int = 3600
     restart: Literal["none", "reloader", "checksum"] = "none"
+    pod_identity: bool = False
 
     @property
     def environment_secret(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from workloads.contract import Source, Workload
 
-_DIGEST_LENGTH = 8
+_DIGEST_LENGTH = 12
 _LONGEST_KEY = 253  # of a Kubernetes Secret
 _API = "external-secrets.io/v1"
 
@@ -35,16 +35,15 @@ def _file_key(path: str) -> str:
 
 
 def _store(workload: Workload) -> dict[str, Any]:
-    account = {"serviceAccountRef": {"name": workload.service_account}}
+    aws: dict[str, Any] = {"service": "SecretsManager", "region": workload.region}
+    if not workload.pod_identity:
+        aws["auth"] = {"jwt": {"serviceAccountRef": {"name": workload.service_account}}}
+    # Else the operator reads with its own role: it cannot take one that Pod Identity gives to another's pods.
     return {
         "apiVersion": _API,
         "kind": "SecretStore",
         "metadata": {"name": workload.name, "namespace": workload.namespace},
-        "spec": {
-            "provider": {
-                "aws": {"service": "SecretsManager", "region": workload.region, "auth": {"jwt": account}}
-            }
-        },
+        "spec": {"provider": {"aws": aws}},
     }
 
 
@@ -60,7 +59,8 @@ def _external_secret(workload: Workload, name: str, data: Mapping[str, Source]) 
             "data": [
                 {
                     "secretKey": key,
-                    "remoteRef": {"key": source.secret_name, "property": _property(source.key)},
+                    # The ARN: by its name, a role of another account would find nothing.
+                    "remoteRef": {"key": source.secret_arn, "property": _property(source.key)},
                 }
                 for key, source in sorted(data.items())
             ],

@@ -6,8 +6,17 @@ from workloads.contract import Workload
 def lambda_environment(workload: Workload) -> dict[str, str]:
     """For each variable VARIABLE_SECRET_ARN and VARIABLE_SECRET_KEY.
 
-    The function asks AWS's Parameters and Secrets extension for the ARN and takes the key from the JSON.
+    The function asks AWS's Parameters and Secrets extension for the ARN
+    (http://localhost:2773/secretsmanager/get?secretId=ARN, with AWS_SESSION_TOKEN in the header
+    X-Aws-Parameters-Secrets-Token) and takes the key from the JSON in the answer's SecretString.
+
+    Raises:
+        ValueError: files are declared, which Lambda does not make.
+
+    Source: AWS Secrets Manager User Guide, "Use AWS Secrets Manager secrets in AWS Lambda functions".
     """
+    if workload.files:
+        raise ValueError(f"{workload.name}: Lambda makes no files of secrets")
     found: dict[str, str] = {}
     for variable, source in sorted(workload.environment.items()):
         found[f"{variable}_SECRET_ARN"] = source.secret_arn

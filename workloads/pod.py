@@ -50,11 +50,19 @@ def _volume(workload: Workload, operator: Operator) -> dict[str, Any]:
 
 
 def _reloader(workload: Workload, operator: Operator) -> dict[str, str]:
-    """What Stakater's Reloader watches for: the Kubernetes Secrets that change with the values."""
+    """What Stakater's Reloader watches for: the Kubernetes objects that change with the values.
+
+    It sees files of the CSI driver only where it runs with --enable-csi-integration.
+    """
     secrets = [workload.environment_secret] if workload.environment else []
+    found = {}
     if workload.files and operator == "external-secrets":
         secrets.append(workload.files_secret)
-    return {"secret.reloader.stakater.com/reload": ",".join(secrets)} if secrets else {}
+    elif workload.files:
+        found["secretproviderclass.reloader.stakater.com/reload"] = workload.name
+    if secrets:
+        found["secret.reloader.stakater.com/reload"] = ",".join(secrets)
+    return found
 
 
 def _checksum(workload: Workload, operator: Operator) -> str:
