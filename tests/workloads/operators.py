@@ -1,19 +1,34 @@
-"""What the operators do with our manifests, over any client of Secrets Manager.
+"""What the platforms do with our manifests, over any client of Secrets Manager.
 
-Read from their sources: the AWS provider of external-secrets (`providers/v1/aws/secretsmanager`), and AWS's
-provider for the Secrets Store CSI driver (`provider/secret_descriptor.go`, `secrets_manager_provider.go`).
+Read from their sources and documents: external-secrets' AWS provider (`providers/v1/aws/secretsmanager`) and
+gjson's SYNTAX.md; AWS's provider for the Secrets Store CSI driver (`provider/secret_descriptor.go`,
+`provider/secret_value.go`, `server/server.go`) and the driver (`pkg/util/fileutil`, `pkg/util/secretutil`);
+Amazon ECS Developer Guide and AWS Secrets Manager User Guide for ECS and Lambda.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jmespath
 import yaml
 
+_OTHERS_READ = 0o004
+_LONGEST_NAME = 255
 
-def _current(secrets: Any, name: str) -> str:  # noqa: ANN401  boto3 is untyped
-    return str(secrets.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")["SecretString"])
+
+@dataclass(frozen=True)
+class Mounted:
+    """A file of a volume."""
+
+    text: str
+    mode: int
+
+
+def _current(secrets: Any, name: str, stage: str = "AWSCURRENT") -> str:  # noqa: ANN401  boto3 is untyped
+    return str(secrets.get_secret_value(SecretId=name, VersionStage=stage)["SecretString"])
 
 
 def _gjson(document: str, path: str) -> object:
@@ -38,19 +53,25 @@ def external_secrets(secrets: Any, manifests: list[dict[str, Any]]) -> dict[str,
     """The Kubernetes Secrets that the operator makes: name to data."""
     stores = {manifest["metadata"]["name"] for manifest in manifests if manifest["kind"] == "SecretStore"}
     made = {}
+    documents: dict[str, str] = {}
     for manifest in manifests:
         if manifest["kind"] != "ExternalSecret":
             continue
         spec = manifest["spec"]
         assert spec["secretStoreRef"]["name"] in stores
-        data = {}
+        data: dict[str, str] = {}
         for entry in spec["data"]:
             remote = entry["remoteRef"]
-            document, wanted = _current(secrets, remote["key"]), remote["property"]
+            wanted = remote["property"]
+            if remote["key"] not in documents:
+                documents[remote["key"]] = _current(secrets, remote["key"])
+            document = documents[remote["key"]]
             # it looks for the whole text as one key first
             value = _gjson(document, wanted.replace(".", "\\.")) if "." in wanted else None
             value = _gjson(document, wanted) if value is None else value
             assert isinstance(value, str), f"key {wanted} does not exist in secret {remote['key']}"
+            assert re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", entry["secretKey"]), "no key of a Kubernetes Secret"
+            assert entry["secretKey"] not in data, "two sources for one key"
             data[entry["secretKey"]] = value
         made[spec["target"]["name"]] = data
     return made
@@ -59,35 +80,58 @@ def external_secrets(secrets: Any, manifests: list[dict[str, Any]]) -> dict[str,
 def secrets_store_csi(
     secrets: Any,  # noqa: ANN401  boto3 is untyped
     provider_class: dict[str, Any],
-) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """The files that the driver mounts, and the Kubernetes Secrets that it syncs from them."""
-    parameters = provider_class["spec"]["parameters"]
-    translation = {"": "_", "false": ""}.get(parameters.get("pathTranslation", "").lower(), "_")
-    files: dict[str, str] = {}
+    *,
+    driver_writes: bool,
+) -> tuple[dict[str, Mounted], dict[str, dict[str, str]]]:
+    """The files that are mounted, and the Kubernetes Secrets that the driver syncs from them.
 
-    def mount(name: str, content: str) -> None:
+    `driver_writes` is how the provider was installed (`driverWritesSecrets`); otherwise it writes itself.
+    """
+    parameters = provider_class["spec"]["parameters"]
+    assert all(isinstance(text, str) for text in parameters.values()), "parameters are texts"
+    translation = {"": "_", "false": ""}.get(parameters.get("pathTranslation", "").lower(), "_")
+    files: dict[str, Mounted] = {}
+    aliases: set[str] = set()
+
+    def mount(name: str, content: str, permission: str) -> None:
+        assert name not in aliases, f"Name already in use for objectAlias: {name}"
+        aliases.add(name)
         path = name.replace("/", translation) if translation else name.lstrip("/")
-        assert path not in files, "Name already in use"
-        files[path] = content
+        if driver_writes:
+            items = path.split("/")
+            assert not items[0].startswith("..")
+            assert not {"", ".", ".."} & set(items)
+            assert all(len(item) <= _LONGEST_NAME for item in items), (
+                "filenames must be at most 255 characters"
+            )
+        else:
+            assert "/" not in path, "pattern contains path separator"
+        assert re.fullmatch("[0-7]{4}", permission), f"Invalid File Permission: {permission}"
+        files[path] = Mounted(content, int(permission, 8))
 
     for entry in yaml.safe_load(parameters["objects"]):
+        arn = entry["objectName"].split(":")
+        assert arn[2:4] == ["secretsmanager", parameters["region"]], "ARN region must match region"
         document = _current(secrets, entry["objectName"])
-        mount(entry.get("objectAlias") or entry["objectName"], document)
+        permission = entry.get("filePermission", "0644")
+        mount(entry.get("objectAlias") or entry["objectName"], document, permission)
         for key in entry.get("jmesPath", []):
             value = jmespath.search(key["path"], json.loads(document))
             assert isinstance(value, str), f"JMES path {key['path']} leads to no text"
-            mount(key["objectAlias"], value)
+            mount(key["objectAlias"], value, key.get("filePermission", permission))
     synced = {
-        wanted["secretName"]: {entry["key"]: files[entry["objectName"]] for entry in wanted["data"]}
+        wanted["secretName"]: {entry["key"]: files[entry["objectName"]].text for entry in wanted["data"]}
         for wanted in provider_class["spec"].get("secretObjects", [])
     }
     return files, synced
 
 
 def container(
-    pod: Mapping[str, Any], kubernetes_secrets: Mapping[str, Mapping[str, str]], mounted: Mapping[str, str]
+    pod: Mapping[str, Any],
+    kubernetes_secrets: Mapping[str, Mapping[str, str]],
+    mounted: Mapping[str, Mounted],
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The variables and files of the one container: files by their absolute path."""
+    """The variables of the one container, and the files that a user other than root reads there."""
     spec = pod["spec"]["template"]["spec"]
     [only] = spec["containers"]
     variables: dict[str, str] = {}
@@ -101,6 +145,29 @@ def container(
             data = kubernetes_secrets[volume["secret"]["secretName"]]
             content = {item["path"]: data[item["key"]] for item in volume["secret"]["items"]}
         else:
-            content = dict(mounted)
+            content = {path: file.text for path, file in mounted.items() if file.mode & _OTHERS_READ}
         files |= {f"{mount['mountPath']}/{path}": text for path, text in content.items()}
     return variables, files
+
+
+def ecs_container(secrets: Any, declared: Sequence[Mapping[str, str]]) -> dict[str, str]:  # noqa: ANN401  boto3
+    """The variables of a container of ECS: after the ARN come key, stage and version, each maybe empty."""
+    variables = {}
+    for entry in declared:
+        *arn, key, stage, version = entry["valueFrom"].split(":")
+        assert len(arn) == 7, "not a full ARN, or a colon too many"
+        assert not version
+        document = json.loads(_current(secrets, ":".join(arn), stage or "AWSCURRENT"))
+        variables[entry["name"]] = document[key]
+    return variables
+
+
+def lambda_function(secrets: Any, environment: Mapping[str, str]) -> dict[str, str]:  # noqa: ANN401  boto3
+    """What a function has for each variable, from the extension, which answers as the service does."""
+    found = {}
+    for name, arn in environment.items():
+        if not name.endswith("_SECRET_ARN") or not arn.startswith("arn:"):
+            continue
+        variable = name.removesuffix("_SECRET_ARN")
+        found[variable] = json.loads(_current(secrets, arn))[environment[f"{variable}_SECRET_KEY"]]
+    return found

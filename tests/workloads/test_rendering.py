@@ -1,0 +1,206 @@
+"""The manifests themselves: what the API server takes, the same text each time, and what restarts pods."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from workloads import external_secrets, secrets_store_csi
+from workloads.contract import Source, Workload
+from workloads.ecs import container_secrets
+from workloads.lambda_environment import lambda_environment
+from workloads.pod import Operator, pod_part
+from workloads.write import write
+from workloads.yaml_files import render
+
+SCHEMAS = {
+    path.stem: json.loads(path.read_text()) for path in (Path(__file__).parent / "schemas").glob("*.json")
+}
+OPERATORS: tuple[Operator, ...] = ("external-secrets", "secrets-store-csi")
+ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app-AbCdEf"
+# From YAML 1.1's and 1.2's types, and from what go-yaml adds to them.
+AMBIGUOUS = [
+    *("y", "N", "no", "ON", "true", "null", "~", "", "NaN", ".inf", "1e3", "5.5e3", "1_000", "0x1F", "0o17"),
+    *(
+        "0400",
+        "190:20:30",
+        "+1",
+        "-.5",
+        "2001-01-01",
+        "=",
+        "<<",
+        "- a",
+        "a: b",
+        "a #b",
+        "*a",
+        "&a",
+        "!a",
+        "@a",
+    ),
+]
+
+
+def source(key: str, name: str = "app") -> Source:
+    return Source(secret_name=name, secret_arn=ARN.replace("app", name), key=key)
+
+
+def workload(**declared: Any) -> Workload:  # noqa: ANN401  any field of the contract
+    return Workload(name="web", region="us-east-1", **declared)
+
+
+def manifests(declared: Workload, operator: Operator) -> list[dict[str, Any]]:
+    renderer = external_secrets if operator == "external-secrets" else secrets_store_csi
+    return list(renderer.manifests(declared))
+
+
+def full_workload() -> Workload:
+    keys = ["PLAIN", "with-hyphen", "with.dot", "with/slash", "y", "1e3"]
+    return workload(
+        environment={f"V{number}": source(key) for number, key in enumerate(keys)},
+        files={f"deep/{key}.pem": source(key, name) for key in keys for name in ("app", "other")},
+    )
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("pod_identity", [False, True])
+def test_manifests_are_what_the_api_server_takes(operator: Operator, pod_identity: bool) -> None:
+    declared = replace(full_workload(), pod_identity=pod_identity)
+    found = list(yaml.safe_load_all(render(manifests(declared, operator))))
+    assert found
+    for manifest in found:
+        jsonschema.validate(manifest, SCHEMAS[manifest["kind"]])
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(
+                {**manifest, "spec": {**manifest["spec"], "typo": 1}}, SCHEMAS[manifest["kind"]]
+            )
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_the_text_does_not_depend_on_the_order_of_declaration(operator: Operator) -> None:
+    one = full_workload()
+    other = workload(
+        environment=dict(list(one.environment.items())[::-1]), files=dict(list(one.files.items())[::-1])
+    )
+    assert render(manifests(one, operator)) == render(manifests(other, operator))
+    assert render([pod_part(one, operator)]) == render([pod_part(other, operator)])
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_one_secret_more_adds_lines_and_changes_none(operator: Operator) -> None:
+    before = render(manifests(workload(files={"m": source("K", "mm")}), operator)).splitlines()
+    more = workload(files={"a": source("K", "aa"), "m": source("K", "mm"), "z": source("K", "zz")})
+    after = iter(render(manifests(more, operator)).splitlines())
+    assert all(line in after for line in before)
+
+
+@pytest.mark.parametrize("text", AMBIGUOUS)
+def test_text_that_some_reader_of_yaml_takes_for_something_else_is_in_quotes(text: str) -> None:
+    written = text.replace("'", "''")
+    assert render([{"key": text}]) == f"key: '{written}'\n"
+    assert render([{text: "value"}]).partition("'")[2].startswith(written)
+
+
+@given(st.lists(st.text(max_size=20)), st.text())
+@example(["\x85", "\u2028", "\r\n", " \n", "\ufeff"], "\x85\n")
+def test_what_is_written_is_read_again(texts: list[str], text: str) -> None:
+    content = [{"list": texts, "text": text, "twice": [texts, texts]}]
+    assert list(yaml.safe_load_all(render(content))) == content
+
+
+@pytest.mark.parametrize(
+    ("operator", "annotations"),
+    [
+        ("external-secrets", {"secret.reloader.stakater.com/reload": "web-environment,web-files"}),
+        (
+            "secrets-store-csi",
+            {
+                "secret.reloader.stakater.com/reload": "web-environment",
+                "secretproviderclass.reloader.stakater.com/reload": "web",
+            },
+        ),
+    ],
+)
+def test_the_reloader_watches_what_changes_with_the_values(
+    operator: Operator, annotations: dict[str, str]
+) -> None:
+    declared = workload(environment={"A": source("A")}, files={"a": source("A")}, restart="reloader")
+    assert pod_part(declared, operator)["metadata"]["annotations"] == annotations
+    made = [manifest["metadata"]["name"] for manifest in manifests(declared, operator)]
+    if operator == "external-secrets":
+        assert {"web-environment", "web-files"} <= set(made)
+    else:
+        assert made == ["web"]
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_pods_restart_by_the_checksum_when_what_they_read_changes(operator: Operator) -> None:
+    def checksum(key: str) -> str:
+        part = pod_part(workload(environment={"A": source(key)}, restart="checksum"), operator)
+        return str(part["spec"]["template"]["metadata"]["annotations"]["checksum/aws-secrets"])
+
+    assert checksum("A") == checksum("A") != checksum("B")
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_secrets_are_asked_for_by_their_arn_which_a_role_of_another_account_needs(operator: Operator) -> None:
+    found = manifests(full_workload(), operator)
+    if operator == "external-secrets":
+        asked = [entry["remoteRef"]["key"] for manifest in found[1:] for entry in manifest["spec"]["data"]]
+    else:
+        objects = yaml.safe_load(found[0]["spec"]["parameters"]["objects"])
+        asked = [entry["objectName"] for entry in objects]
+    assert {ARN, source("K", "other").secret_arn} == set(asked)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_pods_and_the_operator_use_the_declared_service_account(operator: Operator) -> None:
+    declared = workload(environment={"A": source("A")}, service_account="web-account")
+    spec = pod_part(declared, operator)["spec"]["template"]["spec"]
+    assert spec["serviceAccountName"] == "web-account"
+    if operator == "external-secrets":
+        auth = manifests(declared, operator)[0]["spec"]["provider"]["aws"]["auth"]
+        assert auth == {"jwt": {"serviceAccountRef": {"name": "web-account"}}}
+
+
+def test_with_pod_identity_the_driver_takes_the_pods_role_and_the_operator_its_own() -> None:
+    declared = workload(environment={"A": source("A")}, pod_identity=True)
+    assert manifests(declared, "secrets-store-csi")[0]["spec"]["parameters"]["usePodIdentity"] == "true"
+    assert "auth" not in manifests(declared, "external-secrets")[0]["spec"]["provider"]["aws"]
+
+
+def test_the_operator_looks_for_new_values_as_often_as_declared() -> None:
+    declared = workload(environment={"A": source("A")}, refresh_seconds=900)
+    assert external_secrets.manifests(declared)[1]["spec"]["refreshInterval"] == "900s"
+
+
+def test_ecs_names_the_current_version_of_one_key() -> None:
+    declared = workload(environment={"A": source("with.dot")})
+    assert container_secrets(declared) == [{"name": "A", "valueFrom": f"{ARN}:with.dot::"}]
+
+
+def test_lambda_gets_references_only() -> None:
+    declared = workload(environment={"A": source("with.dot")})
+    assert lambda_environment(declared) == {"A_SECRET_ARN": ARN, "A_SECRET_KEY": "with.dot"}
+
+
+@pytest.mark.parametrize("renderer", [container_secrets, lambda_environment])
+def test_files_are_refused_where_there_are_none(renderer: Any) -> None:  # noqa: ANN401  either renderer
+    with pytest.raises(ValueError, match=r"web: .* makes no files of secrets"):
+        renderer(workload(files={"a": source("A")}))
+
+
+def test_files_are_written_again_without_a_difference(tmp_path: Path) -> None:
+    outputs: dict[str, dict[str, object]] = {
+        "web": {"roleArn": "r", "manifests": "kind: A\n", "pod": "kind: B\n"},
+        "task": {"roleArn": "r", "containerSecrets": []},
+    }
+    names = [path.name for path in write(outputs, tmp_path)]
+    assert names == ["task.json", "web.yaml", "web-pod.yaml"]
+    before = [path.read_bytes() for path in write(outputs, tmp_path)]
+    assert before == [path.read_bytes() for path in write(outputs, tmp_path)]
