@@ -446,7 +446,7 @@ def test_an_alarm_that_aws_refuses_fails_in_the_provider_s_words(
         ({"extendedStatistic": "p90"}, '"extended_statistic": conflicts with statistic'),
         ({"statistic": None, "extendedStatistic": "half"}, "invalid value for extended_statistic"),
         ({"treatMissingData": "maybe"}, "expected treat_missing_data to be one of ["),
-        ({"alarmActions": ["topic"]}, '"alarm_actions" (topic) is an invalid ARN: arn: invalid prefix'),
+        ({"alarmActions": ["topic"]}, '"alarm_actions" is an invalid ARN: arn: invalid prefix'),
         ({"okActions": TOPICS * 2}, "ok_actions supports 5 item maximum, but config has 6 declared"),
         ({"alarmDescription": "a" * 1025}, "expected length of alarm_description to be in the range (0 - 1"),
         ({"name": "a" * 256}, "expected length of alarm_name to be in the range (1 - 255), got 256"),

@@ -11,10 +11,10 @@ _RULES = (
 
 
 def refusal(name: str, value: object) -> str | None:
-    """Why a property's value, when it is known, is no ARN; `name` is Terraform's."""
+    """Why a property's value, when it is known, is no ARN; `name` is Terraform's. The value is not shown."""
     if not isinstance(value, str) or not value:
         return None
-    about = f'"{name}" ({value}) is an invalid ARN'
+    about = f'"{name}" is an invalid ARN'
     if not value.startswith("arn:"):
         return f"{about}: arn: invalid prefix"
     parts = value.split(":", _SECTIONS - 1)

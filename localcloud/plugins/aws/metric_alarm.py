@@ -151,7 +151,7 @@ def _check(inputs: Properties) -> list[Failure]:
         value = inputs.get(name)
         if isinstance(value, str) and value not in known:
             listed = " ".join(f'"{choice}"' for choice in known)
-            reason = f"expected {snake_case(name)} to be one of [{listed}], got {value}"
+            reason = f"expected {snake_case(name)} to be one of [{listed}]"
             failures.append(Failure(name, reason))
     for name, (least, most) in _LENGTHS.items():
         value = inputs.get(name)
