@@ -138,11 +138,11 @@ def _own(
         case ("POST", "/_localcloud/databases"):
             try:
                 registration = databases.read_registration(_sent(environ))
+                with ONE_AT_A_TIME:
+                    answer = {"MasterUserSecretArn": databases.register(registration)}
             except databases.RegistrationError as error:
                 start_response("400 Bad Request", [("Content-Type", "application/json")])
                 return [json.dumps({"error": str(error)}).encode()]
-            with ONE_AT_A_TIME:
-                answer = {"MasterUserSecretArn": databases.register(registration)}
             changed()
         case ("POST", "/_localcloud/collect-versions" | "/_localcloud/rotate-due"):
             try:

@@ -17,6 +17,7 @@ BODY = {
     "Port": 15432,
     "Username": "postgres",
     "Password": "the-master-password",
+    "DBName": "example",
 }
 
 
@@ -57,6 +58,7 @@ def test_a_registered_database_is_an_instance_with_its_own_address_and_a_managed
         assert instance["Endpoint"]["Address"] == "localhost"
         assert instance["Endpoint"]["Port"] == 15432
         assert (instance["Engine"], instance["DBInstanceStatus"]) == ("postgres", "available")
+        assert instance["DBName"] == "example"
         assert "DBSubnetGroup" not in instance
         assert instance["MasterUserSecret"]["SecretArn"] == arn
         assert arn.split(":")[6].startswith("rds!db-")
@@ -68,18 +70,70 @@ def test_registered_again_it_moves_and_its_secret_keeps_what_it_holds(tmp_path: 
     with running_emulator(tmp_path / "data") as emulator:
         arn = register(emulator)
         client(emulator, "secretsmanager").put_secret_value(SecretId=arn, SecretString='{"password": "new"}')
-        assert register(emulator, Port=15433) == arn
+        assert register(emulator, Port=15433, DBName="other", Password="another") == arn
     with running_emulator(tmp_path / "data") as emulator:
         assert described(emulator)["Endpoint"]["Port"] == 15433
+        assert described(emulator)["DBName"] == "other"
         assert register(emulator, Host="127.0.0.1") == arn
         assert described(emulator)["Endpoint"]["Address"] == "127.0.0.1"
         assert master(emulator) == {"password": "new"}
 
 
-@pytest.mark.parametrize("changes", [{"Port": "5432"}, {"Host": ""}, {"Password": None}])
-def test_what_describes_no_database_is_refused_without_the_password(changes: dict[str, object]) -> None:
+def test_a_master_secret_scheduled_for_deletion_stays_as_it_is() -> None:
     with running_emulator(None) as emulator:
-        with pytest.raises(urllib.error.HTTPError) as raised:
-            register(emulator, **changes)
-        assert raised.value.code == 400
-        assert next(iter(changes)).encode() in raised.value.read()
+        arn = register(emulator)
+        secrets = client(emulator, "secretsmanager")
+        secrets.put_secret_value(SecretId=arn, SecretString='{"password": "new"}')
+        secrets.delete_secret(SecretId=arn)
+        assert register(emulator) == arn
+        assert master(emulator) == {"password": "new"}
+
+
+def test_a_master_secret_deleted_for_good_is_made_again_with_the_password_that_the_database_has() -> None:
+    with running_emulator(None) as emulator:
+        gone = register(emulator)
+        client(emulator, "secretsmanager").delete_secret(SecretId=gone, ForceDeleteWithoutRecovery=True)
+        assert register(emulator, Password="the-present-password") != gone
+        assert master(emulator) == {"username": "postgres", "password": "the-present-password"}
+
+
+def refusal(emulator: Emulator, **changes: object) -> str:
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        register(emulator, **changes)
+    assert raised.value.code == 400
+    return str(json.load(raised.value)["error"])
+
+
+def test_what_describes_no_database_is_refused_by_its_key_without_the_password() -> None:
+    wrong: dict[str, tuple[object, ...]] = {
+        "Port": ("5432", True, 0, 65_536, None),
+        "Host": ("", None),
+        "Password": (None, 1),
+        "DBName": ("", 1),
+        "Region": ("nowhere-1", ""),
+        "DBInstanceIdentifier": (None, "-a", "a--b", "a_b"),
+    }
+    with running_emulator(None) as emulator:
+        for key, values in wrong.items():
+            for value in values:
+                answer = refusal(emulator, **{key: value})
+                assert key in answer, f"{key} {value}"
+                assert "the-master-password" not in answer
+        assert not client(emulator, "rds").describe_db_instances()["DBInstances"]
+        log = emulator.log.read_text()
+        assert "Traceback" not in log
+        assert "the-master-password" not in log
+
+
+def test_an_instance_made_through_rds_is_not_taken_over() -> None:
+    with running_emulator(None) as emulator:
+        client(emulator, "rds").create_db_instance(
+            DBInstanceIdentifier="example-db",
+            DBInstanceClass="db.t4g.micro",
+            Engine="postgres",
+            AllocatedStorage=20,
+            MasterUsername="chief",
+            MasterUserPassword="of-their-own",
+        )
+        assert "delete that one" in refusal(emulator)
+        assert described(emulator)["Endpoint"]["Address"] != "localhost"
