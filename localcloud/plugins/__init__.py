@@ -29,5 +29,7 @@ Where they differ from the official plugins on purpose:
   (terraform-provider-aws issue 21623), so that the secret stays with its key and each update tries again;
 - a Function is deployed from an archive only, without layers, file systems, code signing and the like, which
   are refused with a message; nobody waits for it to become active;
+- a SecretRotation that was cancelled outside reads as gone and is created again; the official plugin keeps it
+  with rotationEnabled false and updates it: both attach the function again;
 - some settings of the provider are refused with a message, for example aws:ignoreTags.
 """
