@@ -1,29 +1,47 @@
 """Whether policies allow a request, as IAM decides: a deny wins, and what nobody allows is denied.
 
-Source: AWS IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements: Condition operators". Not
-modelled: dates, addresses and binary values in conditions; a policy that uses them is refused whole.
+Source: AWS IAM User Guide, "Policy evaluation logic", "Policy evaluation for requests within a single
+account", "Cross-account policy evaluation logic", "AWS JSON policy elements: Principal" and "NotPrincipal".
+Not modelled: policies of an organization (service and resource control policies), and endpoint policies.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
 from typing import Any, TypeAlias
 
+from localcloud.emulator.policy_conditions import (
+    Context,
+    UnmodelledError,
+    conditions_hold,
+    is_like,
+    is_resource,
+    parts_of,
+)
+
 Policy: TypeAlias = Mapping[str, Any]
+_WITH_VARIABLES = "2012-10-17"
 
 
 class Decision(Enum):
-    """What one set of policies says."""
+    """What a set of policies says."""
 
     ALLOW = "allow"
     SILENT = "implicit deny"
     DENY = "explicit deny"
 
 
-class UnmodelledError(Exception):
-    """A policy has a condition that this evaluation does not know."""
+class Grant(IntEnum):
+    """How far a resource's policy lets somebody in; each more than the one before.
+
+    ACCOUNT: it leaves the choice to the caller's account. NAME: it names the role, or everybody. ITSELF: it
+    names the very session or user, and no boundary counts any more.
+    """
+
+    NONE = 0
+    ACCOUNT = 1
+    NAME = 2
+    ITSELF = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,156 +50,219 @@ class Request:
 
     Attributes:
         action: `service:Operation`.
-        resource: ARN; None where the operation's resources are not modelled: then every resource matches.
+        resource: ARN, or "*" for an operation without a resource; None if nobody knows it: then every deny of
+            the action counts, and only an allow for all resources.
         context: condition keys in lower case to their values.
     """
 
     action: str
     resource: str | None
-    context: Mapping[str, tuple[str, ...]]
+    context: Context = field(default_factory=dict)
 
 
-def decide(
-    policies: Sequence[Policy], request: Request, principals: frozenset[str] | None = None
-) -> Decision:
-    """What these policies together say.
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who asks.
 
-    Args:
-        policies: policy documents.
-        request: what is asked.
-        principals: the ARNs and ids by which a resource policy may name the caller; None for identity
-            policies, which name none.
+    Attributes:
+        arn: of the session or user; what messages name.
+        account: its own.
+        names: by which a policy may name it, `arn` among them: those of role and session, of a user, of a
+            service, of an identity provider.
+        kind: of these names in a Principal element: AWS, Service or Federated.
+        policies: inline and attached ones of the user or role.
+        boundary: its permissions boundary.
+        session: policies that were given when the session began.
+    """
+
+    arn: str
+    account: str
+    names: frozenset[str]
+    kind: str = "AWS"
+    policies: Sequence[Policy] = ()
+    boundary: Policy | None = None
+    session: Sequence[Policy] | None = None
+
+    @property
+    def account_names(self) -> frozenset[str]:
+        """By which a policy means all of its account."""
+        partition = self.arn.split(":")[1] if self.arn.startswith("arn:") else "aws"
+        return frozenset({self.account, f"arn:{partition}:iam::{self.account}:root"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourcePolicy:
+    """The policy of what is asked for.
+
+    Attributes:
+        document: None if it has none.
+        account: that it belongs to.
+        required: whether it must let the account in before policies of the account count: so do keys of KMS
+            and the trust policies of roles.
+    """
+
+    document: Policy | None
+    account: str
+    required: bool = False
+
+
+def decide(policies: Sequence[Policy], request: Request) -> Decision:
+    """What identity policies, which name no principal, together say.
 
     Raises:
-        UnmodelledError: one has a condition operator that is not known.
+        UnmodelledError: one of them cannot be judged.
     """
     found = Decision.SILENT
     for policy in policies:
-        for statement in _listed(policy.get("Statement")):
-            if not _applies(statement, request, principals):
+        for statement in _statements(policy):
+            if not _applies(statement, policy, request, without_resource=_denies(statement)):
                 continue
-            if statement.get("Effect") == "Deny":
+            if _denies(statement):
                 return Decision.DENY
             found = Decision.ALLOW
     return found
 
 
-def _applies(statement: Mapping[str, Any], request: Request, principals: frozenset[str] | None) -> bool:
-    return (
+def decide_resource(policy: Policy, request: Request, caller: Caller) -> tuple[bool, Grant]:
+    """Whether a resource's policy denies, and how far it lets the caller in otherwise.
+
+    Raises:
+        UnmodelledError: it cannot be judged.
+    """
+    granted = Grant.NONE
+    for statement in _statements(policy):
+        if not _applies(statement, policy, request, without_resource=True):
+            continue
+        if _denies(statement):
+            if _is_shut_out(statement, caller):
+                return True, Grant.NONE
+        else:
+            granted = max(granted, _grant(statement, caller))
+    return False, granted
+
+
+def refusal(caller: Caller, request: Request, resource: ResourcePolicy | None = None) -> str | None:
+    """Why a request is not allowed, in AWS's words, beginning with "because" or "with"; None if it is."""
+    try:
+        return _refusal(caller, request, resource or ResourcePolicy(document=None, account=caller.account))
+    except UnmodelledError as error:
+        return f"because a policy has {error}, which the local cloud does not know"
+
+
+def _refusal(caller: Caller, request: Request, resource: ResourcePolicy) -> str | None:
+    own = decide(caller.policies, request)
+    boundary = Decision.ALLOW if caller.boundary is None else decide([caller.boundary], request)
+    session = Decision.ALLOW if caller.session is None else decide(caller.session, request)
+    shut_out, granted = False, Grant.NONE
+    if resource.document is not None:
+        shut_out, granted = decide_resource(resource.document, request, caller)
+    for denied, which in (
+        (own is Decision.DENY, "an identity-based policy"),
+        (shut_out, "a resource-based policy"),
+        (boundary is Decision.DENY, "a permissions boundary"),
+        (session is Decision.DENY, "a session policy"),
+    ):
+        if denied:
+            return f"with an explicit deny in {which}"
+    same_account = resource.account == caller.account
+    if same_account and granted is Grant.ITSELF:
+        return None
+    let_in = granted > Grant.NONE or (same_account and not resource.required)
+    own_needed = not (same_account and granted >= Grant.NAME)
+    for lacking, which in (
+        (own_needed and own is not Decision.ALLOW, "identity-based policy"),
+        (boundary is not Decision.ALLOW, "permissions boundary"),
+        (session is not Decision.ALLOW, "session policy"),
+        (not let_in, "resource-based policy"),
+    ):
+        if lacking:
+            return f"because no {which} allows the {request.action} action"
+    return None
+
+
+def _statements(policy: Policy) -> Iterator[Mapping[str, Any]]:
+    for statement in _listed(policy.get("Statement")):
+        if not isinstance(statement, Mapping) or statement.get("Effect") not in {"Allow", "Deny"}:
+            raise UnmodelledError("a statement without an effect")
+        yield statement
+
+
+def _denies(statement: Mapping[str, Any]) -> bool:
+    return bool(statement["Effect"] == "Deny")
+
+
+def _applies(
+    statement: Mapping[str, Any], policy: Policy, request: Request, *, without_resource: bool
+) -> bool:
+    """Whether action, resource and conditions match.
+
+    `without_resource` is what counts for a statement that names no resource: policies of resources need not.
+    """
+    variables = policy.get("Version") == _WITH_VARIABLES
+    if not (
         _names_action(statement, request.action)
-        and _names_resource(statement, request)
-        and (principals is None or _names_principal(statement, principals))
-        and _conditions_hold(statement.get("Condition") or {}, request.context)
-    )
+        and _names_resource(statement, request, variables=variables, otherwise=without_resource)
+    ):
+        return False
+    return conditions_hold(statement.get("Condition") or {}, request.context, variables=variables)
 
 
 def _names_action(statement: Mapping[str, Any], action: str) -> bool:
+    def named(element: str) -> bool:
+        return any(
+            is_like(parts_of(str(pattern).lower(), {}, variables=False), action.lower())
+            for pattern in _listed(statement[element])
+        )
+
     if "NotAction" in statement:
-        return not any(_like(pattern.lower(), action.lower()) for pattern in _listed(statement["NotAction"]))
-    return any(_like(pattern.lower(), action.lower()) for pattern in _listed(statement.get("Action")))
+        return not named("NotAction")
+    return "Action" in statement and named("Action")
 
 
-def _names_resource(statement: Mapping[str, Any], request: Request) -> bool:
-    if request.resource is None:
-        return True
-    if "NotResource" in statement:
-        patterns = _listed(statement["NotResource"])
-        return not any(_like(_filled(pattern, request.context), request.resource) for pattern in patterns)
-    patterns = _listed(statement.get("Resource", "*"))
-    return any(_like(_filled(pattern, request.context), request.resource) for pattern in patterns)
-
-
-def _names_principal(statement: Mapping[str, Any], principals: frozenset[str]) -> bool:
-    if "NotPrincipal" in statement:
-        return not principals & _principals(statement["NotPrincipal"])
-    named = _principals(statement.get("Principal"))
-    return "*" in named or bool(principals & named)
-
-
-def _principals(element: object) -> set[str]:
-    if isinstance(element, dict):
-        return {str(name) for kind in element.values() for name in _listed(kind)}
-    return {str(name) for name in _listed(element)}
-
-
-def _conditions_hold(conditions: Mapping[str, Any], context: Mapping[str, tuple[str, ...]]) -> bool:
-    return all(
-        _condition_holds(operator, key.lower(), [str(value) for value in _listed(wanted)], context)
-        for operator, keys in conditions.items()
-        for key, wanted in keys.items()
-    )
-
-
-def _condition_holds(
-    operator: str, key: str, wanted: Sequence[str], context: Mapping[str, tuple[str, ...]]
+def _names_resource(
+    statement: Mapping[str, Any], request: Request, *, variables: bool, otherwise: bool
 ) -> bool:
-    quantifier, _, name = operator.rpartition(":")
-    name, if_exists, _ = name.partition("IfExists")
-    found = context.get(key)
-    if name == "Null":
-        return (found is None) == (wanted[0].lower() == "true")
-    if found is None:
-        return bool(if_exists) or quantifier == "ForAllValues" or name in _NEGATED
-    compare = _compare(name)
-    filled = [_filled(value, context) for value in wanted]
-    matches = [compare(filled, value) for value in found]
-    return any(matches) if quantifier == "ForAnyValue" else all(matches)
+    element = "NotResource" if "NotResource" in statement else "Resource"
+    if element not in statement:
+        return otherwise
+    patterns = [str(pattern) for pattern in _listed(statement[element])]
+    if request.resource is None:
+        return _denies(statement) or (element == "Resource" and "*" in patterns)
+    named = any(
+        is_resource(parts_of(pattern, request.context, variables=variables), request.resource)
+        for pattern in patterns
+    )
+    return named is (element == "Resource")
 
 
-def _compare(name: str) -> Callable[[Sequence[str], str], bool]:
-    """Whether one value of the request satisfies what a condition lists."""
-    positive = _NEGATED.get(name, name)
-    comparison = _COMPARISONS.get(positive)
-    if comparison is None:
-        raise UnmodelledError(name)
-    if positive != name:
-        return lambda wanted, value: not any(comparison(one, value) for one in wanted)
-    return lambda wanted, value: any(comparison(one, value) for one in wanted)
+def _grant(statement: Mapping[str, Any], caller: Caller) -> Grant:
+    if "NotPrincipal" in statement:
+        named = _principals(statement["NotPrincipal"], caller.kind)
+        return Grant.NONE if named & (caller.names | caller.account_names) else Grant.NAME
+    named = _principals(statement.get("Principal"), caller.kind)
+    if caller.arn in named:
+        return Grant.ITSELF
+    if "*" in named or named & caller.names:
+        return Grant.NAME
+    return Grant.ACCOUNT if caller.kind == "AWS" and named & caller.account_names else Grant.NONE
 
 
-_NEGATED = {
-    "StringNotEquals": "StringEquals",
-    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
-    "StringNotLike": "StringLike",
-    "ArnNotEquals": "ArnLike",
-    "ArnNotLike": "ArnLike",
-    "NumericNotEquals": "NumericEquals",
-}
+def _is_shut_out(statement: Mapping[str, Any], caller: Caller) -> bool:
+    """Whether a deny means the caller; one with NotPrincipal spares it only if it names all that it is."""
+    if "NotPrincipal" in statement:
+        named = _principals(statement["NotPrincipal"], caller.kind)
+        account_named = caller.kind != "AWS" or bool(named & caller.account_names)
+        return not (caller.names <= named and account_named)
+    named = _principals(statement.get("Principal"), caller.kind)
+    return "*" in named or bool(named & (caller.names | caller.account_names))
 
 
-def _like(pattern: str, text: str) -> bool:
-    return _pattern(pattern).fullmatch(text) is not None
-
-
-@cache
-def _pattern(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"([*?])", pattern)
-    return re.compile("".join({"*": ".*", "?": "."}.get(part, re.escape(part)) for part in parts), re.DOTALL)
-
-
-_COMPARISONS: Mapping[str, Callable[[str, str], bool]] = {
-    "StringEquals": lambda wanted, value: wanted == value,
-    "StringEqualsIgnoreCase": lambda wanted, value: wanted.lower() == value.lower(),
-    "StringLike": _like,
-    "ArnEquals": _like,
-    "ArnLike": _like,
-    "Bool": lambda wanted, value: wanted.lower() == value.lower(),
-    "NumericEquals": lambda wanted, value: float(value) == float(wanted),
-    "NumericLessThan": lambda wanted, value: float(value) < float(wanted),
-    "NumericLessThanEquals": lambda wanted, value: float(value) <= float(wanted),
-    "NumericGreaterThan": lambda wanted, value: float(value) > float(wanted),
-    "NumericGreaterThanEquals": lambda wanted, value: float(value) >= float(wanted),
-}
-
-
-def _filled(text: str, context: Mapping[str, tuple[str, ...]]) -> str:
-    """With policy variables replaced; one that has no value makes a text that matches nothing."""
-
-    def value(found: re.Match[str]) -> str:
-        values = context.get(found[1].lower(), ())
-        return values[0] if len(values) == 1 else "\0"
-
-    return re.sub(r"\$\{([^}*?$][^}]*)\}", value, text)
+def _principals(element: object, kind: str) -> set[str]:
+    """The principals of a kind that an element names; `*` is everybody."""
+    if isinstance(element, Mapping):
+        named = {str(name) for name in _listed(element.get(kind))}
+        return named | ({"*"} & {str(name) for name in _listed(element.get("AWS"))})
+    return {str(name) for name in _listed(element)}
 
 
 def _listed(value: object) -> list[Any]:

@@ -1,11 +1,14 @@
-"""IAM: moto's, with AWS's managed policies taken in when they are asked for: all of them take a second."""
+"""IAM: moto's, with AWS's managed policies taken in when they are asked for: all of them take a second.
+
+Access keys that were deleted are remembered: they must not become those of somebody else.
+"""
 
 import json
 from functools import cache
 from typing import Any
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
-from moto.iam.models import AWSManagedPolicy, IAMBackend
+from moto.iam.models import AWSManagedPolicy, IAMBackend, ManagedPolicy
 from moto.iam.responses import IamResponse
 
 _PREFIX = "arn:aws:iam::aws:policy/"
@@ -15,13 +18,37 @@ class Iam(IamResponse):
     """One request; moto calls the method that is named after its operation."""
 
     def call_action(self) -> Any:  # noqa: ANN401, D102  moto's own form
-        wanted = str(self._get_param("PolicyArn") or "")
-        if wanted.startswith(_PREFIX):
-            _take_in(self.backend, wanted.rpartition("/")[2])
+        for parameter in ("PolicyArn", "PermissionsBoundary"):
+            managed_policy(self.backend, str(self._get_param(parameter) or ""))
         if self._get_action() == "ListPolicies":
             for name in _policies():
                 _take_in(self.backend, name)
+        if self._get_action() == "DeleteAccessKey":
+            known = set(self.backend.access_keys)
+            answer = super().call_action()
+            vars(self.backend)["localcloud_taken_back"] = keys_taken_back(self.backend) | (
+                known - self.backend.access_keys.keys()
+            )
+            return answer
         return super().call_action()
+
+
+def keys_taken_back(backend: IAMBackend) -> frozenset[str]:
+    """Access keys that were given out once and deleted since."""
+    found: frozenset[str] = vars(backend).get("localcloud_taken_back", frozenset())
+    return found
+
+
+def managed_policy(backend: IAMBackend, arn: str) -> ManagedPolicy | None:
+    """A policy of the account, or one of AWS's."""
+    if arn.startswith(_PREFIX):
+        _take_in(backend, arn.rpartition("/")[2])
+    return backend.managed_policies.get(arn)
+
+
+def default_document(policy: ManagedPolicy) -> Any:  # noqa: ANN401  text, or parsed already
+    """The document that counts."""
+    return next(version.document for version in policy.versions if version.is_default)
 
 
 @cache

@@ -23,11 +23,10 @@ from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.awslambda.responses import LambdaResponse
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
-from moto.sts.models import sts_backends
 
-from localcloud.emulator import lambda_network
+from localcloud.emulator import lambda_network, lambda_role
+from localcloud.emulator.lambda_role import RefusedError
 from localcloud.emulator.lambda_workers import Code, Outcome, Pool
 from localcloud.emulator.turns import ONE_AT_A_TIME
 
@@ -44,14 +43,6 @@ _KEPT: dict[str, Any] = {
     "Environment": None,
     "VpcConfig": None,
 }
-
-
-class RefusedError(Exception):
-    """What Lambda does not do; `code` is AWS's."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
 
 
 class _Service:
@@ -108,7 +99,8 @@ class Lambda(LambdaResponse):
         asked = self.json_body
         if asked.get("PackageType", "Zip") != "Zip":
             return _refusal(RefusedError(400, "InvalidParameterValueException", _NO_IMAGES))
-        refused = self._refused_network(asked["Role"])
+        arn = f"arn:aws:lambda:{self.region}:{DEFAULT_ACCOUNT_ID}:function:{asked['FunctionName']}"
+        refused = self._refused_role(asked["Role"], arn) or self._refused_network(asked["Role"])
         if refused:
             return refused
         status, headers, _ = super().create_function()
@@ -119,13 +111,21 @@ class Lambda(LambdaResponse):
         self._keep(function)
         return status, headers, json.dumps(self._kept(function, function.get_configuration(on_create=True)))
 
+    def _refused_role(self, role: str, function_arn: str) -> Any:  # noqa: ANN401  moto's own form
+        """A role that exists and does not let Lambda in; moto refuses one that does not exist."""
+        if not lambda_role.exists(role) or lambda_role.is_assumable(role, self.region, function_arn):
+            return None
+        return _refusal(RefusedError(400, "InvalidParameterValueException", lambda_role.NOT_ASSUMABLE))
+
     def _refused_network(self, role: str) -> Any:  # noqa: ANN401  moto's own form
         network = self.json_body.get("VpcConfig")
         reason = lambda_network.refusal(DEFAULT_ACCOUNT_ID, self.region, role, network)
         return _refusal(RefusedError(400, "InvalidParameterValueException", reason)) if reason else None
 
     def update_function_configuration(self) -> Any:  # noqa: ANN401, D102  moto's own form
-        refused = self._refused_network(self.json_body.get("Role") or self._function(-2).role)
+        function = self._function(-2)
+        role = self.json_body.get("Role") or function.role
+        refused = self._refused_role(role, function.function_arn) or self._refused_network(role)
         if refused:
             return refused
         status, headers, body = super().update_function_configuration()
@@ -203,6 +203,19 @@ def allows(region: str, function_arn: str, *, service: str, source_arn: str, acc
     )
 
 
+def policy_of(function_arn: str) -> dict[str, Any] | None:
+    """The resource policy of a function, or of one of its versions; None if it has none."""
+    parts = function_arn.split(":")
+    region, account = parts[3], parts[4]
+    if account not in lambda_backends or region not in lambda_backends[account]:
+        return None
+    try:
+        function = lambda_backends[account][region].get_function(function_arn, None)
+    except UnknownFunctionException:
+        return None
+    return {"Version": "2012-10-17", "Statement": function.policy.statements}
+
+
 def _arn_of(asked: str, function: LambdaFunction) -> str:
     return asked if asked.startswith("arn:") else str(function.function_arn)
 
@@ -247,7 +260,7 @@ def _code(account: str, region: str, name: str, qualifier: str | None) -> tuple[
         "AWS_LAMBDA_LOG_FORMAT": str(logging["LogFormat"]),
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        **_credentials(str(function.function_arn), str(function.role), region),
+        **lambda_role.credentials(str(function.function_arn), str(function.role), region),
         "AWS_ENDPOINT_URL": _Service.endpoint,
         **function.environment_vars,
     }
@@ -262,6 +275,7 @@ def _code(account: str, region: str, name: str, qualifier: str | None) -> tuple[
         timeout=float(function.timeout),
         memory=int(function.memory_size),
         environment=environment,
+        role=str(function.role),
         archive=function.code_bytes,
     )
     return code, str(logging["LogGroup"])
@@ -288,7 +302,8 @@ def invoke(region: str, name: str, payload: bytes, qualifier: str | None = None)
     outcome = _Service.pool.invoke(code, request, event)
     lines = _log_lines(code, request, outcome)
     with ONE_AT_A_TIME:
-        _write_log(account, region, group, outcome.stream, lines, began)
+        if lambda_role.may_write_log(code.arn, code.role, region, group, outcome.stream):
+            _write_log(account, region, group, outcome.stream, lines, began)
     _Service.changed()
     print(
         f"lambda {name.rpartition(':')[2]} {'failed' if outcome.failed else 'succeeded'} "
@@ -396,34 +411,3 @@ def _invoke_later(region: str, name: str, payload: bytes, qualifier: str | None)
         if not outcome.failed or wait is None:
             return
         time.sleep(wait)
-
-
-# Stays the same as long as the emulator runs: an execution environment with other credentials is another one.
-_SESSIONS: dict[tuple[str, str], Any] = {}
-
-
-def _credentials(function_arn: str, role_arn: str, region: str) -> dict[str, str]:
-    """Of a session of the execution role; an administrator's for a role that does not exist."""
-    account = DEFAULT_ACCOUNT_ID
-    roles = iam_backends[account]["aws"].roles.values()
-    if not any(role.arn == role_arn for role in roles):
-        return {
-            "AWS_ACCESS_KEY_ID": "local-cloud-only",
-            "AWS_SECRET_ACCESS_KEY": "local-cloud-only",
-            "AWS_SESSION_TOKEN": "local-cloud-only",
-        }
-    session = _SESSIONS.get((function_arn, role_arn))
-    if session is None:
-        session = _SESSIONS[function_arn, role_arn] = sts_backends[account]["aws"].assume_role(
-            region_name=region,
-            role_session_name=function_arn.rpartition(":")[2],
-            role_arn=role_arn,
-            policy="",
-            duration=43_200,
-            external_id="",
-        )
-    return {
-        "AWS_ACCESS_KEY_ID": session.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
-        "AWS_SESSION_TOKEN": session.session_token,
-    }

@@ -37,6 +37,7 @@ class Code:
         sha256: of the archive, base64.
         archive: the deployment package, a zip file.
         environment: configured variables, with what Lambda adds.
+        role: ARN of the execution role.
     """
 
     arn: str
@@ -46,6 +47,7 @@ class Code:
     timeout: float
     memory: int
     environment: Mapping[str, str]
+    role: str
     archive: bytes = field(repr=False, compare=False)
 
 

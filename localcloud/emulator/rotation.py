@@ -21,7 +21,7 @@ from typing import Any
 
 from localcloud.emulator import lambda_service, rotation_schedule
 from localcloud.emulator import secrets_rules as rules
-from localcloud.emulator.lambda_service import RefusedError
+from localcloud.emulator.lambda_role import RefusedError
 from localcloud.emulator.rotation_schedule import Schedule
 from localcloud.emulator.secrets_rules import CURRENT, PENDING, Secret, ServiceError
 from localcloud.emulator.turns import ONE_AT_A_TIME

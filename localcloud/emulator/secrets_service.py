@@ -1,8 +1,10 @@
 """The Secrets Manager API over `secrets_rules`, in the place of moto's."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -21,12 +23,21 @@ _PAGE, _BATCH = 100, 20
 # account to its secrets; `state.py` keeps it over a restart
 STORES: dict[str, Store] = {}
 
+# Why the caller of this request may not read one secret of a batch; None if it may.
+MAY_READ: ContextVar[Callable[[str], str | None]] = ContextVar("MAY_READ", default=lambda _: None)
+
 
 def store_of(account: str) -> Store:
     """The account's secrets."""
     store = STORES.setdefault(account, Store())
     store.forget_expired()
     return store
+
+
+def account_in(secret_id: str) -> str | None:
+    """The account that an ARN of a secret names."""
+    found = re.match(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:(\d{12}):secret:", secret_id)
+    return found[1] if found else None
 
 
 def all_secrets() -> Iterator[Secret]:
@@ -71,9 +82,17 @@ class SecretsManager(BaseResponse):
         found: dict[str, Any] = json.loads(self.body or "{}")
         return found
 
+    def get_current_account(self) -> str:
+        """The account whose secrets are meant: an ARN may name another than the caller's."""
+        try:
+            secret_id = str(self.request_.get("SecretId"))
+        except (ValueError, AttributeError):
+            secret_id = ""
+        return account_in(secret_id) or super().get_current_account()
+
     @property
     def store(self) -> Store:
-        """The calling account's secrets."""
+        """That account's secrets."""
         return store_of(self.current_account)
 
     def _living(self) -> Secret:
@@ -212,6 +231,11 @@ class SecretsManager(BaseResponse):
             page, more = asked["SecretIdList"], {}
         values, errors = [], []
         for secret_id in page:
+            denial = MAY_READ.get()(secret_id)
+            if denial is not None:
+                refused = {"SecretId": secret_id, "ErrorCode": "AccessDeniedException", "Message": denial}
+                errors.append(refused)
+                continue
             try:
                 values.append(self._value(self.store.find_living(self.region, secret_id), None, None))
             except ServiceError as error:

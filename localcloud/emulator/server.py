@@ -5,6 +5,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,18 @@ from moto.kms import urls as kms_urls
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.secretsmanager import urls as secretsmanager_urls
 from moto.secretsmanager.models import secretsmanager_backends
+from moto.sts import urls as sts_urls
 
 from localcloud.emulator import (
-    callers,
     databases,
+    enforcement,
     iam_service,
     kms_service,
     lambda_service,
     managed_secrets,
     rotation,
     secrets_service,
+    sts_service,
 )
 from localcloud.emulator.operations import Operation, is_query, operation_of, regions
 from localcloud.emulator.turns import ONE_AT_A_TIME
@@ -41,6 +44,7 @@ def aws_services() -> Application:
     secretsmanager_backends.backend = managed_secrets.ManagedSecrets
     kms_urls.url_paths["{0}/$"] = kms_service.Kms.dispatch
     iam_urls.url_paths["{0}/$"] = iam_service.Iam.dispatch
+    sts_urls.url_paths["{0}/$"] = sts_service.Sts.dispatch
     for pattern in lambda_urls.url_paths:
         lambda_urls.url_paths[pattern] = lambda_service.Lambda.dispatch
     application: Application = DomainDispatcherApplication(create_backend_app)
@@ -67,13 +71,8 @@ def emulator(services: Application, health: dict[str, Any], changed: Callable[[]
             body = _refused(environ, note, "AccessDeniedException", "Only clients of AWS are served here.")
         elif operation.region not in regions():
             body = _refused(environ, note, "UnrecognizedClientException", "AWS has no such region.")
-        elif denial := _denial(environ, operation):
-            body = _refused(environ, note, "AccessDeniedException", denial)
-        elif lambda_service.is_invocation(environ):
-            body = list(lambda_service.serve_invocation(environ, note))
         else:
-            with ONE_AT_A_TIME:
-                body = _answered(services, environ, note, operation)
+            body = _checked(services, environ, note, operation)
         if operation.changes:
             changed()
         milliseconds = (time.monotonic() - began) * 1000
@@ -83,9 +82,40 @@ def emulator(services: Application, health: dict[str, Any], changed: Callable[[]
     return serve
 
 
-def _denial(environ: Environ, operation: Operation) -> str | None:
-    with ONE_AT_A_TIME:
-        return callers.denial(environ, operation)
+def _checked(
+    services: Application, environ: Environ, start_response: StartResponse, operation: Operation
+) -> list[bytes]:
+    """What a request is answered: a refusal, or what the service says."""
+    with ExitStack() as turn:
+        turn.enter_context(ONE_AT_A_TIME)
+        refusal = turn.enter_context(enforcement.as_caller(environ, operation))
+        if refusal is not None:
+            return _denied(environ, start_response, operation, refusal)
+        if not lambda_service.is_invocation(environ):
+            return _answered(services, environ, start_response, operation)
+    # out of turn: a function calls back while it runs
+    return list(lambda_service.serve_invocation(environ, start_response))
+
+
+def _denied(
+    environ: Environ, start_response: StartResponse, operation: Operation, refusal: enforcement.Refusal
+) -> list[bytes]:
+    """In the service's protocol: those that are not JSON have shorter codes and the status 403."""
+    as_it_is = refusal.exact or not is_query(environ)
+    code = refusal.code if as_it_is else _QUERY_CODES.get(refusal.code, refusal.code)
+    status = "400 Bad Request" if refusal.exact or "HTTP_X_AMZ_TARGET" in environ else "403 Forbidden"
+    if operation.service == "ec2":
+        start_response(status, [("Content-Type", "text/xml")])
+        error = f"<Code>UnauthorizedOperation</Code><Message>{escape(refusal.message)}</Message>"
+        return [f"<Response><Errors><Error>{error}</Error></Errors></Response>".encode()]
+    return _refused(environ, start_response, code, refusal.message, status)
+
+
+_QUERY_CODES = {
+    "AccessDeniedException": "AccessDenied",
+    "ExpiredTokenException": "ExpiredToken",
+    "UnrecognizedClientException": "InvalidClientTokenId",
+}
 
 
 def _answered(
@@ -141,6 +171,14 @@ def _own(
                 with ONE_AT_A_TIME:
                     answer = {"MasterUserSecretArn": databases.register(registration)}
             except databases.RegistrationError as error:
+                start_response("400 Bad Request", [("Content-Type", "application/json")])
+                return [json.dumps({"error": str(error)}).encode()]
+            changed()
+        case ("POST", "/_localcloud/sessions"):
+            try:
+                with ONE_AT_A_TIME:
+                    answer = sts_service.for_service(_sent(environ))
+            except sts_service.SessionError as error:
                 start_response("400 Bad Request", [("Content-Type", "application/json")])
                 return [json.dumps({"error": str(error)}).encode()]
             changed()

@@ -40,7 +40,7 @@ def role(emulator: Emulator) -> str:
     iam = client(emulator, "iam")
     try:
         arn = iam.create_role(RoleName="function", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-        everything = {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}
+        everything = {"Effect": "Allow", "Action": ["secretsmanager:*", "logs:*"], "Resource": "*"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
         iam.put_role_policy(RoleName="function", PolicyName="all", PolicyDocument=document)
     except iam.exceptions.EntityAlreadyExistsException:
@@ -49,11 +49,10 @@ def role(emulator: Emulator) -> str:
 
 
 def deploy(emulator: Emulator, name: str, archive: bytes, **configuration: Any) -> str:
+    usual = {"Runtime": "python3.13", "Handler": "app.handle", "Timeout": 10}
+    chosen = {**usual, **({} if "Role" in configuration else {"Role": role(emulator)}), **configuration}
     answer = client(emulator, "lambda").create_function(
-        FunctionName=name,
-        Code={"ZipFile": archive},
-        Role=role(emulator),
-        **{"Runtime": "python3.13", "Handler": "app.handle", "Timeout": 10, **configuration},
+        FunctionName=name, Code={"ZipFile": archive}, **chosen
     )
     return str(answer["FunctionArn"])
 

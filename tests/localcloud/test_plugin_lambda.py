@@ -85,6 +85,9 @@ def packed(path: Path, number: int = 1) -> Asset:
 def given(plugin: Plugin, name: str, tmp_path: Path) -> Properties:
     """A function's inputs."""
     _, role = plugin.create(ROLE, {"name": name, "assumeRolePolicy": json.dumps(TRUST)})
+    writing = {"Effect": "Allow", "Action": "logs:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [writing]})
+    plugin.client("iam").put_role_policy(RoleName=name, PolicyName="log", PolicyDocument=document)
     return {
         "name": name,
         "code": packed(tmp_path / "app.zip"),
