@@ -91,7 +91,7 @@ def _checked_scalar(declared: str, value: Any, path: str) -> tuple[Any, list[Fai
         return value, [Failure(path, f"Attribute must be a single value, not a {given}")]
     try:
         return convert(value), []
-    except ValueError:
+    except (TypeError, ValueError):  # the first for nothing in a list
         if declared == "integer" and isinstance(value, float):
             return value, [Failure(path, f"Attribute must be a whole number, got {value}")]
         return value, [Failure(path, f"'' cannot parse '' as {_GO_TYPES[declared]}")]
