@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from functions import build
-from localcloud import postgres
+from localcloud import postgres, rotate, rotation_progress
 from localcloud.__main__ import run
 from localcloud.certificates import make_authority
 from localcloud.down import down
@@ -195,6 +194,16 @@ def rotated(layout: Layout, capfd: pytest.CaptureFixture[str]) -> Callable[..., 
 Rotated = Callable[..., tuple[int, str]]
 
 
+def open_when_followed(monkeypatch: pytest.MonkeyPatch, gate: Path) -> None:
+    """Lets a step that waits go on, but not before the command has seen it."""
+
+    def follow(*arguments: Any) -> None:
+        gate.unlink(missing_ok=True)
+        rotation_progress.follow(*arguments)
+
+    monkeypatch.setattr(rotate, "follow", follow)
+
+
 def steps_of(said: str) -> list[str]:
     return [line.split()[0] for line in said.splitlines() if line.startswith("  ") and " done in " in line]
 
@@ -309,10 +318,11 @@ def test_a_rotation_under_way_is_waited_for_and_no_second_one_begins(
     secrets: Any,
     gates: Path,
     rotated: Rotated,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (gates / "wait-setSecret").touch()
     token = secrets.rotate_secret(SecretId=plain)["VersionId"]
-    threading.Timer(0.3, (gates / "wait-setSecret").unlink).start()
+    open_when_followed(monkeypatch, gates / "wait-setSecret")
     code, said = rotated(plain)
     assert code == 0, said
     assert "under way already; waiting for that one" in said
@@ -326,14 +336,14 @@ def test_after_a_test_that_was_under_way_the_rotation_takes_place(
     secrets: Any,
     gates: Path,
     rotated: Rotated,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (gates / "wait-testSecret").touch()
     secrets.rotate_secret(SecretId=plain, RotateImmediately=False)
-    threading.Timer(1, (gates / "wait-testSecret").unlink).start()
+    open_when_followed(monkeypatch, gates / "wait-testSecret")
     code, said = rotated(plain)
     assert code == 0, said
-    # on a busy machine the test may be over before the command looks
-    assert steps_of(said) in (["testSecret", *STEPS], [*STEPS])
+    assert steps_of(said) == ["testSecret", *STEPS]
 
 
 def test_a_failure_is_told_in_the_functions_words_and_taken_up_by_the_next_command(
