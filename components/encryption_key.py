@@ -1,11 +1,12 @@
 """The KMS key that encrypts a stack's secrets."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_aws as aws
+
+from components.policies import document
 
 # What the account's administrators may do, without the operations that read or write data.
 _ADMINISTRATION = [
@@ -51,7 +52,7 @@ class EncryptionKeyArgs:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def _key_policy(args: EncryptionKeyArgs) -> dict[str, object]:
+def _key_policy(args: EncryptionKeyArgs) -> str:
     root = {"AWS": f"arn:{args.partition}:iam::{args.account_id}:root"}
     by_secrets_manager = {"kms:ViaService": f"secretsmanager.{args.region}.amazonaws.com"}
     other_accounts = {
@@ -62,27 +63,24 @@ def _key_policy(args: EncryptionKeyArgs) -> dict[str, object]:
         "Resource": "*",
         "Condition": {"StringEquals": by_secrets_manager},
     }
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "IamAdministersTheKey",
-                "Effect": "Allow",
-                "Principal": root,
-                "Action": _ADMINISTRATION,
-                "Resource": "*",
-            },
-            {
-                "Sid": "IamUsesTheKeyThroughSecretsManagerOnly",
-                "Effect": "Allow",
-                "Principal": root,
-                "Action": _USE_BY_SECRETS_MANAGER,
-                "Resource": "*",
-                "Condition": {"StringEquals": {"kms:CallerAccount": args.account_id, **by_secrets_manager}},
-            },
-            *([other_accounts] if args.reader_arns else []),
-        ],
-    }
+    return document(
+        {
+            "Sid": "IamAdministersTheKey",
+            "Effect": "Allow",
+            "Principal": root,
+            "Action": _ADMINISTRATION,
+            "Resource": "*",
+        },
+        {
+            "Sid": "IamUsesTheKeyThroughSecretsManagerOnly",
+            "Effect": "Allow",
+            "Principal": root,
+            "Action": _USE_BY_SECRETS_MANAGER,
+            "Resource": "*",
+            "Condition": {"StringEquals": {"kms:CallerAccount": args.account_id, **by_secrets_manager}},
+        },
+        *([other_accounts] if args.reader_arns else []),
+    )
 
 
 class EncryptionKey(pulumi.ComponentResource):
@@ -103,7 +101,7 @@ class EncryptionKey(pulumi.ComponentResource):
             description=args.description,
             enable_key_rotation=True,
             deletion_window_in_days=30,
-            policy=json.dumps(_key_policy(args)),
+            policy=_key_policy(args),
             tags=dict(args.tags) or None,
             # Versions of a secret may be encrypted with it after its stack has stopped using it, or is gone.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),

@@ -1,6 +1,5 @@
 """Access to exactly the secrets that a workload reads."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -8,7 +7,7 @@ from typing import TypeAlias
 import pulumi
 import pulumi_aws as aws
 
-from components.key_use import use_of_key
+from components.policies import document, uses_of_keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,26 +80,21 @@ def _trust(args: ReadAccessArgs, reader: ServiceAccount | EcsTasks) -> str:
                 "ArnLike": {"aws:SourceArn": tasks},
             },
         }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    return document(statement)
 
 
 def _permissions(args: ReadAccessArgs, secret_arns: Sequence[str], kms_key_ids: Sequence[str]) -> str:
     arns = sorted(set(secret_arns))
-    statements: list[dict[str, object]] = [
-        {
-            "Sid": "ReadTheseSecrets",
-            "Effect": "Allow",
-            "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
-            "Resource": arns,
-        }
-    ]
+    read = {
+        "Sid": "ReadTheseSecrets",
+        "Effect": "Allow",
+        "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+        "Resource": arns,
+    }
     # Secrets Manager encrypts with the secret's ARN in the encryption context (AWS Secrets Manager User
     # Guide, "Secret encryption and decryption").
     context = {"kms:EncryptionContext:SecretARN": arns}
-    for number, key in enumerate(sorted(set(kms_key_ids)), start=1):
-        statement = use_of_key(key, args.region, ["kms:Decrypt"], context)
-        statements.append({"Sid": f"DecryptThem{number}", **statement})
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+    return document(read, *uses_of_keys("DecryptThem{}", kms_key_ids, args.region, ["kms:Decrypt"], context))
 
 
 class ReadAccess(pulumi.ComponentResource):

@@ -48,13 +48,14 @@ class Rotation(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RotationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("aws-secrets:index:Rotation", name, None, opts)
-        ours = [args.function] if isinstance(args.function, RotationFunction) else []
+        if isinstance(args.function, RotationFunction):
+            function_arn, ours = args.function.arn, [args.function]
+        else:
+            function_arn, ours = pulumi.Output.from_input(args.function), []
         aws.secretsmanager.SecretRotation(
             f"{name}-schedule",
             secret_id=args.secret_arn,
-            rotation_lambda_arn=args.function.arn
-            if isinstance(args.function, RotationFunction)
-            else args.function,
+            rotation_lambda_arn=function_arn,
             # the provider's default is true: it would rotate at every change of the schedule
             rotate_immediately=args.schedule.rotate_immediately,
             rotation_rules=aws.secretsmanager.SecretRotationRotationRulesArgs(

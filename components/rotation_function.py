@@ -1,6 +1,5 @@
 """The Lambda function that rotates secrets, with a role for exactly those and nothing else."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,7 +7,7 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-from components.key_use import use_of_key
+from components.policies import document, uses_of_keys
 
 _RUNTIME = "python3.13"
 _MEMORY_MEGABYTES = 256  # it uses up to 72; Lambda gives processor time in proportion
@@ -75,12 +74,8 @@ class RotationFunctionArgs:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def _document(*statements: Mapping[str, object]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
-
-
 def _trust(args: RotationFunctionArgs) -> str:
-    return _document(
+    return document(
         {
             "Effect": "Allow",
             "Principal": {"Service": "lambda.amazonaws.com"},
@@ -121,9 +116,9 @@ def _permissions(
                 "Resource": sorted(set(admin_secret_arns)),
             }
         )
-    for number, key in enumerate(sorted(set(kms_key_ids)), start=1):
-        statement = use_of_key(key, args.region, ["kms:Decrypt", "kms:GenerateDataKey"])
-        statements.append({"Sid": f"UseKey{number}ThroughSecretsManager", **statement})
+    statements += uses_of_keys(
+        "UseKey{}ThroughSecretsManager", kms_key_ids, args.region, ["kms:Decrypt", "kms:GenerateDataKey"]
+    )
     if args.network:
         statements += [
             {
@@ -141,7 +136,7 @@ def _permissions(
                 "Condition": {"Null": {"lambda:SourceFunctionArn": "false"}},
             },
         ]
-    return _document(*statements)
+    return document(*statements)
 
 
 class RotationFunction(pulumi.ComponentResource):
