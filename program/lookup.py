@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -115,21 +116,20 @@ class _Lookup:
     account: Account
 
     def database(self, declared: Database) -> Found:
-        if declared.host:
-            engine, address, port = "postgres", declared.host, declared.port or _POSTGRES_PORT
-            network, admin = None, None
-        elif declared.rds_instance:
-            engine, address, port, network, admin = self._instance(declared.rds_instance, declared)
-        else:
-            engine, address, port, network, admin = self._cluster(declared.aurora_cluster or "", declared)
+        described = _described(declared)
+        network = None
         if declared.vpc:
             network = Network(
                 subnet_ids=declared.vpc.subnet_ids, security_group_ids=declared.vpc.security_group_ids
             )
+        elif described.subnet_group and not declared.outside_vpc:
+            network = self._network(described.subnet_group, described.security_group_ids)
         if declared.admin:
             admin = self._admin(declared.admin.secret_arn) if declared.admin.secret_arn else None
+        else:
+            admin = None if declared.host else _master(described)
         return Found(
-            server=Server(engine=engine, host=address, port=port),
+            server=described.server,
             network=network,
             admin=admin,
             certificate_authorities=Path(declared.certificate_authorities).read_text()
@@ -137,74 +137,11 @@ class _Lookup:
             else "",
         )
 
-    def _instance(
-        self, identifier: str, declared: Database
-    ) -> tuple[str, str, int, Network | None, AdminSecret | None]:
-        place = ("rdsInstance",)
-        found = _asked(
-            place,
-            f'RDS instance "{identifier}"',
-            lambda: aws.rds.get_instance(db_instance_identifier=identifier),
-        )
-        _check_engine(place, found.engine)
-        network = (
-            self._network(found.db_subnet_group, found.vpc_security_groups)
-            if found.db_subnet_group and not declared.vpc and not declared.outside_vpc
-            else None
-        )
-        return (
-            found.engine,
-            found.address,
-            found.port,
-            network,
-            self._master(declared, place, found.master_user_secrets),
-        )
-
-    def _cluster(
-        self, identifier: str, declared: Database
-    ) -> tuple[str, str, int, Network | None, AdminSecret | None]:
-        place = ("auroraCluster",)
-        found = _asked(
-            place,
-            f'Aurora cluster "{identifier}"',
-            lambda: aws.rds.get_cluster(cluster_identifier=identifier),
-        )
-        _check_engine(place, found.engine)
-        network = (
-            self._network(found.db_subnet_group_name, found.vpc_security_group_ids)
-            if found.db_subnet_group_name and not declared.vpc and not declared.outside_vpc
-            else None
-        )
-        return (
-            found.engine,
-            found.endpoint,
-            found.port,
-            network,
-            self._master(declared, place, found.master_user_secrets),
-        )
-
-    def _network(self, subnet_group: str, security_group_ids: list[str]) -> Network:
+    def _network(self, subnet_group: str, security_group_ids: Sequence[str]) -> Network:
         found = _asked(
             ("vpc",), f'DB subnet group "{subnet_group}"', lambda: aws.rds.get_subnet_group(name=subnet_group)
         )
         return Network(subnet_ids=sorted(found.subnet_ids), security_group_ids=sorted(security_group_ids))
-
-    def _master(
-        self,
-        declared: Database,
-        place: tuple[str, ...],
-        master_user_secrets: "Sequence[GetInstanceMasterUserSecretResult | GetClusterMasterUserSecretResult]",
-    ) -> AdminSecret | None:
-        if declared.admin:
-            return None
-        for secret in master_user_secrets:
-            return AdminSecret(arn=secret.secret_arn, kms_key_id=secret.kms_key_id or None)
-        raise _UnknownError(
-            place,
-            "RDS does not manage the password of its master user, and admin is not written",
-            "Let RDS manage it (aws rds modify-db-instance --manage-master-user-password, or "
-            "modify-db-cluster), or write admin: {secretArn: ARN}",
-        )
 
     def _admin(self, arn: str) -> AdminSecret:
         found = _asked(
@@ -221,6 +158,67 @@ class _Lookup:
         return f"arn:{self.account.partition}:kms:{self.account.region}:{self.account.account_id}:{kind}{key}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Described:
+    """What RDS says of an instance or a cluster, in the same words; of any other server the stack file."""
+
+    place: str
+    server: Server
+    subnet_group: str = ""
+    security_group_ids: Sequence[str] = ()
+    master_user_secrets: "Sequence[GetInstanceMasterUserSecretResult | GetClusterMasterUserSecretResult]" = ()
+
+
+def _described(declared: Database) -> _Described:
+    if declared.rds_instance:
+        instance = _asked(
+            ("rdsInstance",),
+            f'RDS instance "{declared.rds_instance}"',
+            partial(aws.rds.get_instance, db_instance_identifier=declared.rds_instance),
+        )
+        described = _Described(
+            place="rdsInstance",
+            server=Server(engine=instance.engine, host=instance.address, port=instance.port),
+            subnet_group=instance.db_subnet_group,
+            security_group_ids=instance.vpc_security_groups,
+            master_user_secrets=instance.master_user_secrets,
+        )
+    elif declared.aurora_cluster:
+        cluster = _asked(
+            ("auroraCluster",),
+            f'Aurora cluster "{declared.aurora_cluster}"',
+            partial(aws.rds.get_cluster, cluster_identifier=declared.aurora_cluster),
+        )
+        described = _Described(
+            place="auroraCluster",
+            server=Server(engine=cluster.engine, host=cluster.endpoint, port=cluster.port),
+            subnet_group=cluster.db_subnet_group_name,
+            security_group_ids=cluster.vpc_security_group_ids,
+            master_user_secrets=cluster.master_user_secrets,
+        )
+    else:
+        server = Server(engine="postgres", host=declared.host or "", port=declared.port or _POSTGRES_PORT)
+        described = _Described(place="host", server=server)
+    if described.server.engine not in {"postgres", "aurora-postgresql"}:
+        raise _UnknownError(
+            (described.place,),
+            f"its engine is {described.server.engine}",
+            "Name a server with PostgreSQL: no other engine is known yet",
+        )
+    return described
+
+
+def _master(described: _Described) -> AdminSecret:
+    for secret in described.master_user_secrets:
+        return AdminSecret(arn=secret.secret_arn, kms_key_id=secret.kms_key_id or None)
+    raise _UnknownError(
+        (described.place,),
+        "RDS does not manage the password of its master user, and admin is not written",
+        "Let RDS manage it (aws rds modify-db-instance --manage-master-user-password, or "
+        "modify-db-cluster), or write admin: {secretArn: ARN}",
+    )
+
+
 def _asked(place: tuple[str, ...], what: str, ask: Callable[[], Answer]) -> Answer:
     try:
         return ask()
@@ -231,10 +229,3 @@ def _asked(place: tuple[str, ...], what: str, ask: Callable[[], Answer]) -> Answ
             f"AWS could not be asked for {what}: {cause.rstrip('.')}",
             "Write what exists in this account and region, and check the permissions",
         ) from None
-
-
-def _check_engine(place: tuple[str, ...], engine: str) -> None:
-    if engine not in {"postgres", "aurora-postgresql"}:
-        raise _UnknownError(
-            place, f"its engine is {engine}", "Name a server with PostgreSQL: no other engine is known yet"
-        )
