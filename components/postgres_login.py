@@ -10,14 +10,11 @@ from urllib.parse import quote
 import pulumi
 import pulumi_aws as aws
 
+from components import rotation_tags
 from components.initial_value import Given, Random, resolve
 from components.rotation import Rotation, RotationArgs, Schedule
 from components.rotation_function import RotationFunction
 from components.secret import Secret, SecretArgs
-
-# Tags by which the function knows what to do with a secret (functions/rotation/declaration.py).
-_KIND_TAG = "aws-secrets:rotation"
-_LENGTH_TAG = "aws-secrets:rotation-length"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +141,7 @@ class PostgresLogin(pulumi.ComponentResource):
                 values={**{key: Given(value=value) for key, value in values.items()}, **args.secret.values},
                 tags={
                     **args.secret.tags,
-                    _KIND_TAG: "postgres-alternating" if args.alternating else "postgres",
-                    _LENGTH_TAG: str(args.password_length),
+                    **rotation_tags.of_login(args.password_length, alternating=args.alternating),
                 },
             ),
             pulumi.ResourceOptions(parent=self),

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pulumi
 
-from components import initial_value
+from components import initial_value, rotation_tags
 from components.encryption_key import EncryptionKey
 from components.guards import Guards
 from components.secret import Replica, SecretArgs
@@ -14,12 +14,6 @@ from settings import Settings
 from settings import secrets as declared_secrets
 
 Setting = TypeVar("Setting")
-
-# Tags by which the rotation function knows what to renew (functions/rotation/declaration.py).
-_KIND_TAG = "aws-secrets:rotation"
-_KEYS_TAG = "aws-secrets:rotation-keys"
-_LENGTH_TAG = "aws-secrets:rotation-length"
-_FORMAT_TAG = "aws-secrets:rotation-format"
 
 
 @dataclass(frozen=True)
@@ -132,9 +126,4 @@ def _rotation_tags(secret: declared_secrets.Kept) -> dict[str, str]:
     rotation = secret.rotation if isinstance(secret, declared_secrets.Secret) else None
     if rotation is None or not rotation.renewed_keys:
         return {}
-    return {
-        _KIND_TAG: "random-key",
-        _KEYS_TAG: " ".join(rotation.renewed_keys),
-        _LENGTH_TAG: str(rotation.length),
-        _FORMAT_TAG: rotation.format,
-    }
+    return rotation_tags.of_random_keys(rotation.renewed_keys, rotation.length, rotation.format)
