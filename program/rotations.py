@@ -53,8 +53,7 @@ class _Serves:
 
     def add(self, name: str, kms_key_id: pulumi.Input[str] | None) -> None:
         self.secret_names.append(name)
-        if kms_key_id is not None and not any(kms_key_id is known for known in self.kms_key_ids):
-            self.kms_key_ids.append(kms_key_id)
+        self.kms_key_ids += [] if kms_key_id is None else [kms_key_id]
 
 
 def _served(making: Making, servers: Mapping[str, Found]) -> dict[str, _Serves]:

@@ -99,11 +99,8 @@ def _declare_one(
 
 def _access(making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret]) -> ReadAccess:
     kept = kept_secrets(making.settings.stack_file)
-    key_ids: list[pulumi.Input[str]] = []
-    for secret in _secrets_of(workload):
-        key = making.kms_key_id(kept[secret])
-        if key is not None and not any(key is known for known in key_ids):
-            key_ids.append(key)
+    names = _secrets_of(workload)
+    key_ids = [making.kms_key_id(kept[secret]) for secret in names]
     return ReadAccess(
         name,
         ReadAccessArgs(
@@ -111,8 +108,8 @@ def _access(making: Making, name: str, workload: Workload, secrets: Mapping[str,
             partition=making.account.partition,
             region=making.account.region,
             reader=_reader(workload),
-            secret_arns=[secrets[secret].arn for secret in _secrets_of(workload)],
-            kms_key_ids=key_ids,
+            secret_arns=[secrets[secret].arn for secret in names],
+            kms_key_ids=[key for key in key_ids if key is not None],
             tags=making.settings.stack_file.tags,
         ),
     )
