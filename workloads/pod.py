@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any
 
-from workloads import external_secrets, secrets_store_csi
+from workloads import external_secrets
 from workloads.contract import Workload
+from workloads.kubernetes import Operator, manifests
 
-Operator = Literal["external-secrets", "secrets-store-csi"]
 _VOLUME = "aws-secrets"
 
 
@@ -67,6 +67,5 @@ def _reloader(workload: Workload, operator: Operator) -> dict[str, str]:
 
 def _checksum(workload: Workload, operator: Operator) -> str:
     """Of what is read, not of values: pods restart when the declaration changes."""
-    renderer = external_secrets if operator == "external-secrets" else secrets_store_csi
-    text = json.dumps(renderer.manifests(workload), sort_keys=True)
+    text = json.dumps(manifests(workload, operator), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from tests.localcloud.emulator_process import running_emulator
 from tests.workloads import operators
-from workloads import external_secrets, secrets_store_csi
+from workloads import external_secrets, kubernetes
 from workloads.contract import Source, Workload
 from workloads.ecs import container_secrets
+from workloads.kubernetes import Operator
 from workloads.lambda_environment import lambda_environment
-from workloads.pod import Operator, pod_part
+from workloads.pod import pod_part
 from workloads.yaml_files import render
 
 OPERATORS: tuple[Operator, ...] = ("external-secrets", "secrets-store-csi")
@@ -73,8 +74,7 @@ def workload(**declared: Any) -> Workload:  # noqa: ANN401  any field of the con
 
 
 def manifests(declared: Workload, operator: Operator) -> list[dict[str, Any]]:
-    renderer = external_secrets if operator == "external-secrets" else secrets_store_csi
-    return list(yaml.safe_load_all(render(renderer.manifests(declared))))
+    return list(yaml.safe_load_all(render(kubernetes.manifests(declared, operator))))
 
 
 def obtained(

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from workloads import external_secrets, secrets_store_csi
 from workloads.contract import Source, Workload
 from workloads.ecs import container_secrets
+from workloads.kubernetes import Operator
 from workloads.lambda_environment import lambda_environment
-from workloads.pod import Operator, pod_part
+from workloads.pod import pod_part
 from workloads.write import write
 from workloads.yaml_files import render
 
