@@ -13,7 +13,7 @@ from components.secret import Secret
 from program import lookup, placeholders, rotations, workloads
 from program.making import Account, Making, chosen
 from settings import Settings, StackFile
-from settings.cross_checks import kept_secrets
+from settings.stack_secrets import stack_secrets
 
 
 class AccountError(pulumi.RunError):
@@ -85,9 +85,9 @@ def _encryption_key(
     declared: StackFile, account: Account, foreign_readers: Mapping[str, Sequence[str]]
 ) -> EncryptionKey | None:
     with_stack_key = {
-        name
-        for name, secret in kept_secrets(declared).items()
-        if chosen(secret.encryption, declared.encryption) == "stack-key"
+        secret.name
+        for secret in stack_secrets(declared)
+        if chosen(secret.kept.encryption, declared.encryption) == "stack-key"
     }
     if not with_stack_key:
         return None

@@ -10,13 +10,13 @@ from components.read_access import EcsTasks, ExistingRole, ReadAccess, ReadAcces
 from components.secret import Secret
 from program.making import Account, Making, chosen
 from settings import Mistake, SettingsError, StackFile
-from settings.cross_checks import kept_secrets
 from settings.mistakes import path_of
+from settings.stack_secrets import by_name
 from settings.workloads import Workload
-from workloads import external_secrets, secrets_store_csi
 from workloads.contract import Source
 from workloads.contract import Workload as Contract
 from workloads.ecs import container_secrets
+from workloads.kubernetes import manifests
 from workloads.lambda_environment import lambda_environment
 from workloads.pod import pod_part
 from workloads.yaml_files import render
@@ -32,14 +32,14 @@ def foreign_readers(declared: StackFile, account: Account) -> dict[str, list[str
     """
     readers: dict[str, list[str]] = {}
     mistakes = []
-    kept = kept_secrets(declared)
+    made = by_name(declared)
     for name, workload in declared.workloads.items():
         role = _foreign_role(workload, account)
         if role is None:
             continue
         for secret in _secrets_of(workload):
             readers.setdefault(secret, []).append(role)
-            if chosen(kept[secret].encryption, declared.encryption) == "aws-managed":
+            if chosen(made[secret].kept.encryption, declared.encryption) == "aws-managed":
                 mistakes.append(
                     Mistake(
                         path_of(pulumi.get_project(), ("workloads", name)),
@@ -67,9 +67,7 @@ def _foreign_role(workload: Workload, account: Account) -> str | None:
 
 
 def _secrets_of(workload: Workload) -> list[str]:
-    variables = [read.secret for read in workload.environment.values()]
-    files = [file.secret for file in workload.files.values()]
-    return sorted({*variables, *files, *workload.environment_from})
+    return sorted({*(read.secret for read in workload.reads), *workload.environment_from})
 
 
 def declare(making: Making, secrets: Mapping[str, Secret]) -> dict[str, object]:
@@ -98,9 +96,9 @@ def _declare_one(
 
 
 def _access(making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret]) -> ReadAccess:
-    kept = kept_secrets(making.settings.stack_file)
+    made = by_name(making.settings.stack_file)
     names = _secrets_of(workload)
-    key_ids = [making.kms_key_id(kept[secret]) for secret in names]
+    key_ids = [making.kms_key_id(made[secret].kept) for secret in names]
     return ReadAccess(
         name,
         ReadAccessArgs(
@@ -166,8 +164,7 @@ def _rendered(contract: Contract, workload: Workload) -> dict[str, Any]:
     if workload.lambda_:
         return {"environment": lambda_environment(contract)}
     operator = workload.kubernetes.operator if workload.kubernetes else "external-secrets"
-    renderer = external_secrets if operator == "external-secrets" else secrets_store_csi
     return {
-        "manifests": render(renderer.manifests(contract)),
+        "manifests": render(manifests(contract, operator)),
         "pod": render([pod_part(contract, operator)]),
     }

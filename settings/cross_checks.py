@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
 
-from settings.databases import Database
 from settings.mistakes import Mistake, nearest, path_of
-from settings.secrets import Kept
 from settings.stack_file import StackFile
-from settings.workloads import Workload, check_variable
+from settings.stack_secrets import by_name, stack_secrets
+from settings.workloads import NamedRead, Workload, check_variable
 
 if TYPE_CHECKING:
     from settings.secrets import Replica
@@ -26,56 +25,10 @@ def mistakes_between(namespace: str, stack_file: StackFile, region: str | None) 
     ]
 
 
-def secret_places(stack_file: StackFile) -> Iterator[tuple[str, Place]]:
-    """Every secret that the stack makes, by its name in AWS, with its place in the stack file."""
-    for name in stack_file.secrets:
-        yield name, ("secrets", name)
-    for database, declared in stack_file.databases.items():
-        if declared.admin and declared.admin.secret:
-            yield declared.admin.secret, ("databases", database, "admin", "secret")
-        for name in declared.logins:
-            yield name, ("databases", database, "logins", name)
-
-
-def kept_secrets(stack_file: StackFile) -> dict[str, Kept]:
-    """Name in AWS of each secret that the stack makes, to how it is kept."""
-    kept: dict[str, Kept] = dict(stack_file.secrets)
-    for database in stack_file.databases.values():
-        kept.update(database.logins)
-        if database.admin and database.admin.secret:
-            kept[database.admin.secret] = Kept()
-    return kept
-
-
-def keys_of(stack_file: StackFile) -> dict[str, tuple[str, ...]]:
-    """Name in AWS of each secret that the stack makes, to its JSON keys."""
-    keys = {name: tuple(secret.values) for name, secret in stack_file.secrets.items()}
-    for database in stack_file.databases.values():
-        if database.admin and database.admin.secret:
-            keys[database.admin.secret] = _login_keys(None)
-        for name, login in database.logins.items():
-            keys[name] = (*_login_keys(database), *login.values)
-    return keys
-
-
-def _login_keys(database: Database | None) -> tuple[str, ...]:
-    known = ("engine", "host", "port", "dbname", "username", "password", "DATABASE_URL")
-    has_admin = database is not None and (database.admin is not None or not database.host)
-    return (*known, "masterarn") if has_admin else known
-
-
 def _wrong_replicas(namespace: str, stack_file: StackFile, region: str | None) -> Iterator[Mistake]:
     places: dict[Place, Sequence[Replica]] = {
         ("replicas",): stack_file.replicas,
-        **{
-            ("secrets", name, "replicas"): secret.replicas or ()
-            for name, secret in stack_file.secrets.items()
-        },
-        **{
-            ("databases", database, "logins", name, "replicas"): login.replicas or ()
-            for database, declared in stack_file.databases.items()
-            for name, login in declared.logins.items()
-        },
+        **{(*secret.place, "replicas"): secret.kept.replicas or () for secret in stack_secrets(stack_file)},
     }
     for place, replicas in places.items():
         seen = {region}
@@ -99,43 +52,40 @@ def _wrong_names(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
             "Write at least one entry",
         )
     seen: dict[str, str] = {}
-    for name, place in secret_places(stack_file):
-        path = path_of(namespace, place)
-        if name in seen:
+    for secret in stack_secrets(stack_file):
+        path = path_of(namespace, secret.place)
+        if secret.name in seen:
             yield Mistake(
                 path,
-                f"{seen[name]} has the same name",
+                f"{seen[secret.name]} has the same name",
                 "AWS has each name once",
                 "Rename one of the two",
             )
-        seen[name] = path
+        seen[secret.name] = path
 
 
 def _wrong_reads(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
-    keys = keys_of(stack_file)
+    keys = {name: secret.keys for name, secret in by_name(stack_file).items()}
     for name, workload in stack_file.workloads.items():
         place: Place = ("workloads", name)
-        for variable, read in workload.environment.items():
-            yield from _wrong_read(
-                namespace, (*place, "environment", variable), read.secret, read.key or variable, keys
-            )
-        for path, file in workload.files.items():
-            yield from _wrong_read(namespace, (*place, "files", path), file.secret, file.key, keys)
+        for read in workload.reads:
+            yield from _wrong_read(namespace, (*place, *read.place), read, keys)
         yield from _wrong_whole_secrets(namespace, place, workload, keys)
         yield from _wrong_files(namespace, place, workload)
 
 
 def _wrong_read(
-    namespace: str, place: Place, secret: str, key: str, keys: Mapping[str, Sequence[str]]
+    namespace: str, place: Place, read: NamedRead, keys: Mapping[str, Sequence[str]]
 ) -> Iterator[Mistake]:
-    if secret not in keys:
-        yield _unknown_secret(namespace, (*place, "secret"), secret, keys)
-    elif key not in keys[secret]:
+    known = keys.get(read.secret)
+    if known is None:
+        yield _unknown_secret(namespace, (*place, "secret"), read.secret, keys)
+    elif read.key not in known:
         yield Mistake(
             path_of(namespace, (*place, "key")),
-            f'{secret} has no key "{key}"{nearest(key, keys[secret])}',
+            f'{read.secret} has no key "{read.key}"{nearest(read.key, known)}',
             "The workload would not start, or start without it",
-            f"Its keys are {', '.join(keys[secret])}",
+            f"Its keys are {', '.join(known)}",
         )
 
 

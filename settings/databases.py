@@ -11,7 +11,8 @@ from settings.model import Model
 from settings.rotation import LoginRotation
 from settings.secrets import JsonKey, Kept, SecretName, Value
 
-LOGIN_KEYS = ("engine", "host", "port", "dbname", "username", "password", "masterarn", "DATABASE_URL")
+LOGIN_KEYS = ("engine", "host", "port", "dbname", "username", "password", "DATABASE_URL")
+ADMIN_KEY = "masterarn"  # of a login that an administrator made
 
 _SECRET_ARN = re.compile(
     r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+-[A-Za-z0-9]{6}"
@@ -202,7 +203,7 @@ class Login(Kept):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Login":
-        taken = [key for key in self.values if key in LOGIN_KEYS]
+        taken = [key for key in self.values if key in {*LOGIN_KEYS, ADMIN_KEY}]
         if taken:
             raise refusal(
                 f"values has {', '.join(taken)}, which the login sets itself",

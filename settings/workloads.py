@@ -1,6 +1,7 @@
 """The shape of `workloads` in a stack file: who reads which keys, and how."""
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -130,6 +131,22 @@ class ReadFile(Model):
     required: Annotated[bool, Field(description="Warn while a placeholder has not been filled")] = False
 
 
+@dataclass(frozen=True)
+class NamedRead:
+    """A key that a workload reads under a name of its own.
+
+    Attributes:
+        place: below the workload: `environment` or `files`, and the name.
+        secret, key: what it reads.
+        required: see Read.
+    """
+
+    place: tuple[str, str]
+    secret: str
+    key: str
+    required: bool
+
+
 class Kubernetes(Model):
     """A pod, and the operator that brings secrets to it."""
 
@@ -202,6 +219,20 @@ class Workload(Model):
         dict[FilePath, ReadFile], Field(description="Path below mountPath to what the file holds")
     ] = Field(default_factory=dict)
     mount_path: Annotated[str, AfterValidator(_check_mount_path)] = "/run/secrets/aws"
+
+    @property
+    def reads(self) -> list[NamedRead]:
+        """All that it reads key by key."""
+        return [
+            *(
+                NamedRead(("environment", variable), read.secret, read.key or variable, read.required)
+                for variable, read in self.environment.items()
+            ),
+            *(
+                NamedRead(("files", path), file.secret, file.key, file.required)
+                for path, file in self.files.items()
+            ),
+        ]
 
     @model_validator(mode="after")
     def _one_platform(self) -> "Workload":

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from workloads import external_secrets, secrets_store_csi
+from workloads import external_secrets, kubernetes
 from workloads.contract import Source, Workload
 from workloads.ecs import container_secrets
 from workloads.kubernetes import Operator
@@ -56,8 +56,7 @@ def workload(**declared: Any) -> Workload:  # noqa: ANN401  any field of the con
 
 
 def manifests(declared: Workload, operator: Operator) -> list[dict[str, Any]]:
-    renderer = external_secrets if operator == "external-secrets" else secrets_store_csi
-    return list(renderer.manifests(declared))
+    return kubernetes.manifests(declared, operator)
 
 
 def full_workload() -> Workload:

@@ -1,0 +1,61 @@
+"""Every secret that a stack makes, wherever its stack file declares it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from settings.databases import ADMIN_KEY, LOGIN_KEYS
+from settings.secrets import Kept, Value
+from settings.stack_file import StackFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackSecret:
+    """A secret.
+
+    Attributes:
+        name: in AWS.
+        place: in the stack file.
+        kept: how it is kept.
+        values: what it holds at first, as far as the stack file says.
+        own_keys: JSON keys that a login has by itself.
+    """
+
+    name: str
+    place: tuple[str | int, ...]
+    kept: Kept
+    values: Mapping[str, Value] = field(default_factory=dict)
+    own_keys: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All its JSON keys."""
+        return *self.own_keys, *self.values
+
+
+def stack_secrets(stack_file: StackFile) -> Iterator[StackSecret]:
+    """All of them; a name comes twice where the stack file has that mistake."""
+    for name, secret in stack_file.secrets.items():
+        yield StackSecret(name=name, place=("secrets", name), kept=secret, values=secret.values)
+    for database, declared in stack_file.databases.items():
+        place = ("databases", database)
+        if declared.admin and declared.admin.secret:
+            yield StackSecret(
+                name=declared.admin.secret,
+                place=(*place, "admin", "secret"),
+                kept=Kept(),
+                own_keys=LOGIN_KEYS,
+            )
+        has_admin = declared.admin is not None or not declared.host
+        for name, login in declared.logins.items():
+            yield StackSecret(
+                name=name,
+                place=(*place, "logins", name),
+                kept=login,
+                values=login.values,
+                own_keys=(*LOGIN_KEYS, ADMIN_KEY) if has_admin else LOGIN_KEYS,
+            )
+
+
+def by_name(stack_file: StackFile) -> dict[str, StackSecret]:
+    """Name in AWS to secret."""
+    return {secret.name: secret for secret in stack_secrets(stack_file)}
