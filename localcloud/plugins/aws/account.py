@@ -2,13 +2,15 @@
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from localcloud.plugins.serve import ProviderError, UnfinishedError
 from localcloud.plugins.values import Properties
+
+Answer = TypeVar("Answer")
 
 # As many calls as the plugin has threads may be under way at once.
 _CONNECTIONS = 128
@@ -122,3 +124,15 @@ def is_error(error: Any, code: str, text: str = "") -> bool:  # noqa: ANN401  bo
 def missing(error: Exception) -> bool:
     """Whether an error of botocore says that the object is not there."""
     return is_error(error, "ResourceNotFoundException") or is_error(error, "NotFoundException")
+
+
+def unless_gone(call: Callable[[], Answer], is_gone: Callable[[Exception], bool] = missing) -> Answer | None:
+    """What a call answers; None if AWS says that the object is not there."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415  loaded when first needed
+
+    try:
+        return call()
+    except ClientError as error:
+        if is_gone(error):
+            return None
+        raise

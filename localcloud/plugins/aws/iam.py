@@ -6,7 +6,7 @@ from typing import Any
 
 from localcloud.plugins import policies
 from localcloud.plugins.aws import names, tags
-from localcloud.plugins.aws.account import Account, doing, is_error
+from localcloud.plugins.aws.account import Account, doing, is_error, unless_gone
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure, snake_case
 from localcloud.plugins.resource import Resource
@@ -69,12 +69,9 @@ def _change_policies(client: Any, name: str, olds: Properties, news: Properties)
 def _read_role(account: Account, identity: str, known: Properties) -> Properties | None:
     client = account.client("iam")
     with doing(f"reading IAM Role ({identity})"):
-        try:
-            found = client.get_role(RoleName=identity)["Role"]
-        except client.exceptions.ClientError as error:
-            if _is_gone(error):
-                return None
-            raise
+        found = unless_gone(lambda: client.get_role(RoleName=identity)["Role"], _is_gone)
+        if found is None:
+            return None
     with doing(f"reading IAM Role ({identity}) inline policies"):
         inline = {
             policy: _inline_text(client, identity, policy) for policy in _inline_names(client, identity)
@@ -228,12 +225,9 @@ def _read_policy(account: Account, identity: str, known: Properties) -> Properti
     client = account.client("iam")
     role, _, name = identity.partition(":")
     with doing(f"reading IAM Role Policy ({identity})"):
-        try:
-            text = _inline_text(client, role, name)
-        except client.exceptions.ClientError as error:
-            if _is_gone(error):
-                return None
-            raise
+        text = unless_gone(lambda: _inline_text(client, role, name), _is_gone)
+        if text is None:
+            return None
     return {
         "id": identity,
         "name": name,
@@ -251,11 +245,7 @@ def _delete_policy(account: Account, identity: str, _olds: Properties) -> None:
     client = account.client("iam")
     role, _, name = identity.partition(":")
     with doing(f"deleting IAM Role Policy ({identity})"):
-        try:
-            client.delete_role_policy(RoleName=role, PolicyName=name)
-        except client.exceptions.ClientError as error:
-            if not _is_gone(error):
-                raise
+        unless_gone(lambda: client.delete_role_policy(RoleName=role, PolicyName=name), _is_gone)
 
 
 ROLE_POLICY = Resource(

@@ -5,7 +5,7 @@ from typing import Any
 
 from localcloud.plugins import policies
 from localcloud.plugins.aws import names, tags
-from localcloud.plugins.aws.account import Account, doing, is_error, missing
+from localcloud.plugins.aws.account import Account, doing, is_error, missing, unless_gone
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure, snake_case
 from localcloud.plugins.resource import Resource
@@ -54,12 +54,9 @@ def _set_enabled(client: Any, identity: str, *, enabled: bool, made: str | None 
 def _read_key(account: Account, identity: str, known: Properties) -> Properties | None:
     client = account.client("kms", known)
     with doing(f"reading KMS Key ({identity})"):
-        try:
-            found = client.describe_key(KeyId=identity)["KeyMetadata"]
-        except client.exceptions.ClientError as error:
-            if missing(error):
-                return None
-            raise
+        found = unless_gone(lambda: client.describe_key(KeyId=identity)["KeyMetadata"])
+        if found is None:
+            return None
         if found["KeyState"] in {"PendingDeletion", "PendingReplicaDeletion"}:
             return None
         policy = client.get_key_policy(KeyId=identity, PolicyName="default")["Policy"]
@@ -215,11 +212,7 @@ def _update_alias(account: Account, identity: str, olds: Properties, news: Prope
 def _delete_alias(account: Account, identity: str, olds: Properties) -> None:
     client = account.client("kms", olds)
     with doing(f"deleting KMS Alias ({identity})"):
-        try:
-            client.delete_alias(AliasName=identity)
-        except client.exceptions.ClientError as error:
-            if not missing(error):
-                raise
+        unless_gone(lambda: client.delete_alias(AliasName=identity))
 
 
 def _check_alias(inputs: Properties) -> list[Failure]:

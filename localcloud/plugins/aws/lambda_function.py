@@ -8,7 +8,7 @@ from typing import Any
 
 from localcloud.plugins import archives
 from localcloud.plugins.aws import tags
-from localcloud.plugins.aws.account import Account, doing, is_error, missing
+from localcloud.plugins.aws.account import Account, doing, is_error, unless_gone
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure, snake_case
 from localcloud.plugins.resource import Resource
@@ -151,12 +151,9 @@ def _set_concurrency(client: Any, name: str, news: Properties, made: str | None 
 def _read(account: Account, identity: str, known: Properties) -> Properties | None:
     client = account.client("lambda", known)
     with doing(f"reading Lambda Function ({identity})"):
-        try:
-            answer = client.get_function(FunctionName=identity)
-        except client.exceptions.ClientError as error:
-            if missing(error):
-                return None
-            raise
+        answer = unless_gone(lambda: client.get_function(FunctionName=identity))
+        if answer is None:
+            return None
     with doing(f"reading Lambda Function ({identity}) latest version"):
         pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=identity)
         latest = [version for page in pages for version in page["Versions"]][-1]
@@ -318,11 +315,7 @@ def _delete(account: Account, identity: str, olds: Properties) -> None:
         return
     client = account.client("lambda", olds)
     with doing(f"deleting Lambda Function ({identity})"):
-        try:
-            client.delete_function(FunctionName=identity)
-        except client.exceptions.ClientError as error:
-            if not missing(error):
-                raise
+        unless_gone(lambda: client.delete_function(FunctionName=identity))
 
 
 def _check(inputs: Properties) -> list[Failure]:

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from localcloud.plugins.aws import names
-from localcloud.plugins.aws.account import Account, doing, missing
+from localcloud.plugins.aws.account import Account, doing, unless_gone
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure, snake_case
 from localcloud.plugins.resource import Resource
@@ -49,12 +49,11 @@ def _place(identity: str, known: Properties) -> tuple[str, str, str]:
 
 
 def _find(client: Any, function: str, qualifier: str, statement: str) -> dict[str, Any] | None:  # noqa: ANN401  boto3
-    try:
-        text = client.get_policy(FunctionName=function, **({"Qualifier": qualifier} if qualifier else {}))
-    except client.exceptions.ClientError as error:
-        if missing(error):
-            return None
-        raise
+    text = unless_gone(
+        lambda: client.get_policy(FunctionName=function, **({"Qualifier": qualifier} if qualifier else {}))
+    )
+    if text is None:
+        return None
     statements: list[dict[str, Any]] = json.loads(text["Policy"])["Statement"]
     return next((found for found in statements if found.get("Sid") == statement), None)
 
@@ -106,15 +105,13 @@ def _delete(account: Account, identity: str, olds: Properties) -> None:
     client = account.client("lambda", olds)
     function, qualifier, statement = _place(identity, olds)
     with doing(f"removing Lambda Permission ({function}/{statement})"):
-        try:
-            client.remove_permission(
+        unless_gone(
+            lambda: client.remove_permission(
                 FunctionName=function,
                 StatementId=statement,
                 **({"Qualifier": qualifier} if qualifier else {}),
             )
-        except client.exceptions.ClientError as error:
-            if not missing(error):
-                raise
+        )
 
 
 def _check(inputs: Properties) -> list[Failure]:

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from localcloud.plugins.aws import names, retries, tags
-from localcloud.plugins.aws.account import Account, doing, is_error, missing
+from localcloud.plugins.aws.account import Account, doing, is_error, unless_gone
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure, snake_case
 from localcloud.plugins.resource import Resource
@@ -107,14 +107,12 @@ def _delete(account: Account, identity: str, olds: Properties) -> None:
         return
     client = account.client("logs", olds)
     with doing(f"deleting CloudWatch Logs Log Group ({identity})"):
-        try:
-            retries.retried(
+        unless_gone(
+            lambda: retries.retried(
                 lambda: client.delete_log_group(logGroupName=identity),
                 lambda error: is_error(error, "OperationAbortedException", "try again"),
             )
-        except client.exceptions.ClientError as error:
-            if not missing(error):
-                raise
+        )
 
 
 def _check(inputs: Properties) -> list[Failure]:

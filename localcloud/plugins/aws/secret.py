@@ -7,7 +7,7 @@ from typing import Any
 
 from localcloud.plugins import policies
 from localcloud.plugins.aws import names, tags
-from localcloud.plugins.aws.account import Account, doing, missing
+from localcloud.plugins.aws.account import Account, doing, unless_gone
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure, snake_case
 from localcloud.plugins.resource import Resource
@@ -63,12 +63,9 @@ def _create_when_free(client: Any, request: dict[str, Any]) -> dict[str, Any]:  
 def _read(account: Account, identity: str, known: Properties) -> Properties | None:
     client = account.client("secretsmanager", known)
     with doing(f"reading Secrets Manager Secret ({identity})"):
-        try:
-            found = client.describe_secret(SecretId=identity)
-        except client.exceptions.ClientError as error:
-            if missing(error):
-                return None
-            raise
+        found = unless_gone(lambda: client.describe_secret(SecretId=identity))
+        if found is None:
+            return None
     if "DeletedDate" in found:
         return None
     with doing(f"reading Secrets Manager Secret ({identity}) policy"):
@@ -137,11 +134,9 @@ def _update_replicas(client: Any, identity: str, olds: Properties, news: Propert
     ]
     if gone:
         with doing(f"removing Secrets Manager Secret ({identity}) replicas"):
-            try:
-                client.remove_regions_from_replication(SecretId=identity, RemoveReplicaRegions=gone)
-            except client.exceptions.ClientError as error:
-                if not missing(error):
-                    raise
+            unless_gone(
+                lambda: client.remove_regions_from_replication(SecretId=identity, RemoveReplicaRegions=gone)
+            )
     added = [_replica(replica) for region, replica in new.items() if region not in old or region in gone]
     if added:
         with doing(f"adding Secrets Manager Secret ({identity}) replicas"):
@@ -158,11 +153,7 @@ def _delete(account: Account, identity: str, olds: Properties) -> None:
     days = olds.get("recoveryWindowInDays")
     how: dict[str, Any] = {"RecoveryWindowInDays": days} if days else {"ForceDeleteWithoutRecovery": True}
     with doing(f"deleting Secrets Manager Secret ({identity})"):
-        try:
-            client.delete_secret(SecretId=identity, **how)
-        except client.exceptions.ClientError as error:
-            if not missing(error):
-                raise
+        unless_gone(lambda: client.delete_secret(SecretId=identity, **how))
 
 
 def _check(inputs: Properties) -> list[Failure]:

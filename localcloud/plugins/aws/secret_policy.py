@@ -1,7 +1,7 @@
 """The resource aws:secretsmanager/secretPolicy:SecretPolicy."""
 
 from localcloud.plugins import policies
-from localcloud.plugins.aws.account import Account, doing, is_error, missing
+from localcloud.plugins.aws.account import Account, doing, is_error, missing, unless_gone
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.resource import Resource
 from localcloud.plugins.values import Properties
@@ -25,16 +25,13 @@ def _is_gone(error: Exception) -> bool:
 def _read(account: Account, identity: str, known: Properties) -> Properties | None:
     client = account.client("secretsmanager", known)
     with doing(f"reading Secrets Manager Secret Policy ({identity})"):
-        try:
-            policy = client.get_resource_policy(SecretId=identity).get("ResourcePolicy")
-        except client.exceptions.ClientError as error:
-            if _is_gone(error):
-                return None
-            raise
+        found = unless_gone(lambda: client.get_resource_policy(SecretId=identity), _is_gone)
+        if found is None:
+            return None
     return {
         "blockPublicPolicy": known.get("blockPublicPolicy"),
         "id": identity,
-        "policy": policies.as_known(known.get("policy"), policy),
+        "policy": policies.as_known(known.get("policy"), found.get("ResourcePolicy")),
         "region": known.get("region") or account.region,
         "secretArn": identity,
     }
@@ -47,11 +44,7 @@ def _update(account: Account, _identity: str, _olds: Properties, news: Propertie
 def _delete(account: Account, identity: str, olds: Properties) -> None:
     client = account.client("secretsmanager", olds)
     with doing(f"deleting Secrets Manager Secret ({identity}) policy"):
-        try:
-            client.delete_resource_policy(SecretId=identity)
-        except client.exceptions.ClientError as error:
-            if not _is_gone(error):
-                raise
+        unless_gone(lambda: client.delete_resource_policy(SecretId=identity), _is_gone)
 
 
 SECRET_POLICY = Resource(

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from localcloud.plugins.aws import arns, retries
-from localcloud.plugins.aws.account import Account, doing, is_error, missing
+from localcloud.plugins.aws.account import Account, doing, is_error, unless_gone
 from localcloud.plugins.aws.names import unique_id
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure
@@ -63,12 +63,9 @@ def _create(account: Account, inputs: Properties) -> str:
 def _read(account: Account, identity: str, known: Properties) -> Properties | None:
     client = account.client("secretsmanager", known)
     with doing(f"reading Secrets Manager Secret Rotation ({identity})"):
-        try:
-            found = client.describe_secret(SecretId=identity)
-        except client.exceptions.ClientError as error:
-            if missing(error):
-                return None
-            raise
+        found = unless_gone(lambda: client.describe_secret(SecretId=identity))
+        if found is None:
+            return None
     # AWS keeps function and rules of a rotation that was cancelled. Here it is gone, so that the next
     # deployment creates it; the official provider keeps it with rotationEnabled false, and updates it.
     if "DeletedDate" in found or not found.get("RotationEnabled"):

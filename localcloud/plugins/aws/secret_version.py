@@ -5,7 +5,7 @@ import binascii
 from typing import Any
 
 from localcloud.plugins.aws import names
-from localcloud.plugins.aws.account import Account, doing, is_error, missing
+from localcloud.plugins.aws.account import Account, doing, is_error, missing, unless_gone
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure
 from localcloud.plugins.resource import Resource
@@ -48,12 +48,11 @@ def _find(account: Account, identity: str, known: Properties) -> dict[str, Any] 
     client = account.client("secretsmanager", known)
     secret, version = _parsed(identity)
     with doing(f"reading Secrets Manager Secret Version ({identity})"):
-        try:
-            found: dict[str, Any] = client.get_secret_value(SecretId=secret, VersionId=version)
-        except client.exceptions.ClientError as error:
-            if _is_gone(error):
-                return None
-            raise
+        found: dict[str, Any] | None = unless_gone(
+            lambda: client.get_secret_value(SecretId=secret, VersionId=version), _is_gone
+        )
+        if found is None:
+            return None
     return found
 
 
