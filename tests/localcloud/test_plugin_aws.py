@@ -432,7 +432,7 @@ def test_a_secret_scheduled_for_deletion_is_read_as_gone(plugin: Plugin, name: s
 def test_a_name_scheduled_for_deletion_is_refused_in_aws_s_words(
     plugin: Plugin, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("localcloud.plugins.aws.secret._RETRY_SECONDS", 0)
+    monkeypatch.setattr("localcloud.plugins.aws.retries.SECONDS", 0)
     identity, _ = plugin.create(SECRET, {"name": name})
     plugin.client("secretsmanager").delete_secret(SecretId=identity)
     with pytest.raises(RefusedError, match="already scheduled for deletion") as refused:

@@ -350,7 +350,7 @@ def test_a_function_enters_and_leaves_a_network(
 def test_a_role_that_may_create_no_network_interfaces_is_refused(
     plugin: Plugin, given: Properties, network: Properties, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("localcloud.plugins.aws.lambda_function._RETRY_SECONDS", 0)
+    monkeypatch.setattr("localcloud.plugins.aws.retries.SECONDS", 0)
     with pytest.raises(RefusedError, match="does not have permissions to call CreateNetworkInterface on EC2"):
         plugin.create(FUNCTION, {**given, "vpcConfig": asked(network)})
 
@@ -358,7 +358,7 @@ def test_a_role_that_may_create_no_network_interfaces_is_refused(
 def test_a_role_that_gets_its_policy_while_the_plugin_tries_is_taken(
     plugin: Plugin, given: Properties, name: str, network: Properties, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("localcloud.plugins.aws.lambda_function._RETRY_SECONDS", 30)
+    monkeypatch.setattr("localcloud.plugins.aws.retries.SECONDS", 30)
 
     def add_policy() -> None:
         time.sleep(0.3)

@@ -1,13 +1,11 @@
 """The resource aws:lambda/function:Function."""
 
-import os
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 
 from localcloud.plugins import archives
-from localcloud.plugins.aws import tags
+from localcloud.plugins.aws import retries, tags
 from localcloud.plugins.aws.account import Account, doing, is_error, unless_gone
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure, snake_case
@@ -15,7 +13,6 @@ from localcloud.plugins.resource import Resource
 from localcloud.plugins.values import UNKNOWN, Asset, Properties
 
 # The official provider tries for five minutes while the function's role becomes known to Lambda.
-_RETRY_SECONDS = float(os.environ.get("LOCALCLOUD_RETRY_SECONDS", "2"))
 _ROLE_NOT_READY = (
     "The role defined for the function cannot be assumed by Lambda",
     "The provided execution role does not have permissions",
@@ -124,19 +121,12 @@ def _create(account: Account, inputs: Properties) -> str:
 
 
 def _once_role_is_ready(call: Callable[[], object]) -> None:
-    from botocore.exceptions import ClientError  # noqa: PLC0415  loaded when first needed
-
-    deadline = time.monotonic() + _RETRY_SECONDS
-    while True:
-        try:
-            call()
-        except ClientError as error:
-            waits = any(is_error(error, "InvalidParameterValueException", text) for text in _ROLE_NOT_READY)
-            if not waits or time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            return
+    retries.retried(
+        call,
+        lambda error: any(
+            is_error(error, "InvalidParameterValueException", text) for text in _ROLE_NOT_READY
+        ),
+    )
 
 
 def _set_concurrency(client: Any, name: str, news: Properties, made: str | None = None) -> None:  # noqa: ANN401  boto3

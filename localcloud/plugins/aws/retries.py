@@ -3,23 +3,24 @@
 import os
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+Answer = TypeVar("Answer")
 
 # In place of the official provider's minutes.
 SECONDS = float(os.environ.get("LOCALCLOUD_RETRY_SECONDS", "2"))
 _PAUSE = 0.2
 
 
-def retried(call: Callable[[], object], passes: Callable[[Exception], bool]) -> None:
-    """Calls until it works, fails with an error that does not pass, or SECONDS are over."""
+def retried(call: Callable[[], Answer], passes: Callable[[Exception], bool]) -> Answer:
+    """Calls until it works, fails with an error that does not pass, or SECONDS are over; its answer."""
     from botocore.exceptions import ClientError  # noqa: PLC0415  loaded when first needed
 
     deadline = time.monotonic() + SECONDS
     while True:
         try:
-            call()
+            return call()
         except ClientError as error:
             if not passes(error) or time.monotonic() > deadline:
                 raise
             time.sleep(_PAUSE)
-        else:
-            return

@@ -1,21 +1,16 @@
 """The resource aws:secretsmanager/secret:Secret."""
 
-import os
 import re
-import time
 from typing import Any
 
 from localcloud.plugins import policies
-from localcloud.plugins.aws import names, tags
-from localcloud.plugins.aws.account import Account, doing, unless_gone
+from localcloud.plugins.aws import names, retries, tags
+from localcloud.plugins.aws.account import Account, doing, is_error, unless_gone
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure, snake_case
 from localcloud.plugins.resource import Resource
 from localcloud.plugins.values import Properties
 
-# The official provider tries for two minutes to create a secret whose name is scheduled for deletion.
-# An operator at the local cloud should not wait so long for an error.
-_RETRY_SECONDS = float(os.environ.get("LOCALCLOUD_RETRY_SECONDS", "2"))
 _NO_POLICY = ("", "{}")
 
 
@@ -47,17 +42,12 @@ def _create(account: Account, inputs: Properties) -> str:
 
 
 def _create_when_free(client: Any, request: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401  boto3 is untyped
-    deadline = time.monotonic() + _RETRY_SECONDS
-    while True:
-        try:
-            created: dict[str, Any] = client.create_secret(**request)
-        except client.exceptions.InvalidRequestException as error:
-            waits = "scheduled for deletion" in str(error) or "was deleted" in str(error)
-            if not waits or time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
-        else:
-            return created
+    def passes(error: Exception) -> bool:
+        texts = ("scheduled for deletion", "was deleted")
+        return any(is_error(error, "InvalidRequestException", text) for text in texts)
+
+    created: dict[str, Any] = retries.retried(lambda: client.create_secret(**request), passes)
+    return created
 
 
 def _read(account: Account, identity: str, known: Properties) -> Properties | None:

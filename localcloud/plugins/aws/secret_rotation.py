@@ -47,13 +47,12 @@ def _rotate(account: Account, inputs: Properties, action: str) -> str:
     }
     if inputs.get("rotationLambdaArn"):
         request["RotationLambdaARN"] = inputs["rotationLambdaArn"]
-    answers: list[dict[str, Any]] = []
     with doing(f"{action} Secrets Manager Secret Rotation ({inputs['secretId']})"):
-        retries.retried(
-            lambda: answers.append(client.rotate_secret(**request)),
+        answer = retries.retried(
+            lambda: client.rotate_secret(**request),
             lambda error: any(is_error(error, code) for code in _PASSING),
         )
-    return str(answers[-1]["ARN"])
+    return str(answer["ARN"])
 
 
 def _create(account: Account, inputs: Properties) -> str:
