@@ -6,9 +6,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
+from tests.localcloud.emulator_functions import client
 from tests.localcloud.emulator_process import Emulator, running_emulator
 
 BODY = {
@@ -25,16 +25,6 @@ def register(emulator: Emulator, **changes: object) -> str:
     data = json.dumps({**BODY, **changes}).encode()
     with urllib.request.urlopen(f"{emulator.endpoint}/_localcloud/databases", data, timeout=10) as answer:
         return str(json.load(answer)["MasterUserSecretArn"])
-
-
-def client(emulator: Emulator, service: str) -> Any:  # noqa: ANN401  boto3 is untyped
-    return boto3.client(
-        service,
-        region_name="us-east-1",
-        endpoint_url=emulator.endpoint,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 def described(emulator: Emulator) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import botocore.exceptions
@@ -44,12 +43,6 @@ def handle(event, context):
         "stdin": sys.stdin.read(),
     }
 """
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with running_emulator(None) as running:
-        yield running
 
 
 @pytest.fixture

@@ -3,22 +3,15 @@
 import http.client
 import json
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.localcloud.emulator_process import Emulator, running_emulator
+from tests.localcloud.emulator_process import Emulator
 
 WORD = "sentinel-of-a-test"
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with running_emulator(None) as found:
-        yield found
 
 
 def client_of(emulator: Emulator, region: str = "us-east-1") -> Any:  # noqa: ANN401  boto3 has no types

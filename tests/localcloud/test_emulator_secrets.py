@@ -4,7 +4,6 @@
 import json
 import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,15 +13,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from localcloud.emulator import server
-from tests.localcloud.emulator_process import Emulator, running_emulator
+from tests.localcloud.emulator_process import Emulator
 
 DAY = 86_400
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with running_emulator(None) as running:
-        yield running
 
 
 def client_of(emulator: Emulator, service: str, region: str = "us-east-1") -> Any:

@@ -10,7 +10,6 @@ import threading
 import time
 import uuid
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,10 @@ from pulumi.runtime.proto import provider_pb2
 from localcloud.plugins import archives
 from localcloud.plugins.values import Asset, Properties, to_struct
 from tests.localcloud.emulator_functions import logged
-from tests.localcloud.emulator_process import Emulator, running_emulator
-from tests.localcloud.test_plugin_aws import Context, Plugin, RefusedError, lead_to, urn
+from tests.localcloud.emulator_process import Emulator
+from tests.localcloud.plugin_calls import Context, Plugin, RefusedError, difference, refusals, urn
+
+pytestmark = pytest.mark.usefixtures("surroundings")
 
 FUNCTION = "aws:lambda/function:Function"
 PERMISSION = "aws:lambda/permission:Permission"
@@ -44,24 +45,6 @@ def handle(event, context):
         raise ValueError(event["fail"])
     return {"event": event, "number": NUMBER, "colour": os.environ.get("COLOUR")}
 """
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with running_emulator(None) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def surroundings(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    lead_to(emulator, monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def plugin(emulator: Emulator) -> Iterator[Plugin]:
-    with pytest.MonkeyPatch.context() as patch:
-        lead_to(emulator, patch)
-        yield Plugin({"region": "us-east-1"})
 
 
 @pytest.fixture
@@ -104,18 +87,6 @@ def invoked(plugin: Plugin, name: str) -> Any:
 
 def configuration(plugin: Plugin, name: str) -> Any:
     return plugin.client("lambda").get_function(FunctionName=name)["Configuration"]
-
-
-def difference(plugin: Plugin, token: str, olds: Properties, properties: Properties) -> Any:
-    request = provider_pb2.DiffRequest(
-        urn=urn(token), id=olds["id"], olds=to_struct(olds), news=to_struct(plugin.inputs(token, properties))
-    )
-    return plugin.servicer.Diff(request, Context())
-
-
-def refusals(plugin: Plugin, token: str, properties: Properties) -> list[str]:
-    request = provider_pb2.CheckRequest(urn=urn(token), news=to_struct(properties), randomSeed=b"seed")
-    return [failure.reason for failure in plugin.servicer.Check(request, Context()).failures]
 
 
 # Code

@@ -3,7 +3,6 @@
 
 import re
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,32 +11,13 @@ from google.protobuf import json_format
 from pulumi.runtime.proto import provider_pb2
 
 from localcloud.plugins.values import UNKNOWN, Properties, from_struct, to_struct
-from tests.localcloud.emulator_process import Emulator, running_emulator
-from tests.localcloud.test_plugin_aws import Context, Plugin, RefusedError, lead_to, urn
-from tests.localcloud.test_plugin_lambda import difference, refusals
+from tests.localcloud.plugin_calls import Context, Plugin, RefusedError, difference, refusals, urn
+
+pytestmark = pytest.mark.usefixtures("surroundings", "without_patience")
 
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 TOPICS = [f"arn:aws:sns:us-east-1:123456789012:{name}" for name in ("alpha", "beta", "gamma")]
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with running_emulator(None) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def surroundings(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    lead_to(emulator, monkeypatch)
-    monkeypatch.setattr("localcloud.plugins.aws.retries.SECONDS", 0)
-
-
-@pytest.fixture(scope="module")
-def plugin(emulator: Emulator) -> Iterator[Plugin]:
-    with pytest.MonkeyPatch.context() as patch:
-        lead_to(emulator, patch)
-        yield Plugin({"region": "us-east-1"})
 
 
 @pytest.fixture

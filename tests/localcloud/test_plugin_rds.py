@@ -4,38 +4,21 @@
 import json
 import urllib.request
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.plugins.values import Properties
-from tests.localcloud.emulator_process import Emulator, running_emulator
-from tests.localcloud.test_plugin_aws import Plugin, RefusedError, lead_to
+from tests.localcloud.emulator_process import Emulator
+from tests.localcloud.plugin_calls import Plugin, RefusedError
+
+pytestmark = pytest.mark.usefixtures("surroundings")
 
 INSTANCE = "aws:rds/getInstance:getInstance"
 CLUSTER = "aws:rds/getCluster:getCluster"
 SUBNET_GROUP = "aws:rds/getSubnetGroup:getSubnetGroup"
 PASSWORD = "the-master-password"
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with running_emulator(None) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def surroundings(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    lead_to(emulator, monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def plugin(emulator: Emulator) -> Iterator[Plugin]:
-    with pytest.MonkeyPatch.context() as patch:
-        lead_to(emulator, patch)
-        yield Plugin({"region": "us-east-1"})
 
 
 @pytest.fixture

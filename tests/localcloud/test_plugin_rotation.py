@@ -6,7 +6,6 @@ import threading
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,9 +14,10 @@ from pulumi.runtime.proto import provider_pb2
 
 from localcloud.plugins.values import UNKNOWN, Properties, from_struct, to_struct
 from tests.localcloud.emulator_functions import ACCOUNT, deploy, logged, until, zipped
-from tests.localcloud.emulator_process import Emulator, running_emulator
-from tests.localcloud.test_plugin_aws import Context, Plugin, RefusedError, lead_to, urn
-from tests.localcloud.test_plugin_lambda import difference, refusals
+from tests.localcloud.emulator_process import Emulator
+from tests.localcloud.plugin_calls import Context, Plugin, RefusedError, difference, refusals, urn
+
+pytestmark = pytest.mark.usefixtures("surroundings", "without_patience")
 
 ROTATION = "aws:secretsmanager/secretRotation:SecretRotation"
 SOURCE = """
@@ -38,25 +38,6 @@ def handle(event, context):
                                        **before)
 """
 STEPS = ["createSecret", "setSecret", "testSecret", "finishSecret"]
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with running_emulator(None) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def surroundings(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    lead_to(emulator, monkeypatch)
-    monkeypatch.setattr("localcloud.plugins.aws.retries.SECONDS", 0)
-
-
-@pytest.fixture(scope="module")
-def plugin(emulator: Emulator) -> Iterator[Plugin]:
-    with pytest.MonkeyPatch.context() as patch:
-        lead_to(emulator, patch)
-        yield Plugin({"region": "us-east-1"})
 
 
 def permit(plugin: Plugin, function: str) -> None:
