@@ -129,7 +129,7 @@ def of_session(session: AssumedRole) -> Identity:
     """Who has the credentials of a session of a role."""
     iam = iam_backends[session.account_id][PARTITION]
     role, details = role_of(session.role_arn), details_of(session)
-    own = [] if role is None else _policies(role)
+    own = [] if role is None else policies_of(role)
     given = details.policies
     caller = Caller(
         arn=session.arn,
@@ -156,9 +156,9 @@ def of_session(session: AssumedRole) -> Identity:
 
 
 def _of_user(iam: IAMBackend, user: User) -> Identity:
-    policies = _policies(user)
+    policies = policies_of(user)
     for group in iam.get_groups_for_user(user.name):
-        policies += _policies(group)
+        policies += policies_of(group)
     caller = Caller(
         arn=user.arn,
         account=user.account_id,
@@ -199,7 +199,8 @@ def _tagged(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     return {f"aws:principaltag/{key.lower()}": (value,) for key, value in tags.items()}
 
 
-def _policies(holder: Any) -> list[Policy]:  # noqa: ANN401  a role, user or group of moto's
+def policies_of(holder: Any) -> list[Policy]:  # noqa: ANN401  a role, user or group of moto's
+    """Inline and attached ones."""
     return list(_texts(holder))
 
 

@@ -4,17 +4,15 @@ Source: AWS Lambda Developer Guide, "Giving Lambda functions access to resources
 execution role's permissions); API Reference, VpcConfigResponse.
 """
 
-import json
-from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Mapping
 from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
-from moto.iam.exceptions import NotFoundException
-from moto.iam.models import Role, iam_backends
 
-_CREATE = "ec2:createnetworkinterface"
+from localcloud.emulator.authorization import Decision, Request, decide
+from localcloud.emulator.identities import PARTITION, common_context, policies_of, role_of
+from localcloud.emulator.policy_conditions import UnmodelledError
 
 
 def refusal(account: str, region: str, role: str, network: Mapping[str, Any] | None) -> str | None:
@@ -35,7 +33,7 @@ def refusal(account: str, region: str, role: str, network: Mapping[str, Any] | N
         vpcs.add(found.vpc_id)
     if len(vpcs) > 1:
         return "Subnets and security groups of a function must belong to the same VPC."
-    if not _may_create_interfaces(account, role):
+    if not _may_create_interfaces(account, region, role):
         return "The provided execution role does not have permissions to call CreateNetworkInterface on EC2"
     return None
 
@@ -59,30 +57,17 @@ def described(account: str, region: str, network: Mapping[str, Any] | None) -> d
     }
 
 
-def _may_create_interfaces(account: str, arn: str) -> bool:
-    """Whether a policy of the role says so; conditions and denials are not looked at."""
-    try:
-        role = iam_backends[account]["aws"].get_role_by_arn(arn)
-    except NotFoundException:
+def _may_create_interfaces(account: str, region: str, arn: str) -> bool:
+    """Whether the role's own policies say so, to Lambda: not to the function's code."""
+    role = role_of(arn)
+    if role is None:
         return True  # which is refused for another reason
-    return any(
-        statement.get("Effect") == "Allow"
-        and any(fnmatchcase(_CREATE, action.lower()) for action in _listed(statement.get("Action")))
-        for document in _documents(role)
-        for statement in _listed(document.get("Statement"))
+    request = Request(
+        action="ec2:CreateNetworkInterface",
+        resource=f"arn:{PARTITION}:ec2:{region}:{account}:network-interface/*",
+        context=common_context(account, region),
     )
-
-
-def _documents(role: Role) -> Iterator[dict[str, Any]]:
-    managed = [
-        version.document
-        for policy in role.managed_policies.values()
-        for version in policy.versions
-        if version.is_default
-    ]
-    for document in [*role.policies.values(), *managed]:
-        yield json.loads(document) if isinstance(document, str) else document
-
-
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401  JSON
-    return value if isinstance(value, list) else [] if value is None else [value]
+    try:
+        return decide(policies_of(role), request) is Decision.ALLOW
+    except UnmodelledError:
+        return False
