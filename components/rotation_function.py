@@ -48,6 +48,7 @@ class RotationFunctionArgs:
     Attributes:
         account_id, partition, region: of the account that the function is made in.
         archive: path of the function's zip file.
+        handler: the function's entry in it, as Lambda names it.
         secret_names: names in AWS of the secrets that it may rotate.
         admin_secret_arns: secrets that it may only read, to log in as a database's administrator.
         kms_key_ids: ARNs of KMS keys or aliases that encrypt those secrets; AWS's own key needs none.
@@ -63,6 +64,7 @@ class RotationFunctionArgs:
     partition: str
     region: str
     archive: str
+    handler: str
     secret_names: Sequence[str]
     admin_secret_arns: Sequence[pulumi.Input[str]] = ()
     kms_key_ids: Sequence[pulumi.Input[str]] = ()
@@ -185,7 +187,7 @@ class RotationFunction(pulumi.ComponentResource):
             f"{name}-function",
             description="Rotates secrets of AWS Secrets Manager",
             code=pulumi.FileArchive(args.archive),
-            handler="rotation.handler.handle",
+            handler=args.handler,
             runtime=_RUNTIME,
             architectures=[args.architecture],
             memory_size=_MEMORY_MEGABYTES,

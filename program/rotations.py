@@ -91,6 +91,7 @@ def declare_functions(
                 partition=making.account.partition,
                 region=making.account.region,
                 archive=archive_path,
+                handler=build.HANDLER,
                 secret_names=serves.secret_names,
                 admin_secret_arns=serves.admin_secret_arns,
                 kms_key_ids=serves.kms_key_ids,
