@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -315,6 +316,13 @@ def test_random_keys_of_any_secret_can_be_renewed_and_tags_say_which() -> None:
     assert INVOCATION not in recording.types()
 
 
+def test_a_secret_without_a_login_waits_for_the_function_too() -> None:
+    secret = {"values": {"A": {"random": {}}}, "rotation": {"keys": ["A"]}}
+    recording = run({"aws:region": "us-east-1", "aws-secrets:secrets": {"sessions": secret}})
+    before = names_before(recording, recording.only(ROTATION))
+    assert before >= {"rotation-permission", "rotation-policy", "sessions-initial-version"}
+
+
 def test_a_function_of_the_operators_own_is_attached_and_none_is_made() -> None:
     arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:theirs"
     recording = run(
@@ -490,3 +498,13 @@ def test_two_logins_that_would_lock_each_other_out_are_refused() -> None:
                 },
             }
         )
+
+
+def test_a_file_of_authorities_with_a_private_key_is_refused_because_it_would_go_to_aws(
+    tmp_path: Path,
+) -> None:
+    both = tmp_path / "both.pem"
+    kinds = ("CERTIFICATE", "PRIVATE KEY")
+    both.write_text("".join(f"-----BEGIN {kind}-----\n-----END {kind}-----\n" for kind in kinds))
+    with pytest.raises(SettingsError, match="has a private key in it"):
+        one_database(server={**SERVER, "certificateAuthorities": str(both)})
