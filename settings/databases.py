@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from settings.mistakes import refusal
+from settings.mistakes import matching, refusal
 from settings.model import Model
 from settings.rotation import LoginRotation
 from settings.secrets import JsonKey, Kept, SecretName, Value
@@ -14,10 +14,6 @@ from settings.secrets import JsonKey, Kept, SecretName, Value
 LOGIN_KEYS = ("engine", "host", "port", "dbname", "username", "password", "DATABASE_URL")
 ADMIN_KEY = "masterarn"  # of a login that an administrator made
 
-_SECRET_ARN = re.compile(
-    r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+-[A-Za-z0-9]{6}"
-)
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+")
 _LONGEST_NAME = 63  # bytes of a PostgreSQL name
 _CLONE = "_clone"
 # Lambda gives all environment variables together 4 KB.
@@ -48,24 +44,24 @@ def _check_role_name(name: str) -> str:
     return name
 
 
-def _check_host(host: str) -> str:
-    if not _HOST.fullmatch(host):
-        raise refusal(
-            "this is no host name",
-            "The rotation function could not connect",
-            "Write the server's DNS name alone, as in its certificate; the port has a key of its own",
-        )
-    return host
-
-
-def _check_secret_arn(arn: str) -> str:
-    if not _SECRET_ARN.fullmatch(arn):
-        raise refusal(
-            "this is not the full ARN of a secret",
-            "The rotation function could not log in as administrator",
-            "Write arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX, AWS's six characters included",
-        )
-    return arn
+_Host = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+",
+        "this is no host name",
+        "The rotation function could not connect",
+        "Write the server's DNS name alone, as in its certificate; the port has a key of its own",
+    ),
+]
+_SecretArn = Annotated[
+    str,
+    matching(
+        r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+-[A-Za-z0-9]{6}",
+        "this is not the full ARN of a secret",
+        "The rotation function could not log in as administrator",
+        "Write arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX, AWS's six characters included",
+    ),
+]
 
 
 def _check_statement(statement: str) -> str:
@@ -131,8 +127,7 @@ class Admin(Model):
     """Who makes the roles: an existing secret, or one of the stack's own."""
 
     secret_arn: Annotated[
-        str | None,
-        AfterValidator(lambda arn: arn and _check_secret_arn(arn)),
+        _SecretArn | None,
         Field(description="An existing secret with username and password"),
     ] = None
     secret: Annotated[
@@ -260,8 +255,7 @@ class Database(Model):
         str | None, Field(min_length=1, max_length=63, description="Identifier of an Aurora cluster")
     ] = None
     host: Annotated[
-        str | None,
-        AfterValidator(lambda host: host and _check_host(host)),
+        _Host | None,
         Field(description="DNS name of any other server, the one in its certificate"),
     ] = None
     port: Annotated[int | None, Field(ge=1, le=65_535, description="TCP port; 5432 with host")] = None
@@ -273,8 +267,7 @@ class Database(Model):
     ] = None
     outside_vpc: Annotated[bool, Field(description="For a server that is reached over the internet")] = False
     certificate_authorities: Annotated[
-        str | None,
-        AfterValidator(lambda path: path and _check_authorities(path)),
+        Annotated[str, AfterValidator(_check_authorities)] | None,
         Field(description="PEM file of authorities to trust beside those of Amazon RDS"),
     ] = None
     logins: Annotated[

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Union, get_args, get_origin
 
 import pulumi
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -51,6 +51,17 @@ def refusal(wrong: str, consequence: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError(
         "refusal", "{wrong}", {"wrong": wrong, "consequence": consequence, "remedy": remedy}
     )
+
+
+def matching(pattern: str, wrong: str, consequence: str, remedy: str) -> AfterValidator:
+    """A validator that refuses what is not wholly of this pattern."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise refusal(wrong, consequence, remedy)
+        return text
+
+    return AfterValidator(check)
 
 
 def path_of(namespace: str, location: Iterable[str | int]) -> str:

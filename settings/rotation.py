@@ -5,13 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from settings.mistakes import refusal
+from settings.mistakes import matching, refusal
 from settings.model import Model
 
-_FUNCTION_ARN = re.compile(
-    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]+)?"
-)
-_TOPIC_ARN = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}")
 # Source: AWS Secrets Manager User Guide, "Schedule expressions": no more often than every four hours.
 _LEAST_HOURS, _MOST_DAYS, _HOURS_A_DAY = 4, 999, 24
 _RATE = re.compile(r"rate\((?P<number>[1-9]\d{0,4}) (?P<unit>hours?|days?)\)")
@@ -40,14 +36,15 @@ def _check_expression(expression: str) -> str:
     )
 
 
-def _check_duration(duration: str) -> str:
-    if not re.fullmatch(r"([1-9]|1\d|2[0-4])h", duration):
-        raise refusal(
-            "this is not the length of a rotation window",
-            "AWS would refuse to rotate the secret",
-            'Write whole hours from "1h" to "24h"',
-        )
-    return duration
+_Duration = Annotated[
+    str,
+    matching(
+        r"([1-9]|1\d|2[0-4])h",
+        "this is not the length of a rotation window",
+        "AWS would refuse to rotate the secret",
+        'Write whole hours from "1h" to "24h"',
+    ),
+]
 
 
 def _check_retention(days: int) -> int:
@@ -61,24 +58,24 @@ def _check_retention(days: int) -> int:
     return days
 
 
-def _check_function_arn(arn: str) -> str:
-    if not _FUNCTION_ARN.fullmatch(arn):
-        raise refusal(
-            "this is not the ARN of a Lambda function",
-            "AWS would have nothing to call",
-            "Write arn:aws:lambda:REGION:ACCOUNT:function:NAME",
-        )
-    return arn
-
-
-def _check_topic_arn(arn: str) -> str:
-    if not _TOPIC_ARN.fullmatch(arn):
-        raise refusal(
-            "this is not the ARN of an SNS topic",
-            "Nobody would be told of a failed rotation",
-            "Write arn:aws:sns:REGION:ACCOUNT:NAME",
-        )
-    return arn
+_FunctionArn = Annotated[
+    str,
+    matching(
+        r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]+)?",
+        "this is not the ARN of a Lambda function",
+        "AWS would have nothing to call",
+        "Write arn:aws:lambda:REGION:ACCOUNT:function:NAME",
+    ),
+]
+_TopicArn = Annotated[
+    str,
+    matching(
+        r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}",
+        "this is not the ARN of an SNS topic",
+        "Nobody would be told of a failed rotation",
+        "Write arn:aws:sns:REGION:ACCOUNT:NAME",
+    ),
+]
 
 
 class Schedule(Model):
@@ -88,13 +85,11 @@ class Schedule(Model):
         int | None, Field(ge=1, le=1000, description="Days after the last rotation; 30 without an expression")
     ] = None
     schedule_expression: Annotated[
-        str | None,
-        AfterValidator(lambda text: text and _check_expression(text)),
+        Annotated[str, AfterValidator(_check_expression)] | None,
         Field(description="rate(10 days), or cron(0 8 1 * ? *) in UTC"),
     ] = None
     duration: Annotated[
-        str | None,
-        AfterValidator(lambda text: text and _check_duration(text)),
+        _Duration | None,
         Field(description="Length of the rotation window, 1h to 24h"),
     ] = None
     rotate_immediately: Annotated[
@@ -138,8 +133,7 @@ class SecretRotation(Schedule):
         Literal["alphanumeric", "hex", "base64", "base64url"], Field(description="Form of the new values")
     ] = "alphanumeric"
     function_arn: Annotated[
-        str | None,
-        AfterValidator(lambda arn: arn and _check_function_arn(arn)),
+        _FunctionArn | None,
         Field(description="A rotation function of your own, which Secrets Manager may call"),
     ] = None
 
@@ -164,8 +158,7 @@ class RotationFunction(Model):
     """What all rotation functions of the stack have in common."""
 
     alarm_topic_arn: Annotated[
-        str | None,
-        AfterValidator(lambda arn: arn and _check_topic_arn(arn)),
+        _TopicArn | None,
         Field(description="SNS topic that is told of failed rotations"),
     ] = None
     log_retention_days: Annotated[

@@ -12,7 +12,7 @@ import pulumi_aws as aws
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from settings.mistakes import nearest, refusal
+from settings.mistakes import matching, nearest, refusal
 from settings.model import Model
 from settings.rotation import SecretRotation
 
@@ -35,24 +35,24 @@ def check_region(region: str) -> str:
     return region
 
 
-def _check_secret_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9/_+=.@-]{1,512}", name):
-        raise refusal(
-            "this is not a name that AWS Secrets Manager takes",
-            "AWS would refuse to create the secret",
-            "Use 1 to 512 of the characters A-Z a-z 0-9 / _ + = . @ -",
-        )
-    return name
-
-
-def _check_json_key(key: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_./-]{1,256}", key):
-        raise refusal(
-            "this is not a key that every reader of the secret can name",
-            "ECS, the CSI driver and External Secrets would fail to find it",
-            "Use 1 to 256 of the characters A-Z a-z 0-9 _ . / -",
-        )
-    return key
+SecretName = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9/_+=.@-]{1,512}",
+        "this is not a name that AWS Secrets Manager takes",
+        "AWS would refuse to create the secret",
+        "Use 1 to 512 of the characters A-Z a-z 0-9 / _ + = . @ -",
+    ),
+]
+JsonKey = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9_./-]{1,256}",
+        "this is not a key that every reader of the secret can name",
+        "ECS, the CSI driver and External Secrets would fail to find it",
+        "Use 1 to 256 of the characters A-Z a-z 0-9 _ . / -",
+    ),
+]
 
 
 def _check_encryption(encryption: str) -> str:
@@ -139,8 +139,6 @@ def _check_not_public(statement: Mapping[str, Any]) -> None:
 
 
 Region = Annotated[str, AfterValidator(check_region)]
-SecretName = Annotated[str, AfterValidator(_check_secret_name)]
-JsonKey = Annotated[str, AfterValidator(_check_json_key)]
 Encryption = Annotated[
     str,
     AfterValidator(_check_encryption),

@@ -6,39 +6,35 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from settings.mistakes import refusal
+from settings.mistakes import matching, refusal
 from settings.model import Model
 from settings.secrets import JsonKey, SecretName
 
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OIDC_PROVIDER = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:oidc-provider/.+")
-_ROLE = re.compile(r"(arn:aws[a-z-]*:iam::\d{12}:role/)?[A-Za-z0-9_+=,.@/-]{1,576}")
-_DURATION = re.compile(r"(?P<number>[1-9]\d{0,3})(?P<unit>[smh])")
+_INTERVAL = r"(?P<number>[1-9]\d{0,3})(?P<unit>[smh])"
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 # What Kubernetes stores of one object (etcd's limit is 1.5 MB), and what a line of a manifest takes, roughly.
 _MOST_READS = 1_000
 
 
-def _check_label(name: str) -> str:
-    if not _LABEL.fullmatch(name):
-        raise refusal(
-            "Kubernetes takes no such name",
-            "The API server would refuse the manifests",
-            'Use 1 to 63 of the characters a-z 0-9 and "-", the last not at the ends',
-        )
-    return name
-
-
-def _check_subdomain(name: str) -> str:
-    if not _SUBDOMAIN.fullmatch(name):
-        raise refusal(
-            "Kubernetes takes no such name",
-            "The API server would refuse the manifests",
-            'Use 1 to 253 of the characters a-z 0-9 "-" and ".", a letter or digit at both ends of each part',
-        )
-    return name
+Label = Annotated[
+    str,
+    matching(
+        r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+        "Kubernetes takes no such name",
+        "The API server would refuse the manifests",
+        'Use 1 to 63 of the characters a-z 0-9 and "-", the last not at the ends',
+    ),
+]
+_Subdomain = Annotated[
+    str,
+    matching(
+        r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*",
+        "Kubernetes takes no such name",
+        "The API server would refuse the manifests",
+        'Use 1 to 253 of the characters a-z 0-9 "-" and ".", a letter or digit at both ends of each part',
+    ),
+]
 
 
 def check_variable(name: str) -> str:
@@ -79,40 +75,35 @@ def _check_mount_path(path: str) -> str:
     return path
 
 
-def _check_duration(text: str) -> str:
-    if not _DURATION.fullmatch(text):
-        raise refusal(
-            "this is no interval",
-            "The operator would refuse the manifests",
-            'Write a number with s, m or h, for example "15m"',
-        )
-    return text
-
-
-def _check_oidc_provider(arn: str) -> str:
-    if not _OIDC_PROVIDER.fullmatch(arn):
-        raise refusal(
-            "this is not the ARN of an OIDC provider",
-            "No pod could take the role",
-            "Write arn:aws:iam::ACCOUNT:oidc-provider/oidc.eks.REGION.amazonaws.com/id/ID",
-        )
-    return arn
-
-
-def _check_role(role: str) -> str:
-    if not _ROLE.fullmatch(role):
-        raise refusal(
-            "this names no role",
-            "Nobody could read the secrets",
-            "Write a role's name, or the ARN of a role in another account",
-        )
-    return role
-
-
-Label = Annotated[str, AfterValidator(_check_label)]
+_Interval = Annotated[
+    str,
+    matching(
+        _INTERVAL,
+        "this is no interval",
+        "The operator would refuse the manifests",
+        'Write a number with s, m or h, for example "15m"',
+    ),
+]
+_OidcProviderArn = Annotated[
+    str,
+    matching(
+        r"arn:aws[a-z-]*:iam::\d{12}:oidc-provider/.+",
+        "this is not the ARN of an OIDC provider",
+        "No pod could take the role",
+        "Write arn:aws:iam::ACCOUNT:oidc-provider/oidc.eks.REGION.amazonaws.com/id/ID",
+    ),
+]
+Role = Annotated[
+    str,
+    matching(
+        r"(arn:aws[a-z-]*:iam::\d{12}:role/)?[A-Za-z0-9_+=,.@/-]{1,576}",
+        "this names no role",
+        "Nobody could read the secrets",
+        "Write a role's name, or the ARN of a role in another account",
+    ),
+]
 Variable = Annotated[str, AfterValidator(check_variable)]
 FilePath = Annotated[str, AfterValidator(_check_path)]
-Role = Annotated[str, AfterValidator(_check_role)]
 
 
 class Read(Model):
@@ -155,18 +146,15 @@ class Kubernetes(Model):
         Field(description="External Secrets Operator, or the Secrets Store CSI driver with AWS's provider"),
     ]
     namespace: Label = "default"
-    service_account: Annotated[str, AfterValidator(_check_subdomain)] = "default"
+    service_account: _Subdomain = "default"
     oidc_provider_arn: Annotated[
-        str | None,
-        AfterValidator(lambda arn: arn and _check_oidc_provider(arn)),
+        _OidcProviderArn | None,
         Field(description="The cluster's OIDC provider: a role for the service account is made (IRSA)"),
     ] = None
     role: Annotated[
         Role | None, Field(description="A role that exists, by its name or another account's ARN")
     ] = None
-    refresh: Annotated[
-        str, AfterValidator(_check_duration), Field(description="How often the operator looks for new values")
-    ] = "1h"
+    refresh: Annotated[_Interval, Field(description="How often the operator looks for new values")] = "1h"
     restart: Annotated[
         Literal["none", "reloader", "checksum"],
         Field(description="How pods are restarted when a value changes"),
@@ -185,7 +173,7 @@ class Kubernetes(Model):
     @property
     def refresh_seconds(self) -> int:
         """The interval in seconds."""
-        found = _DURATION.fullmatch(self.refresh)
+        found = re.fullmatch(_INTERVAL, self.refresh)
         if found is None:
             raise ValueError(self.refresh)  # checked above
         return int(found["number"]) * _SECONDS[found["unit"]]
