@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Literal, TypeAlias
 
 import pulumi
@@ -52,13 +52,20 @@ class Given:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Made:
+    """A value that a component makes of others; Pulumi's state keeps it in the initial version alone."""
+
+    value: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class FilledByHand:
     """An empty placeholder that a person fills in AWS; `hint` says where to get the value."""
 
     hint: str
 
 
-InitialValue: TypeAlias = Random | RandomBytes | Given | FilledByHand
+InitialValue: TypeAlias = Random | RandomBytes | Given | Made | FilledByHand
 
 
 def _encoded(digits: str, encoding: Encoding) -> str:
@@ -121,7 +128,40 @@ def resolve(name: str, value: InitialValue, opts: pulumi.ResourceOptions) -> pul
             return _random_text(name, value, opts)
         case RandomBytes():
             return _random_bytes(name, value, opts)
-        case Given():
+        case Given() | Made():
             return value.value
         case FilledByHand():
             return ""
+
+
+def origin(value: InitialValue) -> pulumi.Input[object]:
+    """Where a first value comes from, for the engine to compare with what it knows.
+
+    Returns:
+        `{"random": options}`, `{"randomBytes": options}`, `{"made": True}` or `{"filledByHand": hint}`, with
+        the options that are not the default; a given value as it is, secret if it is.
+    """
+    match value:
+        case Random():
+            return {"random": _options(value)}
+        case RandomBytes():
+            return {"randomBytes": _options(value)}
+        case Made():
+            return {"made": True}
+        case FilledByHand():
+            return {"filledByHand": value.hint}
+        case Given():
+            return value.value
+
+
+def _options(value: Random | RandomBytes) -> dict[str, object]:
+    found = {}
+    for option in fields(value):
+        default = option.default_factory() if option.default_factory is not MISSING else option.default
+        chosen = getattr(value, option.name)
+        if chosen != default:
+            first, *others = option.name.split("_")
+            found[first + "".join(word.title() for word in others)] = (
+                dict(chosen) if isinstance(chosen, Mapping) else chosen
+            )
+    return found

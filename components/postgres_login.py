@@ -11,7 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import rotation_tags
-from components.initial_value import Given, Random, resolve
+from components.initial_value import Given, Made, Random, resolve
 from components.rotation import Rotation, RotationArgs, Schedule
 from components.rotation_function import RotationFunction
 from components.secret import Secret, SecretArgs
@@ -128,17 +128,19 @@ class PostgresLogin(pulumi.ComponentResource):
             "port": str(args.server.port),
             "dbname": args.database,
             "username": args.username,
-            "password": password,
-            "DATABASE_URL": pulumi.Output.from_input(password).apply(
-                lambda known: _database_url(args, known)
-            ),
             **({} if args.admin_secret_arn is None else {"masterarn": args.admin_secret_arn}),
         }
+        url = pulumi.Output.from_input(password).apply(lambda known: _database_url(args, known))
         self.secret = Secret(
             f"{name}-login",
             dataclasses.replace(
                 args.secret,
-                values={**{key: Given(value=value) for key, value in values.items()}, **args.secret.values},
+                values={
+                    **{key: Given(value=value) for key, value in values.items()},
+                    "password": Made(value=password) if args.password is None else Given(value=password),
+                    "DATABASE_URL": Made(value=url),
+                    **args.secret.values,
+                },
                 tags={
                     **args.secret.tags,
                     **rotation_tags.of_login(args.password_length, alternating=args.alternating),

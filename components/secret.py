@@ -7,7 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.guards import INITIAL_VERSION_LABEL, Guards, register_guards
-from components.initial_value import FilledByHand, InitialValue, resolve
+from components.initial_value import FilledByHand, InitialValue, origin, resolve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,9 @@ class Secret(pulumi.ComponentResource):
     references: pulumi.Output[dict[str, str]]
 
     def __init__(self, name: str, args: SecretArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("aws-secrets:index:Secret", name, None, opts)
+        # not written to AWS: by it a preview says that a first value changed, and that AWS keeps what it has
+        inputs = {"initialValues": {key: origin(value) for key, value in args.values.items()}}
+        super().__init__("aws-secrets:index:Secret", name, inputs, opts)
         first_values = {
             # ":" cannot be part of a secret's name, so no two secrets make the same child name
             key: resolve(f"{name}-random:{key}", value, pulumi.ResourceOptions(parent=self))

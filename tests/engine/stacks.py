@@ -75,6 +75,18 @@ class Stack:
         written["config"] = kept | {f"aws-secrets:{key}": value for key, value in structure.items()}
         self.file.write_text(yaml.safe_dump(written))
 
+    def configure_secretly(self, key: str, value: str) -> None:
+        """Sets an encrypted config value."""
+        subprocess.run(  # by standard input: other tests look at every command line on the machine
+            ["pulumi", "--non-interactive", "config", "set", "--secret", key],
+            cwd=self.folder,
+            env=dict(self.environment),
+            input=value,
+            text=True,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
     def client(self, service: str = "secretsmanager", region: str = "us-east-1") -> Any:  # noqa: ANN401  untyped
         return boto3.client(
             service,
@@ -131,15 +143,7 @@ def new_stack(folder: Path, environment: Mapping[str, str], endpoint: str) -> St
     local.pop("aws-secrets:workloads")
     made = yaml.safe_load(stack.file.read_text()) if stack.file.exists() else {}
     stack.file.write_text(yaml.safe_dump({**made, "config": local}))
-    subprocess.run(  # by standard input: other tests look at every command line on the machine
-        ["pulumi", "--non-interactive", "config", "set", "--secret", "stripeKey"],
-        cwd=folder,
-        env=dict(stack.environment),
-        input=CONFIGURED,
-        text=True,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    stack.configure_secretly("stripeKey", CONFIGURED)
     return stack
 
 

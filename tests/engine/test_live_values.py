@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.stacks import Stack
+from tests.engine.stacks import CONFIGURED, Stack
 
 SECRET = {"app": {"values": {"PASSWORD": {"random": {"length": 24}}, "TOKEN": {"filledByHand": "ask"}}}}
 
@@ -138,3 +138,57 @@ def test_a_secret_that_left_the_stack_key_is_still_read_because_the_key_stays(st
         for key in stack.client("kms").list_keys()["Keys"]
     ]
     assert states == ["Enabled"]
+
+
+def test_a_preview_shows_which_first_values_changed_though_aws_keeps_what_it_has(stack: Stack) -> None:
+    declared: dict[str, Any] = {
+        "KEY": {"random": {"length": 32}},
+        "ENVIRONMENT": {"value": "production"},
+        "STRIPE": {"config": "stripeKey"},
+        "TOKEN": {"filledByHand": "Vendor > Settings"},
+    }
+    stack.configure({"app": {"values": declared}})
+    stack.up()
+    live = stack.value("app")
+    stack.preview()
+    assert _changed_first_values(stack) == set()
+    changed = {**declared, "KEY": {"random": {"length": 40}}, "ENVIRONMENT": {"value": "staging"}}
+    stack.configure({"app": {"values": {**changed, "ADDED": {"config": "stripeKey"}}}})
+    stack.preview()
+    assert _changed_first_values(stack) == {"KEY", "ENVIRONMENT", "ADDED"}
+    assert CONFIGURED not in (stack.folder / "events.json").read_text()
+    stack.up()
+    assert stack.value("app") == live
+    stack.preview()
+    assert _changed_first_values(stack) == set()
+
+
+def test_a_preview_shows_that_a_secret_first_value_changed(stack: Stack) -> None:
+    stack.configure({"app": {"values": {"STRIPE": {"config": "stripeKey"}}}})
+    stack.up()
+    stack.configure_secretly("stripeKey", "configured-value-of-another-day")
+    stack.preview()
+    events = (stack.folder / "events.json").read_text()
+    # the engine hides both values, so the component's step alone says it
+    assert [step["op"] for step in _component_steps(stack)] == ["update"]
+    assert "configured-value-of-another-day" not in events
+    stack.up()
+    assert stack.value("app") == {"STRIPE": CONFIGURED}
+
+
+def _component_steps(stack: Stack) -> list[dict[str, Any]]:
+    """Steps of secrets in the preview before."""
+    events = [json.loads(line) for line in (stack.folder / "events.json").read_text().splitlines()]
+    steps = [event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event]
+    return [step for step in steps if step["type"] == "aws-secrets:index:Secret"]
+
+
+def _changed_first_values(stack: Stack) -> set[str]:
+    """Keys whose first value is another than at the last update. A component has no detailed diff."""
+    changed: set[str] = set()
+    for step in _component_steps(stack):
+        if step["op"] == "same":
+            continue
+        old, new = (step[side]["inputs"]["initialValues"] for side in ("old", "new"))
+        changed |= {key for key in {*old, *new} if old.get(key) != new.get(key)}
+    return changed

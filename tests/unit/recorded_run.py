@@ -23,7 +23,10 @@ _SECRET_SIGNATURE = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75
 
 @dataclass(frozen=True)
 class Registered:
-    """One RegisterResource request; `secret_inputs` names the inputs that travel as secrets."""
+    """One RegisterResource request.
+
+    `secret_inputs` names the inputs that travel as secrets; `visible_inputs` is without secrets at any depth.
+    """
 
     urn: str
     type: str
@@ -32,6 +35,7 @@ class Registered:
     custom: bool
     protect: bool
     inputs: Mapping[str, Any]
+    visible_inputs: Mapping[str, Any]
     secret_inputs: frozenset[str]
     ignore_changes: tuple[str, ...]
     deleted_with: str
@@ -73,14 +77,15 @@ def _is_secret(value: object) -> bool:
     return isinstance(value, dict) and _SECRET_SIGNATURE.items() <= value.items()
 
 
-def _plain(value: object) -> Any:  # noqa: ANN401  any property value
+def _plain(value: object, instead: str | None = None) -> Any:  # noqa: ANN401  any property value
+    """Without the marks of secrets; with `instead`, secrets are replaced by it."""
     if _is_secret(value):
         assert isinstance(value, dict)
-        return _plain(value["value"])
+        return _plain(value["value"]) if instead is None else instead
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item, instead) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_plain(item, instead) for item in value]
     return value
 
 
@@ -168,6 +173,7 @@ class _RecordingMonitor(mocks.MockMonitor):
                     custom=request.custom,
                     protect=request.protect,
                     inputs=_plain(inputs),
+                    visible_inputs=_plain(inputs, "[secret]"),
                     secret_inputs=frozenset(key for key, value in inputs.items() if _is_secret(value)),
                     ignore_changes=tuple(request.ignoreChanges),
                     deleted_with=request.deletedWith,

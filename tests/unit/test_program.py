@@ -103,9 +103,25 @@ def test_values_travel_to_the_engine_as_secrets_only() -> None:
     for version in (resource for resource in recording.resources if resource.type == VERSION):
         assert version.secret_inputs == {"secretString"}
     for resource in recording.resources:
+        assert "RRRR" not in str(resource.visible_inputs)
+        assert "a-configured-value" not in str(resource.visible_inputs)
+
+
+def test_a_random_value_is_in_its_resource_and_in_the_initial_version_alone() -> None:
+    for resource in example().resources:
         if resource.type != VERSION:
             assert "RRRR" not in str(resource.inputs)
-            assert "a-configured-value" not in str(resource.inputs)
+
+
+def test_the_engine_is_told_where_each_first_value_comes_from() -> None:
+    recording = example()
+    assert recording.only("aws-secrets:index:Secret", "example-app-secret").visible_inputs == {
+        "initialValues": {
+            "SECRET_KEY_BASE": {"random": {"length": 32, "special": False}},
+            "RAILS_ENV": "production",
+            "STRIPE_KEY": "[secret]",
+        }
+    }
 
 
 def test_outputs_name_every_key_and_its_reference_and_hold_no_value() -> None:
