@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from moto.awslambda import urls as lambda_urls
+from moto.eks import urls as eks_urls
 from moto.iam import urls as iam_urls
 from moto.kms import urls as kms_urls
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -20,6 +21,7 @@ from moto.sts import urls as sts_urls
 
 from localcloud.emulator import (
     databases,
+    eks_service,
     enforcement,
     iam_service,
     kms_service,
@@ -45,6 +47,8 @@ def aws_services() -> Application:
     kms_urls.url_paths["{0}/$"] = kms_service.Kms.dispatch
     iam_urls.url_paths["{0}/$"] = iam_service.Iam.dispatch
     sts_urls.url_paths["{0}/$"] = sts_service.Sts.dispatch
+    for pattern in eks_service.PATHS:
+        eks_urls.url_paths[pattern] = eks_service.Eks.dispatch
     for pattern in lambda_urls.url_paths:
         lambda_urls.url_paths[pattern] = lambda_service.Lambda.dispatch
     application: Application = DomainDispatcherApplication(create_backend_app)

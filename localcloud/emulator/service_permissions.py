@@ -1,6 +1,7 @@
 """What requests of other services than Secrets Manager need: which action, on which resource.
 
-Resources are known for KMS, Lambda's functions, IAM, CloudWatch Logs, alarms and the lookups of RDS and EC2.
+Resources are known for KMS, Lambda's functions, IAM, CloudWatch Logs, alarms, EKS's Pod Identity and the
+lookups of RDS and EC2.
 Of anything else only the action's name counts: an allow for all resources allows it, any deny of it denies
 it. Grants of KMS are not looked at.
 
@@ -62,6 +63,7 @@ def needed(asked: Asked) -> Iterator[Need]:
 # What giving tags to something new needs besides.
 _TAGGING = {
     ("cloudwatch", "PutMetricAlarm"): "TagResource",
+    ("eks", "CreatePodIdentityAssociation"): "TagResource",
     ("iam", "CreateOpenIDConnectProvider"): "TagOpenIDConnectProvider",
     ("iam", "CreatePolicy"): "TagPolicy",
     ("iam", "CreateRole"): "TagRole",
@@ -156,6 +158,31 @@ def _lambda(asked: Asked) -> Iterator[Need]:
     policy = ResourcePolicy(document=lambda_service.policy_of(arn), account=arn.split(":")[4])
     request = Request(action=f"lambda:{name}", resource=arn, context=asked.context)
     yield Need(request, policy)
+
+
+# --- EKS
+
+_POD_IDENTITY = re.compile(r"^/clusters/(?P<cluster>[^/]+)/pod-identity-associations(/(?P<id>[^/]+))?$")
+
+
+def _eks(asked: Asked) -> Iterator[Need]:
+    found = _POD_IDENTITY.match(asked.path)
+    if found is None:
+        tagged = asked.path.startswith("/tags/")
+        yield asked.need(unquote(asked.path.removeprefix("/tags/")) if tagged else None)
+        return
+    role = asked.body.get("roleArn")
+    if role:
+        yield Need(
+            Request(
+                action="iam:PassRole",
+                resource=str(role),
+                context={**asked.context, "iam:passedtoservice": ("pods.eks.amazonaws.com",)},
+            )
+        )
+    cluster = found["cluster"]
+    one = f"podidentityassociation/{cluster}/{found['id']}" if found["id"] else f"cluster/{cluster}"
+    yield asked.need(asked.arn(one))
 
 
 # --- IAM
@@ -259,6 +286,7 @@ def _ec2(asked: Asked) -> Iterator[Need]:
 _SERVICES = {
     "kms": _kms,
     "lambda": _lambda,
+    "eks": _eks,
     "iam": _iam,
     "logs": _logs,
     "cloudwatch": _cloudwatch,

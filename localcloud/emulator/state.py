@@ -29,7 +29,20 @@ from moto.core.base_backend import BaseBackend
 from localcloud.emulator import secrets_service
 
 # Services of moto whose objects are kept. A service that was never called holds nothing and costs nothing.
-SERVICES = ("kms", "iam", "sts", "awslambda", "logs", "events", "sns", "sqs", "cloudwatch", "ec2", "rds")
+SERVICES = (
+    "kms",
+    "iam",
+    "sts",
+    "awslambda",
+    "logs",
+    "events",
+    "sns",
+    "sqs",
+    "cloudwatch",
+    "ec2",
+    "rds",
+    "eks",
+)
 _SAVE_SECONDS = 0.3
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))
 

@@ -10,6 +10,7 @@ from localcloud.plugins.aws.lambda_invocation import INVOCATION
 from localcloud.plugins.aws.lambda_permission import PERMISSION
 from localcloud.plugins.aws.log_group import LOG_GROUP
 from localcloud.plugins.aws.metric_alarm import METRIC_ALARM
+from localcloud.plugins.aws.pod_identity_association import POD_IDENTITY_ASSOCIATION
 from localcloud.plugins.aws.secret import SECRET
 from localcloud.plugins.aws.secret_policy import SECRET_POLICY
 from localcloud.plugins.aws.secret_rotation import SECRET_ROTATION
@@ -24,6 +25,7 @@ RESOURCES = (
     LOG_GROUP,
     METRIC_ALARM,
     PERMISSION,
+    POD_IDENTITY_ASSOCIATION,
     ROLE,
     ROLE_POLICY,
     SECRET,
