@@ -20,18 +20,40 @@ class ServiceAccount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PodIdentity:
+    """A Kubernetes service account of an EKS cluster with the Pod Identity agent; a role is made for it.
+
+    Attributes:
+        cluster: name of the cluster, in the account and region of the secrets.
+        namespace, name: of the service account.
+    """
+
+    cluster: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssumedBy:
+    """A role that takes the one that is made, such as that of the External Secrets Operator; by its ARN."""
+
+    role_arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class EcsTasks:
     """Tasks of Amazon ECS in this account and region; a task execution role is made for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingRole:
-    """A role of this account, by its name without a path."""
+    """A role of this account, by its name, and its path if it has one: `name` or `path/name`."""
 
     name: str
 
 
-Reader: TypeAlias = ServiceAccount | EcsTasks | ExistingRole
+MadeFor: TypeAlias = ServiceAccount | PodIdentity | AssumedBy | EcsTasks
+Reader: TypeAlias = MadeFor | ExistingRole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,32 +77,69 @@ class ReadAccessArgs:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def _trust(args: ReadAccessArgs, reader: ServiceAccount | EcsTasks) -> str:
-    if isinstance(reader, ServiceAccount):
-        issuer = reader.oidc_provider_arn.partition(":oidc-provider/")[2]
-        statement: dict[str, object] = {
-            "Effect": "Allow",
-            "Principal": {"Federated": reader.oidc_provider_arn},
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {
-                "StringEquals": {
-                    f"{issuer}:aud": "sts.amazonaws.com",
-                    f"{issuer}:sub": f"system:serviceaccount:{reader.namespace}:{reader.name}",
+def _trust(args: ReadAccessArgs, reader: MadeFor) -> str:
+    match reader:
+        case ServiceAccount():
+            return document(_trust_in_service_account(reader))
+        case PodIdentity():
+            return document(_trust_in_pod_identity(args, reader))
+        case AssumedBy():
+            return document(
+                {
+                    "Effect": "Allow",
+                    "Principal": {"AWS": reader.role_arn},
+                    # a session of Pod Identity passes its tags on to the sessions that it begins
+                    "Action": ["sts:AssumeRole", "sts:TagSession"],
                 }
-            },
-        }
-    else:
-        tasks = f"arn:{args.partition}:ecs:{args.region}:{args.account_id}:*"
-        statement = {
-            "Effect": "Allow",
-            "Principal": {"Service": "ecs-tasks.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-            "Condition": {
-                "StringEquals": {"aws:SourceAccount": args.account_id},
-                "ArnLike": {"aws:SourceArn": tasks},
-            },
-        }
-    return document(statement)
+            )
+        case EcsTasks():
+            return document(_trust_in_tasks(args))
+
+
+def _trust_in_service_account(reader: ServiceAccount) -> dict[str, object]:
+    issuer = reader.oidc_provider_arn.partition(":oidc-provider/")[2]
+    return {
+        "Effect": "Allow",
+        "Principal": {"Federated": reader.oidc_provider_arn},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {
+            "StringEquals": {
+                f"{issuer}:aud": "sts.amazonaws.com",
+                f"{issuer}:sub": f"system:serviceaccount:{reader.namespace}:{reader.name}",
+            }
+        },
+    }
+
+
+def _trust_in_pod_identity(args: ReadAccessArgs, reader: PodIdentity) -> dict[str, object]:
+    """Source: Amazon EKS User Guide, "Create IAM role with trust policy required by EKS Pod Identity"."""
+    cluster = f"arn:{args.partition}:eks:{args.region}:{args.account_id}:cluster/{reader.cluster}"
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": "pods.eks.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Condition": {
+            "StringEquals": {
+                "aws:SourceAccount": args.account_id,
+                "aws:RequestTag/eks-cluster-arn": cluster,
+                "aws:RequestTag/kubernetes-namespace": reader.namespace,
+                "aws:RequestTag/kubernetes-service-account": reader.name,
+            }
+        },
+    }
+
+
+def _trust_in_tasks(args: ReadAccessArgs) -> dict[str, object]:
+    tasks = f"arn:{args.partition}:ecs:{args.region}:{args.account_id}:*"
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": args.account_id},
+            "ArnLike": {"aws:SourceArn": tasks},
+        },
+    }
 
 
 def _permissions(args: ReadAccessArgs, secret_arns: Sequence[str], kms_key_ids: Sequence[str]) -> str:
@@ -109,7 +168,7 @@ class ReadAccess(pulumi.ComponentResource):
     def __init__(self, name: str, args: ReadAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("aws-secrets:index:ReadAccess", name, None, opts)
         if isinstance(args.reader, ExistingRole):
-            role_name: pulumi.Input[str] = args.reader.name
+            role_name: pulumi.Input[str] = args.reader.name.rpartition("/")[2]
             arn = f"arn:{args.partition}:iam::{args.account_id}:role/{args.reader.name}"
             self.role_arn = pulumi.Output.from_input(arn)
         else:
@@ -121,7 +180,7 @@ class ReadAccess(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self),
             )
             role_name, self.role_arn = role.name, role.arn
-        aws.iam.RolePolicy(
+        policy = aws.iam.RolePolicy(
             f"{name}-policy",
             role=role_name,
             policy=pulumi.Output.all(
@@ -129,4 +188,15 @@ class ReadAccess(pulumi.ComponentResource):
             ).apply(lambda known: _permissions(args, *known)),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        if isinstance(args.reader, PodIdentity):
+            aws.eks.PodIdentityAssociation(
+                f"{name}-pod-identity",
+                cluster_name=args.reader.cluster,
+                namespace=args.reader.namespace,
+                service_account=args.reader.name,
+                role_arn=self.role_arn,
+                tags=dict(args.tags) or None,
+                # a pod that starts before could not read yet
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+            )
         self.register_outputs({"roleArn": self.role_arn})

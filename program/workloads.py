@@ -6,14 +6,24 @@ from typing import Any
 
 import pulumi
 
-from components.read_access import EcsTasks, ExistingRole, ReadAccess, ReadAccessArgs, Reader, ServiceAccount
+from components.read_access import (
+    AssumedBy,
+    EcsTasks,
+    ExistingRole,
+    PodIdentity,
+    ReadAccess,
+    ReadAccessArgs,
+    Reader,
+    ServiceAccount,
+)
 from components.secret import Secret
 from program.making import Account, Making, chosen
 from settings import Mistake, SettingsError, StackFile
 from settings.mistakes import path_of
+from settings.reads import Read
 from settings.stack_secrets import by_name
 from settings.workloads import Workload
-from workloads.contract import Source
+from workloads.contract import Source, Template, Value
 from workloads.contract import Workload as Contract
 from workloads.ecs import container_secrets
 from workloads.kubernetes import manifests
@@ -90,7 +100,7 @@ def _declare_one(
     return pulumi.Output.all(role_arn, arns).apply(
         lambda known: {
             "roleArn": known[0],
-            **_rendered(_contract(name, workload, region, _sources(keys, known[1])), workload),
+            **_rendered(_contract(name, workload, region, known[0], _sources(keys, known[1])), workload),
         }
     )
 
@@ -116,14 +126,18 @@ def _access(making: Making, name: str, workload: Workload, secrets: Mapping[str,
 def _reader(workload: Workload) -> Reader:
     role = _role(workload)
     if role:
-        return ExistingRole(name=role.rpartition("/")[2])
-    if workload.kubernetes and workload.kubernetes.oidc_provider_arn:
-        return ServiceAccount(
-            oidc_provider_arn=workload.kubernetes.oidc_provider_arn,
-            namespace=workload.kubernetes.namespace,
-            name=workload.kubernetes.service_account,
-        )
-    return EcsTasks()
+        return ExistingRole(name=role.partition(":role/")[2] or role)
+    kubernetes = workload.kubernetes
+    if kubernetes is None:
+        return EcsTasks()
+    namespace, name = kubernetes.namespace, kubernetes.service_account
+    if kubernetes.pod_identity:
+        return PodIdentity(cluster=kubernetes.pod_identity.cluster, namespace=namespace, name=name)
+    if kubernetes.operator_role:
+        return AssumedBy(role_arn=kubernetes.operator_role)
+    return ServiceAccount(
+        oidc_provider_arn=kubernetes.oidc_provider_arn or "", namespace=namespace, name=name
+    )
 
 
 def _sources(keys: Mapping[str, list[str]], arns: Mapping[str, str]) -> dict[str, dict[str, Source]]:
@@ -135,26 +149,39 @@ def _sources(keys: Mapping[str, list[str]], arns: Mapping[str, str]) -> dict[str
 
 
 def _contract(
-    name: str, workload: Workload, region: str, sources: Mapping[str, Mapping[str, Source]]
+    name: str,
+    workload: Workload,
+    region: str,
+    role_arn: str,
+    sources: Mapping[str, Mapping[str, Source]],
 ) -> Contract:
-    def environment() -> Iterator[tuple[str, Source]]:
+    def environment() -> Iterator[tuple[str, Value]]:
         for secret in workload.environment_from:
             yield from sources[secret].items()
         for variable, read in workload.environment.items():
-            yield variable, sources[read.secret][read.key or variable]
+            yield variable, _value(read, variable, sources)
 
     kubernetes = workload.kubernetes
     return Contract(
         name=name,
         region=region,
         environment=dict(environment()),
-        files={path: sources[file.secret][file.key] for path, file in workload.files.items()},
+        files={path: _value(file, path, sources) for path, file in workload.files.items()},
         mount_path=workload.mount_path,
         namespace=kubernetes.namespace if kubernetes else "default",
         service_account=kubernetes.service_account if kubernetes else "default",
         refresh_seconds=kubernetes.refresh_seconds if kubernetes else 0,
         restart=kubernetes.restart if kubernetes else "none",
+        pod_identity=bool(kubernetes and kubernetes.pod_identity),
+        assumed_role=role_arn if kubernetes and kubernetes.operator_role else None,
     )
+
+
+def _value(read: Read, name: str, sources: Mapping[str, Mapping[str, Source]]) -> Value:
+    if read.secret is not None:
+        return sources[read.secret][read.key or name]
+    parts = {part: sources[about.secret][about.key] for part, about in read.keys.items()}
+    return Template(pieces=read.pieces, sources=parts)
 
 
 def _rendered(contract: Contract, workload: Workload) -> dict[str, Any]:

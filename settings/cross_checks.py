@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticCustomError
 
 from settings.mistakes import Mistake, nearest, path_of
+from settings.reads import NamedRead, check_variable
 from settings.stack_file import StackFile
 from settings.stack_secrets import by_name, stack_secrets
-from settings.workloads import NamedRead, Workload, check_variable
+from settings.workloads import Workload
 
 if TYPE_CHECKING:
     from settings.secrets import Replica

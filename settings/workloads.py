@@ -1,16 +1,15 @@
 """The shape of `workloads` in a stack file: who reads which keys, and how."""
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from settings.mistakes import matching, refusal
 from settings.model import Model
-from settings.secrets import JsonKey, SecretName
+from settings.reads import FilePath, NamedRead, Read, ReadFile, Variable
+from settings.secrets import SecretName
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INTERVAL = r"(?P<number>[1-9]\d{0,3})(?P<unit>[smh])"
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 # What Kubernetes stores of one object (etcd's limit is 1.5 MB), and what a line of a manifest takes, roughly.
@@ -37,34 +36,6 @@ _Subdomain = Annotated[
 ]
 
 
-def check_variable(name: str) -> str:
-    """Raises a refusal for what is no name of an environment variable."""
-    if not _VARIABLE.fullmatch(name):
-        raise refusal(
-            "this is no name of an environment variable",
-            "Shells and many programs could not read it",
-            "Use letters, digits and _, not a digit first",
-        )
-    return name
-
-
-def _check_path(path: str) -> str:
-    parts = path.split("/")
-    if path.startswith("/") or ".." in parts:
-        raise refusal(
-            "the file would be outside its mount",
-            "It could take the place of a file of the image",
-            "Write a path below mountPath, without a slash at the beginning and without ..",
-        )
-    if not re.fullmatch(r"[A-Za-z0-9._/-]{1,253}", path) or "" in parts or "." in parts:
-        raise refusal(
-            "this is no path that every platform takes",
-            "The file could not be made",
-            "Use 1 to 253 of the characters A-Z a-z 0-9 . _ - with single slashes between",
-        )
-    return path
-
-
 def _check_mount_path(path: str) -> str:
     if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", path) or ".." in path.split("/"):
         raise refusal(
@@ -82,6 +53,24 @@ _Interval = Annotated[
         "this is no interval",
         "The operator would refuse the manifests",
         'Write a number with s, m or h, for example "15m"',
+    ),
+]
+_RoleArn = Annotated[
+    str,
+    matching(
+        r"arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9_+=,.@/-]{1,576}",
+        "this is not the ARN of a role",
+        "The operator could not take the workload's role",
+        "Write arn:aws:iam::ACCOUNT:role/NAME, the role that the operator's own pods have",
+    ),
+]
+_Cluster = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}",
+        "this is no name of an EKS cluster",
+        "EKS would refuse it",
+        "Use 1 to 100 letters, digits, - and _, a letter or digit first",
     ),
 ]
 _OidcProviderArn = Annotated[
@@ -102,40 +91,17 @@ Role = Annotated[
         "Write a role's name, or the ARN of a role in another account",
     ),
 ]
-Variable = Annotated[str, AfterValidator(check_variable)]
-FilePath = Annotated[str, AfterValidator(_check_path)]
 
 
-class Read(Model):
-    """One key of one secret."""
+class PodIdentity(Model):
+    """EKS Pod Identity: a role is made and associated with the service account."""
 
-    secret: Annotated[SecretName, Field(description="Name in AWS of a secret of this stack")]
-    key: Annotated[JsonKey | None, Field(description="JSON key; the variable's name if left out")] = None
-    required: Annotated[bool, Field(description="Warn while a placeholder has not been filled")] = False
-
-
-class ReadFile(Model):
-    """One key of one secret, as a file."""
-
-    secret: Annotated[SecretName, Field(description="Name in AWS of a secret of this stack")]
-    key: Annotated[JsonKey, Field(description="JSON key")]
-    required: Annotated[bool, Field(description="Warn while a placeholder has not been filled")] = False
+    cluster: Annotated[
+        _Cluster, Field(description="Name of the EKS cluster, in the stack's account and region")
+    ]
 
 
-@dataclass(frozen=True)
-class NamedRead:
-    """A key that a workload reads under a name of its own.
-
-    Attributes:
-        place: below the workload: `environment` or `files`, and the name.
-        secret, key: what it reads.
-        required: see Read.
-    """
-
-    place: tuple[str, str]
-    secret: str
-    key: str
-    required: bool
+_IDENTITIES = ("oidcProviderArn", "podIdentity", "operatorRole", "role")
 
 
 class Kubernetes(Model):
@@ -151,22 +117,44 @@ class Kubernetes(Model):
         _OidcProviderArn | None,
         Field(description="The cluster's OIDC provider: a role for the service account is made (IRSA)"),
     ] = None
+    pod_identity: Annotated[
+        PodIdentity | None, Field(description="EKS Pod Identity of the pod; Secrets Store CSI driver only")
+    ] = None
+    operator_role: Annotated[
+        _RoleArn | None,
+        Field(
+            description="ARN of the External Secrets Operator's own role, which takes the role that is made"
+        ),
+    ] = None
     role: Annotated[
         Role | None, Field(description="A role that exists, by its name or another account's ARN")
     ] = None
     refresh: Annotated[_Interval, Field(description="How often the operator looks for new values")] = "1h"
     restart: Annotated[
         Literal["none", "reloader", "checksum"],
-        Field(description="How pods are restarted when a value changes"),
+        Field(description="What restarts pods: Reloader, when a value changes; checksum, when this does"),
     ] = "none"
 
     @model_validator(mode="after")
     def _one_role(self) -> "Kubernetes":
-        if (self.oidc_provider_arn is None) == (self.role is None):
+        identities = (self.oidc_provider_arn, self.pod_identity, self.operator_role, self.role)
+        if sum(identity is not None for identity in identities) != 1:
             raise refusal(
-                "kubernetes takes either oidcProviderArn or role",
+                f"kubernetes takes exactly one of {', '.join(_IDENTITIES)}",
                 "It would be unclear who may read the secrets",
                 "Write oidcProviderArn to have a role made for the service account, or role: NAME",
+            )
+        if self.pod_identity and self.operator == "external-secrets":
+            raise refusal(
+                "the External Secrets Operator cannot take a role that Pod Identity gives to other pods",
+                "It would read with its own role, or not at all",
+                "Write operatorRole: ARN, the operator's own role, or oidcProviderArn",
+            )
+        if self.operator_role and self.operator != "external-secrets":
+            raise refusal(
+                "the Secrets Store CSI driver reads with the role of the pod",
+                "There is no role of an operator",
+                "Write podIdentity: {cluster: NAME}, or oidcProviderArn",
             )
         return self
 
@@ -213,14 +201,18 @@ class Workload(Model):
         """All that it reads key by key."""
         return [
             *(
-                NamedRead(("environment", variable), read.secret, read.key or variable, read.required)
+                found
                 for variable, read in self.environment.items()
+                for found in read.reads(("environment", variable))
             ),
-            *(
-                NamedRead(("files", path), file.secret, file.key, file.required)
-                for path, file in self.files.items()
-            ),
+            *(found for path, file in self.files.items() for found in file.reads(("files", path))),
         ]
+
+    @property
+    def templates(self) -> list[str]:
+        """Variables and files that are made of several keys."""
+        entries = {**self.environment, **self.files}
+        return [name for name, read in entries.items() if read.template is not None]
 
     @model_validator(mode="after")
     def _one_platform(self) -> "Workload":
@@ -236,11 +228,17 @@ class Workload(Model):
                 "ECS and Lambda bring secrets as variables only",
                 "Write them under environment",
             )
+        if self.templates and not (self.kubernetes and self.kubernetes.operator == "external-secrets"):
+            raise refusal(
+                f"only the External Secrets Operator takes templates, as of {', '.join(self.templates)}",
+                "The workload would not have them",
+                "Let a secret hold the whole text, or use operator: external-secrets",
+            )
         return self
 
     @model_validator(mode="after")
     def _something_to_read(self) -> "Workload":
-        reads = len(self.environment) + len(self.files)
+        reads = len(self.reads)
         if not reads and not self.environment_from:
             raise refusal(
                 "this workload reads nothing",

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from workloads.template import Placeholder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,31 +23,50 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Template:
+    """A text made of several keys.
+
+    Attributes:
+        pieces: texts and placeholders, in order.
+        sources: placeholder's name to its source.
+    """
+
+    pieces: tuple[str | Placeholder, ...]
+    sources: Mapping[str, Source]
+
+
+Value: TypeAlias = Source | Template
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workload:
     """Who reads what, under which names.
 
     Attributes:
         name: a label of RFC 1123; all that is made for the workload is named after it.
         region: of the secrets.
-        environment: variable to its source.
-        files: path below `mount_path` to its source.
+        environment: variable to what it holds.
+        files: path below `mount_path` to what the file holds.
         mount_path: where files are.
         namespace, service_account: of the pod.
         refresh_seconds: how often Kubernetes operators look for new values.
-        restart: how pods are restarted when a value changes.
+        restart: how pods are restarted: by Reloader when a value changes, or when what is declared changes
+            (its checksum is in the pod's annotations).
         pod_identity: pods have their role by EKS Pod Identity, not by their service account (IRSA).
+        assumed_role: ARN of the role that the External Secrets Operator takes with its own identity.
     """
 
     name: str
     region: str
-    environment: Mapping[str, Source] = field(default_factory=dict)
-    files: Mapping[str, Source] = field(default_factory=dict)
+    environment: Mapping[str, Value] = field(default_factory=dict)
+    files: Mapping[str, Value] = field(default_factory=dict)
     mount_path: str = "/run/secrets/aws"
     namespace: str = "default"
     service_account: str = "default"
     refresh_seconds: int = 3600
     restart: Literal["none", "reloader", "checksum"] = "none"
     pod_identity: bool = False
+    assumed_role: str | None = None
 
     @property
     def environment_secret(self) -> str:
@@ -56,3 +77,15 @@ class Workload:
     def files_secret(self) -> str:
         """Name of the Kubernetes Secret that holds the files, where one is needed for them."""
         return f"{self.name}-files"
+
+
+def sources(name: str, values: Mapping[str, Value]) -> dict[str, Source]:
+    """The same, for a platform that makes no texts of several keys.
+
+    Raises:
+        ValueError: one is a template.
+    """
+    found = {key: value for key, value in values.items() if isinstance(value, Source)}
+    if len(found) < len(values):
+        raise ValueError(f"{name}: this platform makes no text of several keys")
+    return found

@@ -1,11 +1,13 @@
 """Manifests for the External Secrets Operator (external-secrets.io/v1)."""
 
 import hashlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workloads.contract import Source, Workload
+from workloads.contract import Source, Template, Value, Workload
+from workloads.template import Placeholder
 
 _DIGEST_LENGTH = 12
 _LONGEST_KEY = 253  # of a Kubernetes Secret
@@ -36,9 +38,10 @@ def _file_key(path: str) -> str:
 
 def _store(workload: Workload) -> dict[str, Any]:
     aws: dict[str, Any] = {"service": "SecretsManager", "region": workload.region}
-    if not workload.pod_identity:
+    if workload.assumed_role:
+        aws["role"] = workload.assumed_role
+    else:
         aws["auth"] = {"jwt": {"serviceAccountRef": {"name": workload.service_account}}}
-    # Else the operator reads with its own role: it cannot take one that Pod Identity gives to another's pods.
     return {
         "apiVersion": _API,
         "kind": "SecretStore",
@@ -47,7 +50,15 @@ def _store(workload: Workload) -> dict[str, Any]:
     }
 
 
-def _external_secret(workload: Workload, name: str, data: Mapping[str, Source]) -> dict[str, Any]:
+def _external_secret(workload: Workload, name: str, values: Mapping[str, Value]) -> dict[str, Any]:
+    target: dict[str, Any] = {"name": name, "creationPolicy": "Owner", "deletionPolicy": "Retain"}
+    if any(isinstance(value, Template) for value in values.values()):
+        # Replace: what only templates read does not become a variable or a file of its own.
+        target["template"] = {
+            "engineVersion": "v2",
+            "mergePolicy": "Replace",
+            "data": {key: _go_template(key, value) for key, value in sorted(values.items())},
+        }
     return {
         "apiVersion": _API,
         "kind": "ExternalSecret",
@@ -55,17 +66,53 @@ def _external_secret(workload: Workload, name: str, data: Mapping[str, Source]) 
         "spec": {
             "refreshInterval": f"{workload.refresh_seconds}s",
             "secretStoreRef": {"kind": "SecretStore", "name": workload.name},
-            "target": {"name": name, "creationPolicy": "Owner", "deletionPolicy": "Retain"},
+            "target": target,
             "data": [
                 {
                     "secretKey": key,
                     # The ARN: by its name, a role of another account would find nothing.
                     "remoteRef": {"key": source.secret_arn, "property": _property(source.key)},
                 }
-                for key, source in sorted(data.items())
+                for key, source in sorted(_fetched(values))
             ],
         },
     }
+
+
+def _fetched(values: Mapping[str, Value]) -> Iterator[tuple[str, Source]]:
+    for key, value in values.items():
+        if isinstance(value, Source):
+            yield key, value
+        else:
+            yield from ((_part_key(key, name), source) for name, source in value.sources.items())
+
+
+def _part_key(key: str, name: str) -> str:
+    """Under which a template finds one of its values: distinct for each key that is made by a template."""
+    return f"{hashlib.sha256(key.encode()).hexdigest()[:_DIGEST_LENGTH]}.{name}"
+
+
+def _go_template(key: str, value: Value) -> str:
+    """A text of Go's text/template, with the functions of Sprig, as the operator evaluates it."""
+    if isinstance(value, Source):
+        return _inserted(key)
+    return "".join(
+        _inserted(_part_key(key, piece.name), url=piece.url)
+        if isinstance(piece, Placeholder)
+        else _literal(piece)
+        for piece in value.pieces
+    )
+
+
+def _inserted(key: str, *, url: bool = False) -> str:
+    # urlquery is made for queries, where a blank is a plus sign
+    encoded = ' | urlquery | replace "+" "%20"' if url else ""
+    return f'{{{{ index . "{key}"{encoded} }}}}'
+
+
+def _literal(text: str) -> str:
+    """A brace could begin an action: such a text is written as a string of Go, which JSON's are too."""
+    return f"{{{{ {json.dumps(text, ensure_ascii=False)} }}}}" if "{" in text else text
 
 
 def _property(key: str) -> str:

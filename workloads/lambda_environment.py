@@ -1,6 +1,6 @@
 """Environment variables of a Lambda function that lead to values and hold none."""
 
-from workloads.contract import Workload
+from workloads.contract import Workload, sources
 
 
 def lambda_environment(workload: Workload) -> dict[str, str]:
@@ -11,14 +11,14 @@ def lambda_environment(workload: Workload) -> dict[str, str]:
     X-Aws-Parameters-Secrets-Token) and takes the key from the JSON in the answer's SecretString.
 
     Raises:
-        ValueError: files are declared, which Lambda does not make.
+        ValueError: files or templates are declared, which Lambda does not make.
 
     Source: AWS Secrets Manager User Guide, "Use AWS Secrets Manager secrets in AWS Lambda functions".
     """
     if workload.files:
         raise ValueError(f"{workload.name}: Lambda makes no files of secrets")
     found: dict[str, str] = {}
-    for variable, source in sorted(workload.environment.items()):
+    for variable, source in sorted(sources(workload.name, workload.environment).items()):
         found[f"{variable}_SECRET_ARN"] = source.secret_arn
         found[f"{variable}_SECRET_KEY"] = source.key
     return found

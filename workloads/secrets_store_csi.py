@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from workloads.contract import Source, Workload
+from workloads.contract import Source, Workload, sources
 from workloads.yaml_files import render
 
 _FOLDERS = "Files in folders: install AWS's provider with driverWritesSecrets=true, or pods do not start"
@@ -18,6 +18,9 @@ def manifests(workload: Workload) -> list[dict[str, Any]]:
 
     The provider by itself writes no file whose name has a slash; where the driver writes for it, the slash
     makes a folder.
+
+    Raises:
+        ValueError: templates are declared, which the driver does not make.
     """
     metadata: dict[str, Any] = {"name": workload.name, "namespace": workload.namespace}
     if any("/" in path for path in workload.files):
@@ -62,10 +65,10 @@ def _parameters(workload: Workload) -> dict[str, str]:
 def _objects(workload: Workload) -> list[dict[str, Any]]:
     names = {}
     entries: dict[str, list[dict[str, str]]] = {}
-    for variable, source in sorted(workload.environment.items()):
+    for variable, source in sorted(sources(workload.name, workload.environment).items()):
         names[source.secret_arn] = source.secret_name
         entries.setdefault(source.secret_arn, []).append(_entry(variable_file(variable), source))
-    for path, source in sorted(workload.files.items()):
+    for path, source in sorted(sources(workload.name, workload.files).items()):
         names[source.secret_arn] = source.secret_name
         entry = {**_entry(path, source), "filePermission": _EVERYBODY}
         entries.setdefault(source.secret_arn, []).append(entry)

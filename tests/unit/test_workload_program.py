@@ -12,6 +12,7 @@ from tests.unit.test_program import KEY, POLICY
 
 ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 ACCOUNT = "123456789012"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC"
 PODS = {
@@ -73,6 +74,55 @@ def test_a_role_is_made_for_ecs_tasks_of_this_account_alone() -> None:
     [trust] = document(one_workload({"kubernetes": None, "ecs": {}}), ROLE, "web-role", "assumeRolePolicy")
     assert trust["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
     assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+
+
+def test_pod_identity_gives_the_role_to_one_service_account_of_one_cluster_once_it_may_read() -> None:
+    declared = {**PODS, "operator": "secrets-store-csi", "podIdentity": {"cluster": "shop"}}
+    declared.pop("oidcProviderArn")
+    recording = one_workload({"kubernetes": declared})
+    [trust] = document(recording, ROLE, "web-role", "assumeRolePolicy")
+    assert trust["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+    assert set(trust["Action"]) == {"sts:AssumeRole", "sts:TagSession"}
+    assert trust["Condition"]["StringEquals"] == {
+        "aws:SourceAccount": ACCOUNT,
+        "aws:RequestTag/eks-cluster-arn": f"arn:aws:eks:us-east-1:{ACCOUNT}:cluster/shop",
+        "aws:RequestTag/kubernetes-namespace": "shop",
+        "aws:RequestTag/kubernetes-service-account": "web",
+    }
+    association = recording.only(ASSOCIATION)
+    assert (
+        association.inputs.items()
+        >= {
+            "clusterName": "shop",
+            "namespace": "shop",
+            "serviceAccount": "web",
+            "roleArn": f"arn:aws:iam::{ACCOUNT}:role/web-role",
+        }.items()
+    )
+    assert recording.only(ROLE_POLICY).urn in association.dependencies
+    assert "usePodIdentity: 'true'" in recording.outputs["workloads"]["web"]["manifests"]
+
+
+def test_the_operators_own_role_alone_may_take_the_one_that_is_made() -> None:
+    declared = {**PODS, "operatorRole": f"arn:aws:iam::{ACCOUNT}:role/external-secrets"}
+    declared.pop("oidcProviderArn")
+    recording = one_workload({"kubernetes": declared})
+    [trust] = document(recording, ROLE, "web-role", "assumeRolePolicy")
+    assert trust["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:role/external-secrets"}
+    assert f"role: arn:aws:iam::{ACCOUNT}:role/web-role" in recording.outputs["workloads"]["web"]["manifests"]
+
+
+def test_a_role_with_a_path_keeps_it_in_its_arn() -> None:
+    recording = one_workload({"kubernetes": None, "lambda": {"role": "team/hook"}})
+    assert recording.only(ROLE_POLICY).inputs["role"] == "hook"
+    assert recording.outputs["workloads"]["web"]["roleArn"] == f"arn:aws:iam::{ACCOUNT}:role/team/hook"
+
+
+def test_the_parts_of_a_template_are_read_like_any_key() -> None:
+    template = {"template": "a:${token}", "keys": {"token": {"secret": "vendor", "key": "TOKEN"}}}
+    recording = one_workload({"environment": {"URL": template}})
+    [read, _] = document(recording, ROLE_POLICY, "web-policy", "policy")
+    assert read["Resource"] == [f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:vendor-AbCdEf"]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +188,17 @@ def test_a_login_is_read_like_any_secret() -> None:
 
 
 W = "aws-secrets:workloads.web"
+CSI = {**PODS, "operator": "secrets-store-csi"}
+
+
+def templated(template: str = "${a}", **more: Any) -> dict[str, Any]:  # noqa: ANN401  any mistake
+    """A variable T that is made of one key."""
+    keys = {"a": {"secret": "app", "key": "KEY_BASE"}}
+    return {"environment": {"T": {"template": template, "keys": keys, **more}}}
+
+
+def identified(operator: str, **identity: object) -> dict[str, Any]:
+    return {"kubernetes": {"operator": operator, **identity}}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +236,35 @@ W = "aws-secrets:workloads.web"
         ({"kubernetes": None}, W, "exactly one of kubernetes, ecs and lambda"),
         ({"ecs": {}}, W, "exactly one of kubernetes, ecs and lambda"),
         ({"kubernetes": {"operator": "external-secrets"}}, f"{W}.kubernetes", "oidcProviderArn"),
+        ({"files": {"..data": {"secret": "app", "key": "tls.key"}}}, f'{W}.files["..data"]', "for itself"),
+        ({"files": {"a": {"secret": "app"}}}, f"{W}.files.a", 'Add "key"'),
+        ({"environment": {"T": {}}}, f"{W}.environment.T", "either a key of a secret or a template"),
+        (templated(secret="app"), f"{W}.environment.T", "either a key of a secret or a template"),
+        (templated("${a} costs $5"), f"{W}.environment.T.template", "$$ for a dollar sign"),
+        (templated("none"), f"{W}.environment.T", "no placeholder"),
+        (templated("${a}${b}"), f"{W}.environment.T", "uses b, which keys lacks"),
+        (templated(key="KEY_BASE"), f"{W}.environment.T", "below its keys"),
+        (templated(keys={"a": {"secret": "ap", "key": "X"}}), f"{W}.environment.T.keys.a.secret", '"app"'),
+        (templated(keys={"a-b": {"secret": "app", "key": "X"}}), f"{W}.environment.T.keys.a-b", "64"),
+        ({**templated(), "kubernetes": CSI}, W, "only the External Secrets Operator takes templates"),
+        ({**templated(), "kubernetes": None, "ecs": {}}, W, "Let a secret hold the whole text"),
+        ({"kubernetes": {**CSI, "podIdentity": {"cluster": "c"}}}, f"{W}.kubernetes", "exactly one of"),
+        (
+            identified("external-secrets", podIdentity={"cluster": "c"}),
+            f"{W}.kubernetes",
+            "Write operatorRole",
+        ),
+        (
+            identified("secrets-store-csi", operatorRole=f"arn:aws:iam::{ACCOUNT}:role/x"),
+            f"{W}.kubernetes",
+            "Write podIdentity",
+        ),
+        (identified("external-secrets", operatorRole="x"), f"{W}.kubernetes.operatorRole", "role/NAME"),
+        (
+            identified("secrets-store-csi", podIdentity={"cluster": "a/b"}),
+            f"{W}.kubernetes.podIdentity.cluster",
+            "1 to 100",
+        ),
         ({"kubernetes": {**PODS, "namespace": "Shop"}}, f"{W}.kubernetes.namespace", "a-z 0-9"),
         ({"kubernetes": {**PODS, "refresh": "often"}}, f"{W}.kubernetes.refresh", '"15m"'),
         (

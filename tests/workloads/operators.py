@@ -15,6 +15,8 @@ from typing import Any
 import jmespath
 import yaml
 
+from tests.workloads import go_template
+
 _OTHERS_READ = 0o004
 _LONGEST_NAME = 255
 
@@ -73,8 +75,18 @@ def external_secrets(secrets: Any, manifests: list[dict[str, Any]]) -> dict[str,
             assert re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", entry["secretKey"]), "no key of a Kubernetes Secret"
             assert entry["secretKey"] not in data, "two sources for one key"
             data[entry["secretKey"]] = value
-        made[spec["target"]["name"]] = data
+        made[spec["target"]["name"]] = _templated(spec["target"], data)
     return made
+
+
+def _templated(target: Mapping[str, Any], data: dict[str, str]) -> dict[str, str]:
+    """With a template that replaces, the Kubernetes Secret holds what the template makes and nothing else."""
+    template = target.get("template")
+    if template is None:
+        return data
+    assert template["engineVersion"] == "v2"
+    assert template["mergePolicy"] == "Replace"
+    return {key: go_template.evaluate(text, data) for key, text in template["data"].items()}
 
 
 def secrets_store_csi(

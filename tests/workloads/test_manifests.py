@@ -2,9 +2,15 @@
 
 import itertools
 import json
+import re
 import string
 from collections.abc import Iterator
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import boto3
 import pytest
@@ -15,11 +21,12 @@ from hypothesis import strategies as st
 from tests.localcloud.emulator_process import running_emulator
 from tests.workloads import operators
 from workloads import external_secrets, kubernetes
-from workloads.contract import Source, Workload
+from workloads.contract import Source, Template, Workload
 from workloads.ecs import container_secrets
 from workloads.kubernetes import Operator
 from workloads.lambda_environment import lambda_environment
 from workloads.pod import pod_part
+from workloads.template import Placeholder, parse
 from workloads.yaml_files import render
 
 OPERATORS: tuple[Operator, ...] = ("external-secrets", "secrets-store-csi")
@@ -187,6 +194,56 @@ def test_every_declared_key_arrives_under_its_name_and_nothing_else_does(
     assert operators.lambda_function(emulated, lambda_environment(without_files)) == expected[0]
 
 
+# pieces of a template, with all that has a meaning in YAML, Go's templates or ours
+literals = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=10),
+    st.sampled_from(["{", "{{", "}}", '{{ "', "$", "\\", '"', "\n", " - {{-", "{{/*", "`"]),
+)
+placeholders = st.builds(Placeholder, st.sampled_from(["a", "b"]), st.booleans())
+
+
+@given(st.lists(st.one_of(literals, placeholders), max_size=8), texts, texts)
+@settings(deadline=None, max_examples=60)
+def test_a_template_is_its_texts_with_the_values_between(
+    emulated: Any,  # noqa: ANN401  boto3 is untyped
+    pieces: list[str | Placeholder],
+    first: str,
+    second: str,
+) -> None:
+    sources = stored(emulated, {"a": first, "b": second})
+    written = "".join(
+        f"${{{piece.name}{'|url' if piece.url else ''}}}"
+        if isinstance(piece, Placeholder)
+        else piece.replace("$", "$$")
+        for piece in pieces
+    )
+    template = Template(pieces=parse(written), sources=sources)
+    values = {"a": first, "b": second}
+    expected = "".join(
+        (quote(values[piece.name], safe="") if piece.url else values[piece.name])
+        if isinstance(piece, Placeholder)
+        else piece
+        for piece in pieces
+    )
+    declared = workload(environment={"T": template, "PLAIN": sources["a"]}, files={"deep/t": template})
+    assert obtained(emulated, declared, "external-secrets") == (
+        {"T": expected, "PLAIN": first},
+        {"/run/secrets/aws/deep/t": expected},
+    )
+
+
+def test_a_url_with_an_awkward_password_is_one_url(emulated: Any) -> None:  # noqa: ANN401  boto3
+    password = "a b+c/d?e#f@g:h%é{{"
+    sources = stored(emulated, {"PASSWORD": password})
+    template = Template(
+        pieces=parse("redis://:${password|url}@cache:6379/0"), sources={"password": sources["PASSWORD"]}
+    )
+    variables, _ = obtained(emulated, workload(environment={"URL": template}), "external-secrets")
+    url = urlsplit(variables["URL"])
+    assert (url.hostname, url.port, url.path) == ("cache", 6379, "/0")
+    assert unquote(url.password or "") == password
+
+
 def test_files_in_folders_say_what_the_driver_needs_for_them(emulated: Any) -> None:  # noqa: ANN401  boto3
     [source] = stored(emulated, {"K": "v"}).values()
     flat = workload(environment={"A": source}, files={"k.pem": source})
@@ -206,3 +263,32 @@ def test_thousand_files_have_thousand_keys() -> None:
     source = Source(secret_name="app", secret_arn="arn", key="K")
     declared = workload(files={f"{number}/same": source for number in range(1_000)})
     assert len(set(external_secrets.file_keys(declared).values())) == 1_000
+
+
+def test_a_lambda_function_reads_as_the_docs_say(emulated: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401  boto3
+    """The code of docs/workloads.md, with an extension that answers as the service does, over real HTTP."""
+    sources = stored(emulated, AWKWARD)
+    environment = lambda_environment(workload(environment={"TOKEN": sources["QUOTES"]}))
+    for name, value in {**environment, "AWS_SESSION_TOKEN": "session"}.items():
+        monkeypatch.setenv(name, value)
+
+    class Extension(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.headers["X-Aws-Parameters-Secrets-Token"] == "session"
+            [arn] = parse_qs(urlsplit(self.path).query)["secretId"]
+            answer = emulated.get_secret_value(SecretId=arn)
+            self.send_response(HTTPStatus.OK)
+            self.end_headers()
+            self.wfile.write(json.dumps({"ARN": arn, "SecretString": answer["SecretString"]}).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Extension) as server:
+        Thread(target=server.serve_forever).start()
+        docs = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text()
+        [code] = re.findall(r"```python\n(.*?)```", docs, re.DOTALL)
+        names: dict[str, Any] = {}
+        exec(code.replace("localhost:2773", f"127.0.0.1:{server.server_port}"), names)  # noqa: S102  our own docs
+        assert names["secret"]("TOKEN") == AWKWARD["QUOTES"]
+        server.shutdown()

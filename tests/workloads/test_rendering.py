@@ -12,11 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workloads import external_secrets, kubernetes
-from workloads.contract import Source, Workload
+from workloads.contract import Source, Template, Workload
 from workloads.ecs import container_secrets
 from workloads.kubernetes import Operator
 from workloads.lambda_environment import lambda_environment
 from workloads.pod import pod_part
+from workloads.template import Placeholder, TemplateError, parse
 from workloads.write import write
 from workloads.yaml_files import render
 
@@ -168,10 +169,53 @@ def test_pods_and_the_operator_use_the_declared_service_account(operator: Operat
         assert auth == {"jwt": {"serviceAccountRef": {"name": "web-account"}}}
 
 
-def test_with_pod_identity_the_driver_takes_the_pods_role_and_the_operator_its_own() -> None:
+def test_with_pod_identity_the_driver_takes_the_pods_role() -> None:
     declared = workload(environment={"A": source("A")}, pod_identity=True)
     assert manifests(declared, "secrets-store-csi")[0]["spec"]["parameters"]["usePodIdentity"] == "true"
-    assert "auth" not in manifests(declared, "external-secrets")[0]["spec"]["provider"]["aws"]
+
+
+def test_the_operator_takes_the_workloads_role_with_its_own_identity() -> None:
+    role = "arn:aws:iam::123456789012:role/web-role"
+    found = manifests(workload(environment={"A": source("A")}, assumed_role=role), "external-secrets")
+    assert found[0]["spec"]["provider"]["aws"] == {
+        "service": "SecretsManager",
+        "region": "us-east-1",
+        "role": role,
+    }
+    jsonschema.validate(found[0], SCHEMAS["SecretStore"])
+
+
+def templated() -> Workload:
+    pieces = parse("redis://:${password|url}@cache:6379/${database}")
+    sources = {"password": source("PASSWORD"), "database": source("DATABASE")}
+    template = Template(pieces=pieces, sources=sources)
+    return workload(environment={"URL": template, "PLAIN": source("PLAIN")}, files={"conf/url": template})
+
+
+def test_templates_are_what_the_api_server_takes_and_hold_no_key_of_their_parts() -> None:
+    for manifest in yaml.safe_load_all(render(manifests(templated(), "external-secrets"))):
+        jsonschema.validate(manifest, SCHEMAS[manifest["kind"]])
+    environment = manifests(templated(), "external-secrets")[1]["spec"]["target"]["template"]
+    assert environment["data"].keys() == {"URL", "PLAIN"}
+
+
+def test_nobody_but_the_external_secrets_operator_is_given_a_template() -> None:
+    with pytest.raises(ValueError, match="web: this platform makes no text of several keys"):
+        manifests(templated(), "secrets-store-csi")
+    without_files = replace(templated(), files={})
+    for renderer in (container_secrets, lambda_environment):
+        with pytest.raises(ValueError, match="web: this platform makes no text of several keys"):
+            renderer(without_files)
+
+
+@pytest.mark.parametrize("text", ["$", "a$b", "${", "${}", "${a b}", "${a|html}", "$${$", "${1}"])
+def test_a_dollar_sign_that_begins_no_placeholder_is_refused(text: str) -> None:
+    with pytest.raises(TemplateError, match=r'the "\$" at character \d'):
+        parse(text)
+
+
+def test_two_dollar_signs_are_one() -> None:
+    assert parse("$${a}$$ ${a}") == ("${a}$ ", Placeholder("a"))
 
 
 def test_the_operator_looks_for_new_values_as_often_as_declared() -> None:

@@ -1,0 +1,320 @@
+"""A workload's whole way: its own credentials, its manifests, and exactly the declared values at its end."""
+
+import base64
+import json
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote
+
+import boto3
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+
+from tests.engine.stacks import Stack, new_stack
+from tests.local_engine import stack_environment
+from tests.localcloud.emulator_process import running_emulator
+from tests.workloads import operators
+
+ACCOUNT, OTHER = "123456789012", "210987654321"
+ISSUER = "oidc.eks.us-east-1.amazonaws.com/id/ABC"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
+OPERATOR_ROLE = f"arn:aws:iam::{ACCOUNT}:role/external-secrets"
+FOREIGN_ROLE = f"arn:aws:iam::{OTHER}:role/reader"
+CLUSTER = "shop"
+CLUSTER_ARN = f"arn:aws:eks:us-east-1:{ACCOUNT}:cluster/{CLUSTER}"
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"
+
+SECRETS = {
+    "app": {"values": {"KEY_BASE": {"random": {}}, "tls.key": {"value": PEM}}},
+    "vendor": {"values": {"TOKEN": {"filledByHand": "the vendor"}}},
+    "cache": {"values": {"PASSWORD": {"random": {"length": 30}}}},
+    "other": {"values": {"PASSWORD": {"random": {}}}},
+}
+READS = {
+    "environment": {"KEY_BASE": {"secret": "app"}, "VENDOR_TOKEN": {"secret": "vendor", "key": "TOKEN"}},
+    "files": {"tls/key.pem": {"secret": "app", "key": "tls.key"}},
+}
+POD = {"namespace": "shop", "serviceAccount": "web"}
+TEMPLATE = {
+    "CACHE_URL": {
+        "template": "redis://:${password|url}@cache:6379/0",
+        "keys": {"password": {"secret": "cache", "key": "PASSWORD"}},
+    }
+}
+WORKLOADS = {
+    "by-token": {
+        **READS,
+        "environment": {**READS["environment"], **TEMPLATE},
+        "kubernetes": {**POD, "operator": "external-secrets", "oidcProviderArn": PROVIDER},
+    },
+    "by-operator": {
+        **READS,
+        "kubernetes": {**POD, "operator": "external-secrets", "operatorRole": OPERATOR_ROLE},
+    },
+    "by-driver": {
+        **READS,
+        "kubernetes": {**POD, "operator": "secrets-store-csi", "oidcProviderArn": PROVIDER},
+    },
+    "by-pod-identity": {
+        **READS,
+        "kubernetes": {**POD, "operator": "secrets-store-csi", "podIdentity": {"cluster": CLUSTER}},
+    },
+    "task": {"environment": READS["environment"], "ecs": {}},
+    "abroad": {"environment": READS["environment"], "ecs": {"role": FOREIGN_ROLE}},
+}
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A stack that was updated once, and what it says of its workloads."""
+
+    stack: Stack
+    workloads: Mapping[str, Any]
+
+    @property
+    def values(self) -> tuple[dict[str, str], dict[str, str]]:
+        """The variables and files that READS declares, as they are in AWS."""
+        app, vendor = self.stack.value("app"), self.stack.value("vendor")
+        variables = {"KEY_BASE": app["KEY_BASE"], "VENDOR_TOKEN": vendor["TOKEN"]}
+        return variables, {"/run/secrets/aws/tls/key.pem": app["tls.key"]}
+
+    def reader(self, credentials: Mapping[str, str]) -> Any:  # noqa: ANN401  boto3 is untyped
+        """A client of Secrets Manager with the credentials of a session."""
+        return boto3.client(
+            "secretsmanager",
+            region_name="us-east-1",
+            endpoint_url=self.stack.endpoint,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+
+    def obtained(self, name: str, credentials: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """What the container of a pod has, by its manifests and these credentials."""
+        declared = self.workloads[name]
+        manifests = list(yaml.safe_load_all(declared["manifests"]))
+        pod = yaml.safe_load(declared["pod"])
+        reader = self.reader(credentials)
+        if manifests[0]["kind"] == "SecretStore":
+            return operators.container(pod, operators.external_secrets(reader, manifests), {})
+        files, synced = operators.secrets_store_csi(reader, manifests[0], driver_writes=True)
+        return operators.container(pod, synced, files)
+
+    def service_session(self, name: str, service: str, **more: object) -> dict[str, str]:
+        """Credentials as an AWS service gives them to what it runs; HTTP 400 if the role lets it not in."""
+        asked = {"RoleArn": self.workloads[name]["roleArn"], "Service": service, **more}
+        request = urllib.request.Request(
+            f"{self.stack.endpoint}/_localcloud/sessions", data=json.dumps(asked).encode()
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found: dict[str, str] = json.load(answer)
+        return found
+
+
+def in_account(stack: Stack, service: str, account: str) -> Any:  # noqa: ANN401  boto3 is untyped
+    made = stack.client(service)
+    made.meta.events.register(
+        "before-sign.*.*", lambda request, **_: request.headers.add_header("x-moto-account-id", account)
+    )
+    return made
+
+
+def trust(principal: str) -> str:
+    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    folder = tmp_path_factory.mktemp("pods")
+    with running_emulator(None) as emulator:
+        environment = stack_environment(folder, emulator.endpoint)
+        stack = new_stack(folder / "project", environment, emulator.endpoint)
+        iam = stack.client("iam")
+        iam.create_open_id_connect_provider(
+            Url=f"https://{ISSUER}", ClientIDList=["sts.amazonaws.com"], ThumbprintList=["0" * 40]
+        )
+        iam.create_role(
+            RoleName="external-secrets", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:root")
+        )
+        in_account(stack, "iam", OTHER).create_role(
+            RoleName="reader", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{OTHER}:root")
+        )
+        stack.client("eks").create_cluster(
+            name=CLUSTER, roleArn=OPERATOR_ROLE, resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]}
+        )
+        stack.configure(SECRETS, workloads=WORKLOADS)
+        stack.up()
+        stack.edit("vendor", TOKEN='filled "by hand"\n')
+        yield Deployed(stack, json.loads(stack.pulumi("stack", "output", "--json").stdout)["workloads"])
+
+
+def token(account: str = "web", namespace: str = "shop") -> str:
+    """As the cluster gives it to a pod; the emulator verifies no signature."""
+    claims = {
+        "iss": f"https://{ISSUER}",
+        "aud": ["sts.amazonaws.com"],
+        "sub": f"system:serviceaccount:{namespace}:{account}",
+        "exp": int(time.time()) + 3600,
+    }
+    parts = [{"alg": "RS256"}, claims, {}]
+    return ".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts
+    )
+
+
+def with_token(deployed: Deployed, name: str, web_identity: str) -> dict[str, str]:
+    answer = deployed.stack.client("sts").assume_role_with_web_identity(
+        RoleArn=deployed.workloads[name]["roleArn"], RoleSessionName="pod", WebIdentityToken=web_identity
+    )
+    found: dict[str, str] = answer["Credentials"]
+    return found
+
+
+def by_pod_identity(deployed: Deployed, **tags: str) -> dict[str, str]:
+    """As the agent asks EKS for a pod: the association names the role, and EKS tags the session."""
+    eks = deployed.stack.client("eks")
+    [association] = eks.list_pod_identity_associations(
+        clusterName=CLUSTER, namespace="shop", serviceAccount="web"
+    )["associations"]
+    described = eks.describe_pod_identity_association(
+        clusterName=CLUSTER, associationId=association["associationId"]
+    )
+    assert described["association"]["roleArn"] == deployed.workloads["by-pod-identity"]["roleArn"]
+    given = {
+        "eks-cluster-arn": CLUSTER_ARN,
+        "eks-cluster-name": CLUSTER,
+        "kubernetes-namespace": "shop",
+        "kubernetes-service-account": "web",
+        "kubernetes-pod-name": "web-1",
+        "kubernetes-pod-uid": "1",
+    }
+    return deployed.service_session(
+        "by-pod-identity",
+        "pods.eks.amazonaws.com",
+        SourceArn=CLUSTER_ARN,
+        Tags={**given, **{key.replace("_", "-"): value for key, value in tags.items()}},
+    )
+
+
+def credentials_of(deployed: Deployed, name: str) -> Mapping[str, str]:
+    match name:
+        case "by-token" | "by-driver":
+            return with_token(deployed, name, token())
+        case "by-operator":
+            sts = deployed.stack.client("sts")
+            own = sts.assume_role(RoleArn=OPERATOR_ROLE, RoleSessionName="operator")["Credentials"]
+            as_operator = boto3.client(
+                "sts",
+                region_name="us-east-1",
+                endpoint_url=deployed.stack.endpoint,
+                aws_access_key_id=own["AccessKeyId"],
+                aws_secret_access_key=own["SecretAccessKey"],
+                aws_session_token=own["SessionToken"],
+            )
+            # the store of the manifests names the role that it takes
+            store = next(yaml.safe_load_all(deployed.workloads[name]["manifests"]))
+            role = store["spec"]["provider"]["aws"]["role"]
+            taken = as_operator.assume_role(RoleArn=role, RoleSessionName="web")["Credentials"]
+            return dict(taken)
+        case "by-pod-identity":
+            return by_pod_identity(deployed)
+        case _:
+            tasks = f"arn:aws:ecs:us-east-1:{ACCOUNT}:task/shop/1"
+            return deployed.service_session(name, "ecs-tasks.amazonaws.com", SourceArn=tasks)
+
+
+PODS = ["by-token", "by-operator", "by-driver", "by-pod-identity"]
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_a_pod_has_the_declared_variables_and_files(deployed: Deployed, name: str) -> None:
+    variables, files = deployed.obtained(name, credentials_of(deployed, name))
+    if name == "by-token":
+        url = variables.pop("CACHE_URL")
+        password = deployed.stack.value("cache")["PASSWORD"]
+        assert url == f"redis://:{quote(password, safe='')}@cache:6379/0"
+    assert (variables, files) == deployed.values
+
+
+@pytest.mark.parametrize("name", [*PODS, "task"])
+def test_a_workload_reads_no_other_secret_and_writes_none(deployed: Deployed, name: str) -> None:
+    reader = deployed.reader(credentials_of(deployed, name))
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.get_secret_value(SecretId="other")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.put_secret_value(SecretId="app", SecretString="{}")
+
+
+@pytest.mark.parametrize("name", ["by-token", "by-driver"])
+@pytest.mark.parametrize("pod", [{"account": "default"}, {"namespace": "other"}])
+def test_another_pods_token_opens_nothing(deployed: Deployed, name: str, pod: dict[str, str]) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        with_token(deployed, name, token(**pod))
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        {"kubernetes_namespace": "other"},
+        {"kubernetes_service_account": "default"},
+        {"eks_cluster_arn": CLUSTER_ARN.replace(CLUSTER, "another")},
+    ],
+)
+def test_pod_identity_gives_the_role_to_no_other_pod(deployed: Deployed, tag: dict[str, str]) -> None:
+    with pytest.raises(HTTPError):
+        by_pod_identity(deployed, **tag)
+
+
+def test_nobody_but_the_operators_role_takes_the_role_that_is_made_for_it(deployed: Deployed) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        deployed.stack.client("sts").assume_role(
+            RoleArn=deployed.workloads["by-operator"]["roleArn"], RoleSessionName="somebody"
+        )
+
+
+def test_a_task_of_ecs_has_the_declared_variables(deployed: Deployed) -> None:
+    reader = deployed.reader(credentials_of(deployed, "task"))
+    assert (
+        operators.ecs_container(reader, deployed.workloads["task"]["containerSecrets"])
+        == (deployed.values[0])
+    )
+
+
+def test_a_role_of_another_account_reads_once_its_own_account_allows_it(deployed: Deployed) -> None:
+    declared = deployed.workloads["abroad"]["containerSecrets"]
+    sts = in_account(deployed.stack, "sts", OTHER)
+    session = sts.assume_role(RoleArn=FOREIGN_ROLE, RoleSessionName="task")["Credentials"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        operators.ecs_container(deployed.reader(session), declared)
+    arns = sorted({entry["valueFrom"].rpartition(":")[0].rsplit(":", 2)[0] for entry in declared})
+    statements = [
+        {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": arns},
+        {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"},
+    ]
+    in_account(deployed.stack, "iam", OTHER).put_role_policy(
+        RoleName="reader",
+        PolicyName="reads",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+    )
+    session = sts.assume_role(RoleArn=FOREIGN_ROLE, RoleSessionName="task")["Credentials"]
+    reader = deployed.reader(session)
+    assert operators.ecs_container(reader, declared) == deployed.values[0]
+    with pytest.raises(ClientError, match=r"AccessDenied|ResourceNotFound"):
+        reader.get_secret_value(SecretId=deployed.stack.client().describe_secret(SecretId="other")["ARN"])
+
+
+def test_nothing_changes_at_the_next_preview_and_no_value_is_in_what_the_stack_says(
+    deployed: Deployed,
+) -> None:
+    assert deployed.stack.preview() == []
+    said = json.dumps(deployed.workloads)
+    for name in SECRETS:
+        for value in deployed.stack.value(name).values():
+            shows = json.dumps(value)[1:-1] in said
+            assert not shows
