@@ -1,7 +1,11 @@
 """A stack of this program in a folder of its own, driven by the real Pulumi CLI over its own local cloud."""
 
+import atexit
+import functools
 import json
+import shutil
 import subprocess
+import tempfile
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +15,8 @@ from typing import Any
 
 import boto3
 import yaml
+
+from tests.local_engine import stack_environment
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ("__main__.py", "program", "settings", "components", "functions", "workloads", ".venv")
@@ -131,11 +137,19 @@ def steps(event_log: Path) -> list[str]:
 
 def new_stack(folder: Path, environment: Mapping[str, str], endpoint: str) -> Stack:
     """Makes the folder and the stack `test`, with the example's stack file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in PROGRAM:
-        (folder / name).symlink_to(ROOT / name)
-    (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
-    stack = Stack(folder, {**environment, "PULUMI_DEBUG_COMMANDS": "true"}, endpoint)  # for --event-log
+    made = _made_once()
+    shutil.copytree(made / "state", _state(environment), dirs_exist_ok=True)
+    stack = _project(folder, environment, endpoint)
+    stack.file.write_text((made / "project" / stack.file.name).read_text())
+    return stack
+
+
+@functools.cache
+def _made_once() -> Path:
+    """A folder with the state and the stack file of a new stack: the engine takes a second to make them."""
+    folder = Path(tempfile.mkdtemp(prefix="engine-stack-"))
+    atexit.register(shutil.rmtree, folder)
+    stack = _project(folder / "project", stack_environment(folder, "http://127.0.0.1:1"), "")
     stack.pulumi("stack", "init", "test")
     local = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"]
     local.pop("aws-secrets:stripeKey", None)
@@ -144,7 +158,20 @@ def new_stack(folder: Path, environment: Mapping[str, str], endpoint: str) -> St
     made = yaml.safe_load(stack.file.read_text()) if stack.file.exists() else {}
     stack.file.write_text(yaml.safe_dump({**made, "config": local}))
     stack.configure_secretly("stripeKey", CONFIGURED)
-    return stack
+    return folder
+
+
+def _project(folder: Path, environment: Mapping[str, str], endpoint: str) -> Stack:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PROGRAM:
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+    # PULUMI_DEBUG_COMMANDS is for --event-log
+    return Stack(folder, {**environment, "PULUMI_STACK": "test", "PULUMI_DEBUG_COMMANDS": "true"}, endpoint)
+
+
+def _state(environment: Mapping[str, str]) -> Path:
+    return Path(environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
 
 
 def start(stack: Stack, *arguments: str) -> "subprocess.Popen[bytes]":
