@@ -7,8 +7,7 @@ execution role's permissions); API Reference, VpcConfigResponse.
 from collections.abc import Mapping
 from typing import Any
 
-from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models import ec2_backends
+from moto import backends
 
 from localcloud.emulator.authorization import Decision, Request, decide
 from localcloud.emulator.identities import PARTITION, common_context, policies_of, role_of
@@ -19,13 +18,13 @@ def refusal(account: str, region: str, role: str, network: Mapping[str, Any] | N
     """Why a function cannot be placed in this network, in Lambda's words."""
     if not network or not network.get("SubnetIds"):
         return None
-    ec2 = ec2_backends[account][region]
+    ec2 = _ec2(account, region)
     vpcs: set[str | None] = set()
     for subnet in network["SubnetIds"]:
-        try:
-            vpcs.add(ec2.get_subnet(subnet).vpc_id)
-        except EC2ClientError:
+        vpc = _vpc_of(ec2, subnet)
+        if vpc is None:
             return f"The subnet ID '{subnet}' does not exist"
+        vpcs.add(vpc)
     for group in network.get("SecurityGroupIds") or []:
         found = ec2.get_security_group_from_id(group)
         if found is None:
@@ -43,18 +42,24 @@ def described(account: str, region: str, network: Mapping[str, Any] | None) -> d
     if network is None:
         return None
     subnets = network.get("SubnetIds") or []
-    vpc = ""
-    if subnets:
-        try:
-            vpc = ec2_backends[account][region].get_subnet(subnets[0]).vpc_id
-        except EC2ClientError:  # it was deleted since
-            vpc = ""
+    # a subnet can have been deleted since
+    vpc = _vpc_of(_ec2(account, region), subnets[0]) if subnets else None
     return {
         "SubnetIds": subnets,
         "SecurityGroupIds": network.get("SecurityGroupIds") or [],
-        "VpcId": vpc,
+        "VpcId": vpc or "",
         "Ipv6AllowedForDualStack": bool(network.get("Ipv6AllowedForDualStack")),
     }
+
+
+def _ec2(account: str, region: str) -> Any:  # noqa: ANN401  moto's backend
+    """Loaded when it is asked for: it is the largest part of moto, and few functions are in a network."""
+    return backends.get_backend("ec2")[account][region]
+
+
+def _vpc_of(ec2: Any, subnet: str) -> str | None:  # noqa: ANN401  moto's backend
+    found = next((zone[subnet] for zone in ec2.subnets.values() if subnet in zone), None)
+    return None if found is None else str(found.vpc_id)
 
 
 def _may_create_interfaces(account: str, region: str, arn: str) -> bool:

@@ -20,7 +20,6 @@ from moto.secretsmanager.models import secretsmanager_backends
 from moto.sts import urls as sts_urls
 
 from localcloud.emulator import (
-    databases,
     eks_service,
     enforcement,
     iam_service,
@@ -170,6 +169,8 @@ def _own(
             with ONE_AT_A_TIME:
                 answer = {"unfinished": rotation.unfinished(), "events": rotation.events()}
         case ("POST", "/_localcloud/databases"):
+            from localcloud.emulator import databases  # noqa: PLC0415  moto's RDS and EC2 load for half a second
+
             try:
                 registration = databases.read_registration(_sent(environ))
                 with ONE_AT_A_TIME:
