@@ -64,7 +64,7 @@ def _version(name: str) -> str:
 
 
 def _stand_in(layout: Layout, name: str) -> str:
-    command = shlex.join([str(layout.python), "-P", "-m", f"localcloud.plugins.{name}"])
+    command = shlex.join([str(layout.python), "-P", "-m", "localcloud.plugins", name])
     return f'#!/bin/sh\n{_MARK}\nPYTHONPATH={shlex.quote(str(layout.root))} exec {command} "$@"\n'
 
 

@@ -13,7 +13,7 @@ To add a resource of AWS:
 1. copy its entry from the recorded schema into `aws/schema.json`, with the object types that it names;
 2. write a module with a `Resource` (see `resource.py`): what is special about its properties, and four
    functions that create, read, update and delete it through boto3, with the provider's words in `doing()`;
-3. name it in `aws/__main__.py`, and its recorded calls in `tests/localcloud/provider_calls`.
+3. name it in `aws/plugin.py`, and its recorded calls in `tests/localcloud/provider_calls`.
 
 To add a function, write it in `aws/functions.py` or a module of its own and name it in `FUNCTIONS`.
 

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
-from localcloud.plugins.aws.__main__ import PLUGIN
+from localcloud.plugins.aws.plugin import PLUGIN
 from localcloud.plugins.serve import Servicer
 from localcloud.plugins.values import Properties, from_struct, to_struct
 from tests.localcloud.emulator_process import Emulator

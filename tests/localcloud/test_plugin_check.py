@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from localcloud.plugins import policies
-from localcloud.plugins.aws.__main__ import PLUGIN
+from localcloud.plugins.aws.plugin import PLUGIN
 from localcloud.plugins.property_types import checked_object
 from localcloud.plugins.resource import Resource, diff, refreshed_inputs
 from localcloud.plugins.serve import Plugin, ProviderError, Servicer, UnfinishedError

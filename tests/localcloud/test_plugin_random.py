@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pulumi.runtime.proto import provider_pb2
 
 from localcloud.plugins.random import password
-from localcloud.plugins.random.__main__ import PLUGIN
+from localcloud.plugins.random.plugin import PLUGIN
 from localcloud.plugins.serve import Servicer
 from localcloud.plugins.values import UNKNOWN, from_struct, to_struct
 

@@ -19,7 +19,7 @@ import pytest
 from google.protobuf import json_format
 from pulumi.runtime.proto import provider_pb2
 
-from localcloud.plugins.aws.__main__ import PLUGIN
+from localcloud.plugins.aws.plugin import PLUGIN
 from localcloud.plugins.serve import Servicer
 from localcloud.plugins.values import UNKNOWN, Properties, to_struct
 from tests.localcloud.emulator_process import running_emulator

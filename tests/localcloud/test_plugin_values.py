@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localcloud.plugins.aws.__main__ import PLUGIN
+from localcloud.plugins.aws.plugin import PLUGIN
 from localcloud.plugins.property_types import Described
 from localcloud.plugins.resource import Resource, diff
 from localcloud.plugins.values import UNKNOWN, Asset, Secret, from_struct, to_struct

@@ -1,4 +1,4 @@
-"""`python -m localcloud.plugins.aws`: what the engine runs as pulumi-resource-aws."""
+"""The stand-in plugin pulumi-resource-aws."""
 
 from localcloud.plugins.aws import rds
 from localcloud.plugins.aws.configuration import check_config, configure
@@ -15,7 +15,7 @@ from localcloud.plugins.aws.secret import SECRET
 from localcloud.plugins.aws.secret_policy import SECRET_POLICY
 from localcloud.plugins.aws.secret_rotation import SECRET_ROTATION
 from localcloud.plugins.aws.secret_version import SECRET_VERSION
-from localcloud.plugins.serve import Plugin, serve
+from localcloud.plugins.serve import Plugin
 
 RESOURCES = (
     ALIAS,
@@ -44,6 +44,3 @@ PLUGIN = Plugin(
     resources={resource.token: resource for resource in RESOURCES},
     functions={**FUNCTIONS, **rds.FUNCTIONS},
 )
-
-if __name__ == "__main__":
-    serve(PLUGIN)

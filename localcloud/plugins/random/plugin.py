@@ -1,7 +1,7 @@
-"""`python -m localcloud.plugins.random`: what the engine runs as pulumi-resource-random."""
+"""The stand-in plugin pulumi-resource-random."""
 
 from localcloud.plugins.random.password import RANDOM_PASSWORD
-from localcloud.plugins.serve import Plugin, serve
+from localcloud.plugins.serve import Plugin
 
 PLUGIN = Plugin(
     name="random",
@@ -13,6 +13,3 @@ PLUGIN = Plugin(
     resources={RANDOM_PASSWORD.token: RANDOM_PASSWORD},
     functions={},
 )
-
-if __name__ == "__main__":
-    serve(PLUGIN)
