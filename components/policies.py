@@ -9,6 +9,28 @@ def document(*statements: Mapping[str, object]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
+def function_trust(account_id: str) -> str:
+    """Lets Lambda functions of the account take a role."""
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
+        }
+    )
+
+
+def log_writing(log_group_arn: str) -> dict[str, object]:
+    """A statement that lets a Lambda function write its log."""
+    return {
+        "Sid": "WriteItsLog",
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": f"{log_group_arn}:log-stream:*",
+    }
+
+
 def uses_of_keys(
     sid: str,
     kms_key_ids: Iterable[str],

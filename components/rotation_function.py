@@ -7,7 +7,7 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-from components.policies import document, uses_of_keys
+from components.policies import document, function_trust, log_writing, uses_of_keys
 
 _RUNTIME = "python3.13"
 _MEMORY_MEGABYTES = 256  # it uses up to 72; Lambda gives processor time in proportion
@@ -76,17 +76,6 @@ class RotationFunctionArgs:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def _trust(args: RotationFunctionArgs) -> str:
-    return document(
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-            "Condition": {"StringEquals": {"aws:SourceAccount": args.account_id}},
-        }
-    )
-
-
 def _permissions(
     args: RotationFunctionArgs,
     log_group_arn: str,
@@ -102,12 +91,7 @@ def _permissions(
             # AWS adds "-" and six characters to the name: each of these is one secret, made or not
             "Resource": [f"{secret}:{name}-??????" for name in sorted(set(args.secret_names))],
         },
-        {
-            "Sid": "WriteItsLog",
-            "Effect": "Allow",
-            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-            "Resource": f"{log_group_arn}:log-stream:*",
-        },
+        log_writing(log_group_arn),
     ]
     if admin_secret_arns:
         statements.append(
@@ -169,7 +153,7 @@ class RotationFunction(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}-role",
             description="Rotates secrets of AWS Secrets Manager",
-            assume_role_policy=_trust(args),
+            assume_role_policy=function_trust(args.account_id),
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -20,11 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HANDLER = "rotation.handler.handle"
+REDEPLOY_HANDLER = "redeploy.handle"
 
 _HERE = Path(__file__).resolve().parent
 _PACKAGE = _HERE / "rotation"
 _REQUIREMENTS = _HERE / "requirements.txt"
 _LOCAL = _HERE.parent / ".local" / "functions"
+
+# The other function is one file, which Lambda's own libraries are enough for.
+REDEPLOY_FILES = {"redeploy.py": _HERE / "redeploy.py"}
 
 # Of a distribution's metadata only what its own code reads (METADATA) and what its licence asks for.
 _KEPT_METADATA = {"METADATA", "LICENSE", "LICENSE.txt", "COPYING", "NOTICE"}

@@ -17,6 +17,7 @@ from components.read_access import (
     ServiceAccount,
 )
 from components.secret import Secret
+from program import redeployments
 from program.making import Account, Making, chosen
 from settings import Mistake, SettingsError, StackFile
 from settings.mistakes import path_of
@@ -38,10 +39,11 @@ def foreign_readers(declared: StackFile, account: Account) -> dict[str, list[str
     """Name of each secret that other accounts read, to the ARNs of their roles.
 
     Raises:
-        SettingsError: one is encrypted with AWS's own key.
+        SettingsError: one is encrypted with AWS's own key, or a service cannot be redeployed.
     """
     readers: dict[str, list[str]] = {}
-    mistakes = []
+    secrets_of = {name: _secrets_of(workload) for name, workload in declared.workloads.items()}
+    mistakes = list(redeployments.mistakes(declared, account, secrets_of))
     made = by_name(declared)
     for name, workload in declared.workloads.items():
         role = _foreign_role(workload, account)
@@ -97,12 +99,23 @@ def _declare_one(
     arns = pulumi.Output.all(**{secret: secrets[secret].arn for secret in names})
     keys = {secret: secrets[secret].keys for secret in names}
     region = making.account.region
-    return pulumi.Output.all(role_arn, arns).apply(
+    return pulumi.Output.all(role_arn, arns, _redeployment(making, name, workload, secrets)).apply(
         lambda known: {
             "roleArn": known[0],
+            **known[2],
             **_rendered(_contract(name, workload, region, known[0], _sources(keys, known[1])), workload),
         }
     )
+
+
+def _redeployment(
+    making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret]
+) -> dict[str, pulumi.Output[str]]:
+    if not (workload.ecs and workload.ecs.redeploy):
+        return {}
+    read = {secret: secrets[secret] for secret in _secrets_of(workload)}
+    made = redeployments.declare(making, name, workload.ecs.redeploy, read)
+    return {"redeployFunction": made.function_name, "redeployLogGroup": made.log_group_name}
 
 
 def _access(making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret]) -> ReadAccess:

@@ -167,10 +167,31 @@ class Kubernetes(Model):
         return int(found["number"]) * _SECONDS[found["unit"]]
 
 
+_EcsName = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9_-]{1,255}",
+        "ECS takes no such name",
+        "Nothing would be redeployed, and tasks would keep the old value",
+        "Write the name alone, as in service/CLUSTER/SERVICE at the end of the service's ARN",
+    ),
+]
+
+
+class Redeploy(Model):
+    """The service that is deployed again when a secret that it reads changes."""
+
+    cluster: Annotated[_EcsName, Field(description="Name of the ECS cluster, in this account and region")]
+    service: Annotated[_EcsName, Field(description="Name of the ECS service")]
+
+
 class Ecs(Model):
     """A task of Amazon ECS."""
 
     role: Annotated[Role | None, Field(description="The task execution role; made if left out")] = None
+    redeploy: Annotated[
+        Redeploy | None, Field(description="A service to deploy again when a secret that it reads changes")
+    ] = None
 
 
 class Lambda(Model):

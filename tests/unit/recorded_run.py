@@ -131,6 +131,8 @@ class _Answers(mocks.Mocks):
             case "aws:cloudwatch/logGroup:LogGroup":
                 name = f"{state['namePrefix']}1"
                 state |= {"name": name, "arn": f"arn:aws:logs:us-east-1:123456789012:log-group:{name}"}
+            case "aws:cloudwatch/eventRule:EventRule":
+                state |= {"name": args.name, "arn": f"arn:aws:events:us-east-1:123456789012:rule/{args.name}"}
             case "aws:lambda/invocation:Invocation":
                 state["result"] = json.dumps({"Roles": ["a-role"], "Warnings": []})
             case "aws:kms/key:Key":

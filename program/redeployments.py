@@ -1,0 +1,75 @@
+"""Which ECS services are deployed again when a secret changes."""
+
+from collections.abc import Iterator, Mapping
+
+import pulumi
+
+from components.redeployment import EcsRedeployment, EcsRedeploymentArgs, event_pattern
+from components.secret import Secret
+from functions import build
+from program.making import Account, Making
+from settings import Mistake, StackFile
+from settings.mistakes import path_of
+from settings.workloads import Redeploy
+
+# Source: Amazon EventBridge User Guide, "Amazon EventBridge quotas": event pattern size.
+_MOST_CHARACTERS = 2_048
+# Lambda takes names of 64 characters, of which "-redeploy-function-" and what makes it unique need 26.
+_LONGEST_NAME = 38
+
+
+def mistakes(declared: StackFile, account: Account, secrets_of: Mapping[str, list[str]]) -> Iterator[Mistake]:
+    """What AWS would refuse; `secrets_of` has the names of the secrets that each workload reads."""
+    for name, workload in declared.workloads.items():
+        if not (workload.ecs and workload.ecs.redeploy):
+            continue
+        path = path_of(pulumi.get_project(), ("workloads", name, "ecs", "redeploy"))
+        role = workload.ecs.role or ""
+        if role.startswith("arn:") and role.split(":")[4] != account.account_id:
+            yield Mistake(
+                path,
+                "the workload's role is in another account, and so is its service",
+                "From here it cannot be redeployed",
+                "Remove redeploy",
+            )
+        if len(name) > _LONGEST_NAME:
+            yield Mistake(
+                path,
+                f"the workload's name has {len(name)} characters",
+                "The names of what is made for it would be longer than AWS takes",
+                f"Use {_LONGEST_NAME} characters at the most",
+            )
+        about = (account.partition, "secretsmanager", account.region, account.account_id)
+        arns = [f"arn:{':'.join(about)}:secret:{secret}-??????" for secret in secrets_of[name]]
+        length = len(event_pattern(arns))
+        if length > _MOST_CHARACTERS:
+            yield Mistake(
+                path,
+                f"it would follow {len(arns)} secrets with {length} characters of ARNs",
+                f"EventBridge takes {_MOST_CHARACTERS} for one rule",
+                "Divide what the service reads among several workloads, or put it into fewer secrets",
+            )
+
+
+def declare(making: Making, name: str, redeploy: Redeploy, secrets: Mapping[str, Secret]) -> EcsRedeployment:
+    """Redeploys the service of a workload that reads these secrets."""
+    common = making.settings.stack_file.rotation
+    files = {there: pulumi.FileAsset(str(path)) for there, path in build.REDEPLOY_FILES.items()}
+    return EcsRedeployment(
+        f"{name}-redeploy",
+        EcsRedeploymentArgs(
+            account_id=making.account.account_id,
+            partition=making.account.partition,
+            region=making.account.region,
+            cluster=redeploy.cluster,
+            service=redeploy.service,
+            secret_arns=[secret.arn for secret in secrets.values()],
+            after=list(secrets.values()),
+            code=pulumi.AssetArchive(dict(files)),
+            handler=build.REDEPLOY_HANDLER,
+            architecture=common.architecture,
+            log_retention_days=common.log_retention_days,
+            alarm_topic_arn=common.alarm_topic_arn,
+            tags=making.settings.stack_file.tags,
+        ),
+    )
