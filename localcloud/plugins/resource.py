@@ -39,6 +39,7 @@ class Resource:
         sets: lists whose order says nothing.
         equivalent: property to whether an old output and a new input mean the same.
         computed_parts: parts of objects that AWS fills in when they are left out, as `vpcConfig.vpcId`.
+        left_out: optional properties to what AWS has for one that is left out.
         renewed: new inputs and the names of what changed, to outputs that get another value by it.
         unreadable: outputs that AWS does not tell; after a failed update the old value stays, so that the
             next update tries again.
@@ -69,6 +70,7 @@ class Resource:
     sets: frozenset[str] = frozenset()
     equivalent: Mapping[str, Callable[[Any, Any], bool]] = field(default_factory=dict)
     computed_parts: frozenset[str] = frozenset()
+    left_out: Mapping[str, Any] = field(default_factory=dict)
     renewed: Callable[[Properties, frozenset[str]], frozenset[str]] = lambda _, __: frozenset()
     unreadable: frozenset[str] = frozenset()
     timeouts: Mapping[str, int] = field(default_factory=dict)
@@ -294,8 +296,10 @@ def finished(resource: Resource, outputs: Properties, *, timeouts: bool = True) 
 def refreshed_inputs(resource: Resource, old_inputs: Properties, outputs: Properties) -> Properties:
     """The inputs that a refresh records: those that were given, as they are now."""
     now: Properties = {}
+    planned = resource.planned(old_inputs)
     for name, old in old_inputs.items():
-        kept = name in resource.policies and resource.normal_policy(old) == outputs.get(name)
+        normal = resource.normal_policy(old) if name in resource.policies else planned.get(name)
+        kept = normal != old and normal == outputs.get(name)
         if kept or name == "__defaults":
             now[name] = old
         elif name in outputs:
@@ -424,7 +428,7 @@ EMPTY: tuple[object, ...] = (None, "", {}, [], False, 0)
 def _changes(resource: Resource, name: str, old: object, new: object) -> Iterator[tuple[str, str]]:
     computed = resource.outputs.get(name, {}).get("required")
     if new is None or (computed and new == []):
-        if not computed and old not in EMPTY:
+        if not computed and old not in EMPTY and old != resource.left_out.get(name):
             yield name, "DELETE"
         return
     if not _same(resource, name, old, new):

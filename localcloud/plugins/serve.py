@@ -298,7 +298,8 @@ def _created(resource: Resource, context: object, urn: str, inputs: Properties) 
             raise
         known = {**resources.without_unknowns(resources.preview(resource, inputs)), "id": identity}
         raise _InitializationError(f"creating {urn}: {error}", identity, known) from None
-    return identity, resources.finished(resource, resources.without_empty(resource, inputs, outputs))
+    planned = resource.planned(inputs)
+    return identity, resources.finished(resource, resources.without_empty(resource, planned, outputs))
 
 
 def _found_again(resource: Resource, context: object, identity: str, inputs: Properties) -> Properties:

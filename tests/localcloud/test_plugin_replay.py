@@ -188,7 +188,7 @@ def answer_of(servicer: Servicer, call: dict[str, Any], names: Names) -> dict[st
 
 def learn_names(call: dict[str, Any], answer: dict[str, Any], names: Names) -> None:
     recorded, actual = call.get("response", {}), answer.get("response", {})
-    for key in {"name", "statementId"} & set(recorded.get("inputs", {}).get("__defaults", [])):
+    for key in {"name", "statementId", "targetId"} & set(recorded.get("inputs", {}).get("__defaults", [])):
         if call["method"] == "Check":
             names.learn(recorded["inputs"].get(key), actual.get("inputs", {}).get(key))
     if call["method"] == "Create" and not call["request"].get("preview"):

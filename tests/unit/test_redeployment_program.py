@@ -140,7 +140,9 @@ def test_an_alarm_tells_the_topic_of_a_service_that_was_not_redeployed() -> None
 
 
 W = "aws-secrets:workloads.web.ecs.redeploy"
-MANY = {f"secret-number-{number}": {"values": {f"KEY_{number}": {"random": {}}}} for number in range(30)}
+MANY: dict[str, Any] = {
+    f"secret-number-{number}": {"values": {f"KEY_{number}": {"random": {}}}} for number in range(30)
+}
 
 
 @pytest.mark.parametrize(

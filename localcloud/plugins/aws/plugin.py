@@ -2,6 +2,8 @@
 
 from localcloud.plugins.aws import rds
 from localcloud.plugins.aws.configuration import check_config, configure
+from localcloud.plugins.aws.event_rule import EVENT_RULE
+from localcloud.plugins.aws.event_target import EVENT_TARGET
 from localcloud.plugins.aws.functions import FUNCTIONS
 from localcloud.plugins.aws.iam import ROLE, ROLE_POLICY
 from localcloud.plugins.aws.kms import ALIAS, KEY
@@ -19,6 +21,8 @@ from localcloud.plugins.serve import Plugin
 
 RESOURCES = (
     ALIAS,
+    EVENT_RULE,
+    EVENT_TARGET,
     FUNCTION,
     INVOCATION,
     KEY,
