@@ -17,12 +17,11 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from localcloud.emulator import role_assumption, secret_permissions, service_permissions
 from localcloud.emulator.authorization import ResourcePolicy, refusal
 from localcloud.emulator.identities import CredentialsError, Identity, common_context, identity_of
-from localcloud.emulator.needs import Need, tag_context
+from localcloud.emulator.needs import Asked, Need, tag_context
 from localcloud.emulator.operations import Environ, Operation, is_query
 from localcloud.emulator.policy_conditions import Context
 from localcloud.emulator.role_assumption import RefusedTokenError
 from localcloud.emulator.secrets_service import MAY_READ
-from localcloud.emulator.service_permissions import Asked
 
 # The name that a request is signed for, where actions have another.
 _SERVICES = {"monitoring": "cloudwatch", "email": "ses", "tagging": "tag"}

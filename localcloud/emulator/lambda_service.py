@@ -13,10 +13,11 @@ import threading
 import time
 import uuid
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote
 
 from moto.awslambda.exceptions import UnknownFunctionException
@@ -33,6 +34,7 @@ from localcloud.emulator.turns import ONE_AT_A_TIME
 _INVOCATION = re.compile(r"^/2015-03-31/functions/(?P<name>[^/]+)/invocations/?$")
 _LOG_TAIL_BYTES = 4096
 _MAX_PAYLOAD_BYTES = 6_291_556
+_KEPT_SECONDS, _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 21_600.0, 1.0, 300.0
 # Attributes of the configuration that moto loses, with what AWS answers when nothing was asked for.
 _KEPT: dict[str, Any] = {
     "DeadLetterConfig": None,
@@ -51,6 +53,11 @@ class _Service:
     pool: Pool
     endpoint: str
     changed: Callable[[], None]
+    running: ClassVar[Counter[str]] = Counter()
+
+
+class ThrottledError(RefusedError):
+    """As many run already as the function's reserved concurrency allows."""
 
 
 def start(endpoint: str, folder: Path, changed: Callable[[], None]) -> None:
@@ -182,13 +189,24 @@ def _refusal(error: RefusedError) -> tuple[int, dict[str, Any], str]:
     return error.status, headers, json.dumps({"Type": "User", "Message": error.message})
 
 
-def allows(region: str, function_arn: str, *, service: str, source_arn: str, account: str) -> bool | None:
-    """Whether the function's resource policy lets an AWS service invoke it; None if there is no function."""
+def allows(  # noqa: PLR0913  what such a policy can ask for
+    region: str,
+    function_arn: str,
+    *,
+    service: str,
+    source_arn: str,
+    account: str,
+    names_account: bool = True,
+) -> bool | None:
+    """Whether the function's resource policy lets an AWS service invoke it; None if there is no function.
+
+    `names_account` is whether that service tells Lambda the account besides the ARN.
+    """
     try:
         function = lambda_backends[account][region].get_function(function_arn, None)
     except UnknownFunctionException:
         return None
-    sources = {"aws:sourceaccount": account, "aws:sourcearn": source_arn}
+    sources = {"aws:sourceaccount": account if names_account else None, "aws:sourcearn": source_arn}
     return any(
         statement.get("Effect") == "Allow"
         and statement.get("Principal") in ({"Service": service}, service, "*")
@@ -297,9 +315,17 @@ def invoke(region: str, name: str, payload: bytes, qualifier: str | None = None)
         raise RefusedError(400, "InvalidRequestContentException", message) from None
     with ONE_AT_A_TIME:
         code, group = _code(account, region, name, qualifier)
+        reserved = lambda_backends[account][region].get_function(name, qualifier).reserved_concurrency
+        if reserved is not None and _Service.running[code.arn] >= reserved:
+            raise ThrottledError(429, "TooManyRequestsException", "Rate Exceeded.")
+        _Service.running[code.arn] += 1
     request = str(uuid.uuid4())
     began = time.time()
-    outcome = _Service.pool.invoke(code, request, event)
+    try:
+        outcome = _Service.pool.invoke(code, request, event)
+    finally:
+        with ONE_AT_A_TIME:
+            _Service.running[code.arn] -= 1
     lines = _log_lines(code, request, outcome)
     with ONE_AT_A_TIME:
         if lambda_role.may_write_log(code.arn, code.role, region, group, outcome.stream):
@@ -369,9 +395,7 @@ def serve_invocation(environ: Mapping[str, Any], start_response: Callable[..., A
             return [b""]
         if kind == "Event":
             json.loads(payload or b"{}")
-            threading.Thread(
-                target=_invoke_later, args=(region, name, payload, qualifier), daemon=True
-            ).start()
+            invoke_later(region, name, payload, qualifier)
             start_response("202 Accepted", headers)
             return [b""]
         outcome, log = invoke(region, name, payload, qualifier)
@@ -400,14 +424,33 @@ def _check_size(payload: bytes, kind: str) -> None:
         raise RefusedError(413, "RequestTooLargeException", message)
 
 
-def _invoke_later(region: str, name: str, payload: bytes, qualifier: str | None) -> None:
-    """An asynchronous invocation: Lambda tries a function that fails twice more, after 1 and 2 minutes."""
+def invoke_later(region: str, name: str, payload: bytes, qualifier: str | None = None) -> None:
+    """An asynchronous invocation; one that waits is lost if the emulator ends."""
+    arguments = (region, name, payload, qualifier)
+    threading.Thread(target=_invoke_again_and_again, args=arguments, daemon=True).start()
+
+
+def _invoke_again_and_again(region: str, name: str, payload: bytes, qualifier: str | None) -> None:
+    """Lambda tries a function that fails twice more, after 1 and 2 minutes."""
     delay = float(os.environ.get("LOCALCLOUD_LAMBDA_RETRY_SECONDS", "60"))
     for wait in (delay, 2 * delay, None):
         try:
-            outcome, _ = invoke(region, name, payload, qualifier)
+            outcome = _invoke_when_there_is_room(region, name, payload, qualifier)
         except (RefusedError, RuntimeError):
             return
         if not outcome.failed or wait is None:
             return
         time.sleep(wait)
+
+
+def _invoke_when_there_is_room(region: str, name: str, payload: bytes, qualifier: str | None) -> Outcome:
+    """Lambda keeps what is throttled for six hours, and tries it after 1 second to 5 minutes."""
+    deadline, wait = time.monotonic() + _KEPT_SECONDS, _FIRST_WAIT_SECONDS
+    while True:
+        try:
+            return invoke(region, name, payload, qualifier)[0]
+        except ThrottledError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(wait)
+        wait = min(2 * wait, _LONGEST_WAIT_SECONDS)

@@ -11,8 +11,8 @@ from moto.core.resource_tagging import TaggedResource
 from moto.secretsmanager import urls
 from moto.secretsmanager.models import SecretsManagerBackend
 
+from localcloud.emulator import label_events, secrets_service
 from localcloud.emulator import secrets_rules as rules
-from localcloud.emulator import secrets_service
 from localcloud.emulator.random_password import random_password
 from localcloud.emulator.secrets_rules import Content, Secret, Store
 
@@ -56,7 +56,8 @@ class ManagedSecrets(SecretsManagerBackend):
         """A new password at once."""
         secret = self._store.find(self.region_name, secret_id)
         text = rules.wanted_version(secret, None, None).content.text or ""
-        rules.put_value(secret, rules.new_token(), Content(_renewed(text), None), None)
+        with label_events.told(secret):
+            rules.put_value(secret, rules.new_token(), Content(_renewed(text), None), None)
 
     def delete_secret(self, secret_id: str, **_more: Any) -> None:  # type: ignore[override]  # as it is called
         """At once, with the resource that it belongs to."""

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from localcloud.emulator.authorization import Request, ResourcePolicy
+from localcloud.emulator.policy_conditions import Context
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,29 @@ class Need:
     shown: str | None = None
     in_kms: bool = False
     impossible: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request of another service than Secrets Manager; `service` is the prefix of its actions."""
+
+    service: str
+    name: str
+    region: str
+    account: str
+    path: str
+    body: Mapping[str, Any]
+    context: Context
+
+    def need(self, resource: str | None, name: str | None = None, **more: str) -> Need:
+        """On this resource; `more` are condition keys with __ for the colon."""
+        added = {key.replace("__", ":"): (value,) for key, value in more.items()}
+        context = {**self.context, **added}
+        return Need(Request(action=f"{self.service}:{name or self.name}", resource=resource, context=context))
+
+    def arn(self, resource: str, *, everywhere: bool = False) -> str:
+        """Of a resource of this service in the caller's account."""
+        return f"arn:aws:{self.service}:{'' if everywhere else self.region}:{self.account}:{resource}"
 
 
 def tag_context(tags: object, keys: object = None) -> dict[str, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from moto.core.responses import BaseResponse
 from moto.kms.models import kms_backends
 from moto.utilities.utils import get_partition
 
-from localcloud.emulator import parameters, rotation
+from localcloud.emulator import label_events, parameters, rotation
 from localcloud.emulator import secrets_rules as rules
 from localcloud.emulator.random_password import random_password
 from localcloud.emulator.secrets_rules import Content, Secret, ServiceError, Store, Version
@@ -136,7 +136,8 @@ class SecretsManager(BaseResponse):
 
     def _put(self, secret: Secret, token: str, content: Content, labels: list[str] | None) -> Version:
         self._require_key(secret.kms_key_id, "EncryptionFailure", "encrypt")
-        return rules.put_value(secret, token, content, labels)
+        with label_events.told(secret):
+            return rules.put_value(secret, token, content, labels)
 
     @_answering
     def create_secret(self) -> Mapping[str, Any]:
@@ -165,7 +166,7 @@ class SecretsManager(BaseResponse):
         secret.tags = tags
         answer = self._name(secret)
         if content is not None:
-            answer["VersionId"] = rules.put_value(secret, token, content, None).version_id
+            answer["VersionId"] = self._put(secret, token, content, None).version_id
         if asked.get("AddReplicaRegions"):
             self._replicate(secret, asked["AddReplicaRegions"])
             answer["ReplicationStatus"] = _replication_status(secret)
@@ -322,9 +323,9 @@ class SecretsManager(BaseResponse):
     @_answering
     def update_secret_version_stage(self) -> Mapping[str, Any]:
         asked, secret = self.request_, self._writable()
-        rules.move_label(
-            secret, asked["VersionStage"], asked.get("RemoveFromVersionId"), asked.get("MoveToVersionId")
-        )
+        target = asked.get("MoveToVersionId")
+        with label_events.told(secret):
+            rules.move_label(secret, asked["VersionStage"], asked.get("RemoveFromVersionId"), target)
         return self._name(secret)
 
     @_answering

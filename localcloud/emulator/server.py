@@ -125,6 +125,10 @@ def _answered(
     services: Application, environ: Environ, start_response: StartResponse, operation: Operation
 ) -> list[bytes]:
     """What moto answers; where it cannot, an error as AWS writes it instead of a traceback."""
+    if operation.service == "ecs":
+        from localcloud.emulator import ecs_service  # noqa: PLC0415  moto's ECS loads EC2, for half a second
+
+        ecs_service.take_the_place_of_motos()
     try:
         return list(services(environ, start_response))
     except NotImplementedError:

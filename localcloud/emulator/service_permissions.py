@@ -1,7 +1,7 @@
 """What requests of other services than Secrets Manager need: which action, on which resource.
 
-Resources are known for KMS, Lambda's functions, IAM, CloudWatch Logs, alarms, EKS's Pod Identity and the
-lookups of RDS and EC2.
+Resources are known for KMS, Lambda's functions, IAM, CloudWatch Logs, alarms, EventBridge's rules, services
+and clusters of ECS, EKS's Pod Identity and the lookups of RDS and EC2.
 Of anything else only the action's name counts: an allow for all resources allows it, any deny of it denies
 it. Grants of KMS are not looked at.
 
@@ -12,42 +12,17 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from moto.iam.models import iam_backends
 from moto.kms.utils import _deserialize_ciphertext_blob
 
-from localcloud.emulator import lambda_service
+from localcloud.emulator import ecs_permissions, event_permissions, lambda_service
 from localcloud.emulator.authorization import Request, ResourcePolicy
 from localcloud.emulator.identities import PARTITION
-from localcloud.emulator.needs import Need
-from localcloud.emulator.policy_conditions import Context
+from localcloud.emulator.needs import Asked, Need
 from localcloud.emulator.secret_permissions import key_of
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request as this module needs it; `service` is the prefix of its actions."""
-
-    service: str
-    name: str
-    region: str
-    account: str
-    path: str
-    body: Mapping[str, Any]
-    context: Context
-
-    def need(self, resource: str | None, name: str | None = None, **more: str) -> Need:
-        """On this resource; `more` are condition keys with __ for the colon."""
-        added = {key.replace("__", ":"): (value,) for key, value in more.items()}
-        context = {**self.context, **added}
-        return Need(Request(action=f"{self.service}:{name or self.name}", resource=resource, context=context))
-
-    def arn(self, resource: str, *, everywhere: bool = False) -> str:
-        """Of a resource of this service in the caller's account."""
-        return f"arn:aws:{self.service}:{'' if everywhere else self.region}:{self.account}:{resource}"
 
 
 def needed(asked: Asked) -> Iterator[Need]:
@@ -63,7 +38,10 @@ def needed(asked: Asked) -> Iterator[Need]:
 # What giving tags to something new needs besides.
 _TAGGING = {
     ("cloudwatch", "PutMetricAlarm"): "TagResource",
+    ("ecs", "CreateCluster"): "TagResource",
+    ("ecs", "CreateService"): "TagResource",
     ("eks", "CreatePodIdentityAssociation"): "TagResource",
+    ("events", "PutRule"): "TagResource",
     ("iam", "CreateOpenIDConnectProvider"): "TagOpenIDConnectProvider",
     ("iam", "CreatePolicy"): "TagPolicy",
     ("iam", "CreateRole"): "TagRole",
@@ -290,6 +268,8 @@ _SERVICES = {
     "iam": _iam,
     "logs": _logs,
     "cloudwatch": _cloudwatch,
+    "events": event_permissions.needed,
+    "ecs": ecs_permissions.needed,
     "rds": _rds,
     "ec2": _ec2,
 }

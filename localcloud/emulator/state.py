@@ -40,6 +40,7 @@ SERVICES = (
     "sqs",
     "cloudwatch",
     "ec2",
+    "ecs",
     "rds",
     "eks",
 )
