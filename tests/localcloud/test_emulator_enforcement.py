@@ -783,6 +783,47 @@ def test_roles_and_logs_and_lookups_are_held_to_their_arns(emulator: Emulator) -
     refused(ec2.describe_vpcs, "UnauthorizedOperation")
 
 
+def test_services_of_ecs_and_rules_are_held_to_their_arns(emulator: Emulator) -> None:
+    service = f"arn:aws:ecs:us-east-1:{ACCOUNT}:service/shop/web"
+    ecs = client(emulator, "ecs")
+    for cluster in ("shop", "other"):
+        ecs.create_cluster(clusterName=cluster)
+        for name in ("web", "worker"):
+            ecs.create_service(cluster=cluster, serviceName=name, desiredCount=0)
+    held = as_role(emulator, "ecs", allow(["ecs:UpdateService", "ecs:DescribeServices"], service))
+    cluster_arn = f"arn:aws:ecs:us-east-1:{ACCOUNT}:cluster/shop"
+    for cluster, name in (("shop", "web"), (cluster_arn, service)):
+        assert held.update_service(cluster=cluster, service=name, desiredCount=1)
+    for asked in ({"cluster": "shop", "service": "worker"}, {"cluster": "other", "service": "web"}):
+        refused(held.update_service, **asked)
+    refused(held.update_service, service="web")  # of the cluster `default`
+    refused(held.describe_services, cluster="shop", services=["web", "worker"])
+    refused(held.delete_service, cluster="shop", service="web")
+    in_cluster = {"ArnEquals": {"ecs:cluster": cluster_arn}}
+    held = as_role(emulator, "ecs", allow(["ecs:*"], Condition=in_cluster))
+    assert held.list_services(cluster="shop")["serviceArns"]
+    refused(held.list_services, cluster="other")
+    rules = f"arn:aws:events:us-east-1:{ACCOUNT}:rule"
+    function = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:mine"
+    to_mine = {"ForAllValues:ArnEquals": {"events:TargetArn": function}}
+    events = as_role(
+        emulator,
+        "events",
+        allow("events:PutRule", f"{rules}/app-*"),
+        allow("events:PutTargets", f"{rules}/app-*", Condition=to_mine),
+    )
+    pattern = json.dumps({"source": ["aws.secretsmanager"]})
+    assert events.put_rule(Name="app-rule", EventPattern=pattern)
+    refused(events.put_rule, Name="other", EventPattern=pattern)
+    refused(events.put_rule, Name="app-rule", EventPattern=pattern, EventBusName="mine")
+    assert "events:TagResource" in refused(
+        events.put_rule, Name="app-rule", EventPattern=pattern, Tags=[{"Key": "a", "Value": "b"}]
+    )
+    assert events.put_targets(Rule="app-rule", Targets=[{"Id": "it", "Arn": function}])
+    refused(events.put_targets, Rule="app-rule", Targets=[{"Id": "it", "Arn": f"{function}-too"}])
+    refused(events.remove_targets, Rule="app-rule", Ids=["it"])
+
+
 def test_giving_tags_to_something_new_is_a_permission_of_its_own(emulator: Emulator) -> None:
     logs, kms = (
         as_role(emulator, service, allow(action))

@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.localcloud.emulator_functions import ACCOUNT, REGION, call, client, deploy, logged, until, zipped
-from tests.localcloud.emulator_process import Emulator
+from tests.localcloud.emulator_process import Emulator, running_emulator
 
 SHOW = "import json\ndef handle(event, context):\n    print('event ' + json.dumps(event))\n"
 
@@ -216,6 +216,21 @@ def test_no_more_run_at_once_than_are_reserved_and_what_has_to_wait_runs_later(
         running.result()
     log = f"/aws/lambda/{name}"
     until(lambda: sum(line.startswith("END") for line in logged(emulator, log)) == 2)
+
+
+def test_rules_and_services_survive_a_stop(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running_emulator(data) as first:
+        arn = client(first, "secretsmanager").create_secret(Name="app", SecretString="x")["ARN"]
+        name, function = Listening(first, about(arn)).name, service(first)
+        ecs = client(first, "ecs")
+        ecs.update_service(cluster=CLUSTER, service=function, forceNewDeployment=True)
+        told = deployments(first, function)
+        assert len(told) == 1
+    with running_emulator(data) as second:
+        assert deployments(second, function) == told
+        client(second, "secretsmanager").put_secret_value(SecretId=arn, SecretString="y")
+        until(lambda: any(line.startswith("END") for line in logged(second, f"/aws/lambda/{name}")))
 
 
 # --- The function that redeploys, with ECS
