@@ -61,6 +61,7 @@ def test_each_new_value_is_one_deployment_and_nothing_else_is(stack: Stack, emul
     service(stack)
     service(stack, "worker")
     stack.configure(SECRETS, workloads={"web": WEB})
+    assert set(stack.preview()) >= MADE
     assert set(stack.up()) >= MADE
     assert calls(emulator) == 0  # first values call for no deployment
 
