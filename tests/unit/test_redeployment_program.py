@@ -139,6 +139,27 @@ def test_an_alarm_tells_the_topic_of_a_service_that_was_not_redeployed() -> None
     assert alarm.inputs["alarmActions"] == [topic]
 
 
+def test_a_rename_would_replace_what_is_made() -> None:
+    recording = one_workload()
+    urns = {
+        recording.real_urn(found).removeprefix("urn:pulumi:test::aws-secrets::")
+        for found in recording.resources
+        if "Redeployment" in recording.real_urn(found)
+    }
+    kind = "aws-secrets:index:EcsRedeployment"
+    assert urns == {
+        f"{kind}::web-redeploy",
+        f"{kind}$aws:cloudwatch/logGroup:LogGroup::web-redeploy-log-group",
+        f"{kind}$aws:iam/role:Role::web-redeploy-role",
+        f"{kind}$aws:iam/rolePolicy:RolePolicy::web-redeploy-policy",
+        f"{kind}${FUNCTION}::web-redeploy-function",
+        f"{kind}${RULE}::web-redeploy-rule",
+        f"{kind}${PERMISSION}::web-redeploy-permission",
+        f"{kind}${TARGET}::web-redeploy-target",
+        f"{kind}$aws:cloudwatch/metricAlarm:MetricAlarm::web-redeploy-alarm",
+    }
+
+
 W = "aws-secrets:workloads.web.ecs.redeploy"
 MANY: dict[str, Any] = {
     f"secret-number-{number}": {"values": {f"KEY_{number}": {"random": {}}}} for number in range(30)
