@@ -18,7 +18,7 @@ from settings.mistakes import Mistake, SettingsError, from_validation, nearest, 
 from settings.secrets import Secret, check_region
 from settings.stack_file import StackFile
 
-__all__ = ["Mistake", "Secret", "Settings", "SettingsError", "StackFile", "load"]
+__all__ = ["Mistake", "Secret", "Settings", "SettingsError", "StackFile", "check", "load"]
 
 _STRUCTURE = [field.alias or name for name, field in StackFile.model_fields.items()]
 
@@ -44,13 +44,28 @@ def load() -> Settings:
     Raises:
         SettingsError: with every mistake there is.
     """
+    stack_file = check()
+    raw = _raw()
+    referenced = set(dict(_references(_structure(raw))).values())
+    for key in _unread_secrets(raw, referenced):
+        # its secret may have left the stack file for a while; losing the value would be worse
+        pulumi.log.warn(f"Nothing reads the config value {key}. Remove it with: pulumi config rm {key}")
+    return Settings(
+        stack_file=stack_file,
+        region=_region() or "",
+        configured={name: _reader(name).require_secret(_key(name)) for name in referenced},
+    )
+
+
+def check() -> StackFile:
+    """Checks the configuration of the current stack as `load` does, outside a running program too.
+
+    Raises:
+        SettingsError: with every mistake there is.
+    """
     namespace = pulumi.get_project()
-    raw = {
-        key.removeprefix(f"{namespace}:"): _parsed(value)
-        for key, value in runtime_config.CONFIG.get().items()
-        if key.startswith(f"{namespace}:")
-    }
-    structure = {key: value for key, value in raw.items() if key in _STRUCTURE}
+    raw = _raw()
+    structure = _structure(raw)
     references = dict(_references(structure))
     mistakes = [
         *_secrets_in_structure(namespace, structure),
@@ -63,15 +78,29 @@ def load() -> Settings:
         stack_file = StackFile.model_validate_json(json.dumps(structure))
     except ValidationError as error:
         mistakes += from_validation(namespace, StackFile, error)
-    else:
-        mistakes += mistakes_between(namespace, stack_file, _region())
+        raise SettingsError(pulumi.get_stack(), _sorted(mistakes)) from None
+    mistakes += mistakes_between(namespace, stack_file, _region())
     if mistakes:
-        raise SettingsError(pulumi.get_stack(), sorted(mistakes, key=lambda mistake: mistake.path))
-    return Settings(
-        stack_file=stack_file,
-        region=_region() or "",
-        configured={name: _reader(name).require_secret(_key(name)) for name in set(references.values())},
-    )
+        raise SettingsError(pulumi.get_stack(), _sorted(mistakes))
+    return stack_file
+
+
+def _sorted(mistakes: list[Mistake]) -> list[Mistake]:
+    return sorted(mistakes, key=lambda mistake: mistake.path)
+
+
+def _raw() -> dict[str, Any]:
+    """What the project's namespace holds, by key."""
+    namespace = pulumi.get_project()
+    return {
+        key.removeprefix(f"{namespace}:"): _parsed(value)
+        for key, value in runtime_config.CONFIG.get().items()
+        if key.startswith(f"{namespace}:")
+    }
+
+
+def _structure(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in raw.items() if key in _STRUCTURE}
 
 
 def _parsed(value: str) -> Any:  # noqa: ANN401  whatever JSON holds
@@ -152,12 +181,9 @@ def _encrypted_places(value: object, place: tuple[str | int, ...]) -> Iterator[t
 
 def _unknown_keys(namespace: str, raw: Mapping[str, Any], referenced: set[str]) -> Iterator[Mistake]:
     known = [*_STRUCTURE, *referenced]
+    unread_secrets = set(_unread_secrets(raw, referenced))
     for key in raw:
-        if key in known or f"{namespace}:{key}" in known:
-            continue
-        if runtime_config.is_config_secret(f"{namespace}:{key}"):
-            # its secret may have left the stack file for a while; losing the value would be worse
-            pulumi.log.warn(f"Nothing reads the config value {key}. Remove it with: pulumi config rm {key}")
+        if key in known or f"{namespace}:{key}" in known or key in unread_secrets:
             continue
         yield Mistake(
             path_of(namespace, (key,)),
@@ -166,6 +192,15 @@ def _unknown_keys(namespace: str, raw: Mapping[str, Any], referenced: set[str]) 
             f"Known keys here: {', '.join(_STRUCTURE)}, and those that a {{config: ...}} names. "
             f"Remove it with: pulumi config rm {key}",
         )
+
+
+def _unread_secrets(raw: Mapping[str, Any], referenced: set[str]) -> Iterator[str]:
+    """Encrypted config values that nothing in the structure names."""
+    namespace = pulumi.get_project()
+    for key in raw:
+        read = key in _STRUCTURE or key in referenced or f"{namespace}:{key}" in referenced
+        if not read and runtime_config.is_config_secret(f"{namespace}:{key}"):
+            yield key
 
 
 def _wrong_references(namespace: str, references: Mapping[tuple[str, ...], str]) -> Iterator[Mistake]:

@@ -1,0 +1,150 @@
+"""A stack's configuration: checked by the models of the stack file, then written, all of it or nothing."""
+
+import contextvars
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+from pulumi.runtime import config as runtime_config
+from pulumi.runtime import settings as runtime_settings
+
+import settings
+from automation import errors
+from automation.command import Cli
+from automation.locks import locked
+
+# Stands for an encrypted value where only its being there counts.
+_ENCRYPTED = "encrypted"
+
+
+def check(cli: Cli, stack: str) -> settings.StackFile:
+    """Checks what the engine would hand to the program; decrypts nothing.
+
+    Raises:
+        BadSettings: with every mistake there is.
+    """
+    told: dict[str, dict[str, Any]] = json.loads(cli.run(stack, "config", "--json") or "{}")
+    values = {key: str(about.get("value", _ENCRYPTED)) for key, about in told.items()}
+    return _checked(cli, stack, values, {key for key, about in told.items() if about["secret"]})
+
+
+def configure(
+    cli: Cli,
+    stack: str,
+    structure: Mapping[str, Any],
+    secrets: Mapping[str, str],
+    aws: Mapping[str, Any],
+) -> settings.StackFile:
+    """Checks, then writes the stack file at one stroke: see `Stack.configure`.
+
+    Raises:
+        BadSettings: with every mistake there is; nothing was written.
+    """
+    cli.redactor.know(secrets.values())
+    file = stack_file(cli.folder, stack)
+    with locked(cli.folder / "Pulumi.yaml"):
+        written = _read(stack, file)
+        kept = {
+            key: value
+            for key, value in _config(written).items()
+            if not key.startswith(f"{cli.project}:") or _is_encrypted(value)
+        }
+        config = {
+            **kept,
+            **{f"aws:{key}": value for key, value in aws.items()},
+            **{f"{cli.project}:{key}": value for key, value in structure.items()},
+        }
+        encrypted = {f"{cli.project}:{name}" for name in secrets}
+        stack_file_model = _checked(
+            cli,
+            stack,
+            {key: _as_text(value) for key, value in config.items()} | dict.fromkeys(encrypted, _ENCRYPTED),
+            encrypted | {key for key, value in config.items() if _holds_encrypted(value)},
+        )
+        _write(cli, stack, file, {**written, "config": config}, secrets)
+    return stack_file_model
+
+
+def stack_file(folder: Path, stack: str) -> Path:
+    """Pulumi's name of it; of an organization's or project's stack only the last part counts."""
+    return folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+
+
+def _checked(cli: Cli, stack: str, values: Mapping[str, str], encrypted: Iterable[str]) -> settings.StackFile:
+    region = cli.environment.get("AWS_REGION") or cli.environment.get("AWS_DEFAULT_REGION")
+    with_region = {"aws:region": region, **values} if region else dict(values)
+
+    def run() -> settings.StackFile:
+        runtime_settings.reset_options(project=cli.project, stack=stack)
+        runtime_config.set_all_config(with_region, sorted(encrypted))
+        return settings.check()
+
+    try:
+        # a context of its own, so that a program in this process and other threads see nothing of it
+        return contextvars.copy_context().run(run)
+    except settings.SettingsError as error:
+        raise errors.BadSettings(stack, error.mistakes) from None
+    except pulumi.RunError as error:
+        raise errors.EngineFailure(stack, str(error)) from None
+
+
+def _as_text(value: object) -> str:
+    """As the engine hands a stack file's value to a program."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _is_encrypted(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"secure"}
+
+
+def _holds_encrypted(value: object) -> bool:
+    if isinstance(value, dict):
+        return _is_encrypted(value) or any(map(_holds_encrypted, value.values()))
+    return isinstance(value, list) and any(map(_holds_encrypted, value))
+
+
+def _read(stack: str, file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text("utf-8")) if file.exists() else {}
+        if not isinstance(content or {}, dict):
+            raise yaml.YAMLError("it is no map")  # noqa: TRY301  the same words as for other mistakes
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mistake = settings.Mistake(
+            file.name,
+            f"the stack file cannot be read: {error}",
+            "What it holds would be lost",
+            "Put it right by hand, or take it away if nothing in it is needed",
+        )
+        raise errors.BadSettings(stack, [mistake]) from None
+    return content or {}
+
+
+def _config(written: Mapping[str, Any]) -> dict[str, Any]:
+    return written.get("config") or {}
+
+
+def _write(cli: Cli, stack: str, file: Path, content: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    """Beside the file first: whatever happens, the file is the old one or the new one."""
+    heading = _heading(file)
+    new = file.with_name(f".{file.name}.{os.getpid()}.yaml")
+    try:
+        new.write_text(heading + yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True), "utf-8")
+        for name, value in secrets.items():
+            # On the command line, where the SDK's set_config puts it, every user of the machine could read
+            # it. --raw keeps a newline at its end.
+            arguments = ("config", "set", "--secret", "--raw", name, "--config-file", str(new))
+            cli.run(stack, *arguments, standard_input=value)
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _heading(file: Path) -> str:
+    """The comments above the first key: an editor's schema, a person's words."""
+    lines = file.read_text("utf-8").splitlines(keepends=True) if file.exists() else []
+    first = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return "".join(lines[:first])

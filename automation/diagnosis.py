@@ -1,0 +1,145 @@
+"""Why the CLI failed: its exit code, its words and the engine's events, as a typed error.
+
+The words are those of Pulumi 3.259; tests provoke them with the real CLI. Where it has an exit code of its
+own (cmd/pulumi/cmd/exit_codes.go, "part of the contract for automation"), that counts.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from automation import errors
+from automation.events import said_by, without_colours
+from automation.results import name_of
+from settings import Mistake
+
+_EXIT_CREDENTIALS = 3
+_EXIT_UNKNOWN_STACK = 6
+
+_CONFLICT = re.compile("is currently locked by|Another update is currently in progress")
+_LOCK = re.compile(
+    r"created by (?P<user>.*)@(?P<host>\S+) \(pid (?P<process>\d+)\) at (?P<since>\S+)", re.MULTILINE
+)
+# AWS's error codes for credentials, and what its SDKs say where there are none.
+_CREDENTIALS = re.compile(
+    r"ExpiredToken|InvalidClientTokenId|UnrecognizedClientException|InvalidAccessKeyId|SignatureDoesNotMatch"
+    r"|InvalidSignatureException|AuthFailure|No valid credential sources found|NoCredentialProviders"
+    r"|failed to refresh cached credentials|could not find default credentials|SSO session has expired"
+    r"|invalid access token"
+)
+_BACKEND = re.compile(
+    r"unable to open (?:state directory|bucket)|could not list bucket|could not load|error listing stacks"
+    r"|unable to check if bucket|problem logging in|failed to get current|connection refused|no such host"
+    r"|getting secrets manager|i/o timeout|unable to read stack file"
+)
+_STACK_FILE = re.compile(
+    r"invalid YAML file|yaml: |could not unmarshal|validating stack config|not a valid config"
+)
+_STACK_NAME = re.compile(
+    r"a stack name (?:may only|must|cannot)[^\n]*|stack names? (?:may|must|cannot)[^\n]*"
+)
+_SETTINGS = re.compile(r"The configuration of stack \S+ has [^\n]*nothing was declared or changed\.")
+_ENTRY = re.compile(r"^  (?P<path>\S.*)\n    (?P<wrong>.*)\.\n    (?P<remedy>.*)$", re.MULTILINE)
+
+
+def of_command(stack: str, exit_code: int, said: str) -> errors.AutomationError:
+    """Why a command failed before the engine began, or without it. `said` is its standard error."""
+    text = without_colours(said).strip().removeprefix("error: ")
+    if exit_code == _EXIT_UNKNOWN_STACK:
+        return errors.UnknownStack(stack)
+    if exit_code == _EXIT_CREDENTIALS:
+        return errors.CredentialsRefused(stack, text)
+    for pattern, made in _MADE:
+        if found := pattern.search(text):
+            return made(stack, text, found[0])
+    return errors.EngineFailure(stack, text or f"it ended with exit code {exit_code} and said nothing")
+
+
+def _holders(text: str) -> list[errors.LockHolder]:
+    return [
+        errors.LockHolder(
+            user=found["user"],
+            host=found["host"],
+            process=int(found["process"]),
+            since=datetime.fromisoformat(found["since"]),
+        )
+        for found in _LOCK.finditer(text)
+    ]
+
+
+def _unreadable(stack: str, text: str) -> Mistake:
+    cause = text.rpartition("yaml: ")[2].removeprefix("unmarshal errors:\n").strip()
+    return Mistake(
+        f"Pulumi.{stack}.yaml",
+        f"the stack file cannot be read: {cause}",
+        "Nothing in it would count",
+        "Put it right by hand; an editor shows the place by stack-file.schema.json",
+    )
+
+
+# The first that is found counts.
+_MADE: tuple[tuple[re.Pattern[str], Callable[[str, str, str], errors.AutomationError]], ...] = (
+    (re.compile("no stack named .* found"), lambda stack, _, __: errors.UnknownStack(stack)),
+    (re.compile("stack '.*' already exists"), lambda stack, _, __: errors.StackExists(stack)),
+    (_CONFLICT, lambda stack, text, _: errors.Conflict(stack, list(_holders(text)), text)),
+    (
+        re.compile("passphrase"),
+        lambda stack, text, _: errors.WrongPassphrase(stack, missing="must be set" in text),
+    ),
+    (_CREDENTIALS, lambda stack, text, _: errors.CredentialsRefused(stack, text)),
+    (_STACK_NAME, lambda stack, _, found: errors.BadStackName(stack, found)),
+    (_STACK_FILE, lambda stack, text, _: errors.BadSettings(stack, [_unreadable(stack, text)])),
+    (_BACKEND, lambda _, text, __: errors.BackendUnreachable(text)),
+)
+
+
+def of_operation(
+    stack: str, exit_code: int, said: str, events: Sequence[Mapping[str, Any]]
+) -> errors.AutomationError:
+    """Why an operation failed that neither was cancelled nor died."""
+    said_as_error = [
+        event["diagnosticEvent"]
+        for event in events
+        if event.get("diagnosticEvent", {}).get("severity") == "error"
+    ]
+    if not said_as_error:
+        return of_command(stack, exit_code, said)
+    texts = [said_by(diagnostic) for diagnostic in said_as_error]
+    for text in texts:
+        if _SETTINGS.search(text):
+            return errors.BadSettings(stack, mistakes_in(text))
+        if _CREDENTIALS.search(text):
+            return errors.CredentialsRefused(stack, text)
+    failures = [failure for failure in map(_failure, said_as_error) if failure]
+    if failures:
+        return errors.ProviderFailure(stack, failures)
+    return errors.ProgramFailure(stack, "\n".join(_without_traceback(text) for text in texts))
+
+
+def mistakes_in(text: str) -> list[Mistake]:
+    """The mistakes in the text of a SettingsError, as the program hands it to the engine."""
+    return [
+        # a consequence is one sentence, so it begins behind the last full stop
+        Mistake(found["path"], wrong, consequence, found["remedy"])
+        for found in _ENTRY.finditer(text)
+        for wrong, _, consequence in [found["wrong"].rpartition(". ")]
+    ]
+
+
+def _failure(diagnostic: Mapping[str, Any]) -> errors.Failure | None:
+    """None for what is about the whole stack: the program, or the end of the update."""
+    urn = str(diagnostic.get("urn") or "")
+    type_ = urn.split("::")[2].rpartition("$")[2] if urn.count("::") > 1 else ""
+    if type_ in {"", "pulumi:pulumi:Stack"}:
+        return None
+    return errors.Failure(urn=urn, type=type_, name=name_of(urn), cause=said_by(diagnostic))
+
+
+def _without_traceback(text: str) -> str:
+    """The last line of a Python traceback is its cause; the others are nothing to an operator."""
+    before, found, trace = text.partition("Traceback (most recent call last):")
+    if not found:
+        return text
+    cause = [line for line in trace.strip().splitlines() if line and not line.startswith(" ")]
+    return "\n".join([*before.strip().splitlines()[:1], *cause[-1:]])
