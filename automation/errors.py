@@ -185,14 +185,21 @@ class ProgramFailure(AutomationError):
 
 
 class Cancelled(AutomationError):
-    """The operation was cancelled, and the engine ended properly: the state is complete and not locked."""
+    """The operation was cancelled and the engine has ended and unlocked the stack.
 
-    def __init__(self, stack: str, kind: str) -> None:
+    Attributes:
+        at_once: whether it was not let finish what was under way, which then may stay unrecorded.
+    """
+
+    def __init__(self, stack: str, kind: str, *, at_once: bool) -> None:
         self.stack = stack
-        super().__init__(
-            f"The {kind} of stack {stack} was cancelled. What was under way has been finished and recorded; "
-            "the next one goes on from there."
+        self.at_once = at_once
+        what_now = (
+            "What was under way may have been done and not recorded: docs/recovery.md says how to go on."
+            if at_once and kind != "preview"
+            else "What was under way has been finished and recorded; the next one goes on from there."
         )
+        super().__init__(f"The {kind} of stack {stack} was cancelled. {what_now}")
 
 
 class EngineKilled(AutomationError):

@@ -112,7 +112,7 @@ class EventLog:
         return self.file.exists() and self.file.stat().st_size > 0
 
     def whole_lines(self, offset: int) -> tuple[list[dict[str, Any]], int]:
-        """The events from this offset in bytes, and the offset behind them. A line without an end yet waits."""
+        """The events from this offset in bytes, and the offset behind them. A line without end yet waits."""
         if not self.file.exists():
             return [], offset
         with self.file.open("rb") as opened:

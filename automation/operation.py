@@ -121,7 +121,7 @@ class Operation:
 
     def _run(self) -> Result:
         if self._cancel.is_set():
-            raise errors.Cancelled(self.stack, self.kind)
+            raise errors.Cancelled(self.stack, self.kind, at_once=False)
         said = Path(self._folder.name, "stderr")
         exit_code = self._engine(said)
         events, offset = self._log.whole_lines(0)
@@ -132,13 +132,13 @@ class Operation:
             number = -exit_code if exit_code < 0 else exit_code - KILLED
             error = errors.EngineKilled(self.stack, self.kind, _signal_name(number))
         elif exit_code and self._cancel.is_set():
-            error = errors.Cancelled(self.stack, self.kind)
+            error = errors.Cancelled(self.stack, self.kind, at_once=self._terminate.is_set())
         elif exit_code:
             error = diagnosis.of_operation(self.stack, exit_code, words, events)
         elif not is_complete(events) or offset != self._log.file.stat().st_size:
             error = errors.EventsTruncated(self.stack, self.kind)
         if error is not None:
-            error.done = done
+            error.done = done if events else None
             raise error
         return done
 

@@ -1,0 +1,184 @@
+"""The command line: arguments in, exit code out."""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from automation import documents, errors, terminal
+from automation.operation import Operation
+from automation.results import Result
+from automation.stack import Stack
+from automation.workspace import checkout
+
+_EXIT_CODES: dict[type[errors.AutomationError], int] = {
+    errors.BadSettings: 3,
+    errors.UnknownStack: 4,
+    errors.Conflict: 5,
+    errors.WrongPassphrase: 6,
+    errors.CredentialsRefused: 7,
+    errors.BackendUnreachable: 8,
+    errors.EngineKilled: 9,
+    errors.EventsTruncated: 10,
+    errors.Cancelled: 130,
+}
+_FAILED = 1
+
+_EPILOGUE = """\
+exit codes:
+    0  done
+    1  a resource, the program or the engine failed
+    2  the command line is wrong, or --yes is missing where nobody can be asked
+    3  the configuration has mistakes
+    4  there is no such stack
+    5  another update has the stack
+    6  the passphrase is missing or wrong
+    7  credentials are missing, wrong or expired
+    8  the state's backend cannot be used
+    9  the engine was killed in the middle
+   10  done, but the event log is cut off
+  130  cancelled (Ctrl-C once: what is under way is finished; twice: at once)
+"""
+
+_COMMANDS = {
+    "preview": "what an up would do",
+    "up": "create and update what the stack file says",
+    "refresh": "read what there is in AWS into the state",
+    "destroy": "delete everything that the stack has made",
+    "outputs": "the outputs of the last up",
+    "history": "what was done to the stack, the last first",
+    "cancel": "take away the lock that a killed update left",
+}
+_CHANGES = ("up", "refresh", "destroy")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command; returns its exit code, as `--help` lists them."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    asks = chosen.command in _CHANGES and not chosen.yes
+    if asks and (chosen.json or not sys.stdin.isatty()):
+        parser.error(f"{chosen.command} needs --yes, because nobody can be asked here")
+    try:
+        workspace = checkout(chosen.cwd, backend=chosen.backend)
+        told = _run(workspace.stack(chosen.stack), chosen, asks=asks)
+    except errors.AutomationError as error:
+        if chosen.json:
+            _print(documents.of_error(error))
+        else:
+            sys.stderr.write(f"error: {error}\n")
+        return _EXIT_CODES.get(type(error), _FAILED)
+    except KeyboardInterrupt:
+        return _EXIT_CODES[errors.Cancelled]
+    if chosen.json:
+        _print(told)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m automation",
+        description="Drives a stack of this program without parsing text and without showing a secret.",
+        epilog=_EPILOGUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, words in _COMMANDS.items():
+        command = commands.add_parser(name, help=words, description=words[0].upper() + words[1:] + ".")
+        command.add_argument("--stack", "-s", required=True, help="the stack's name")
+        command.add_argument("--backend", help="URL of the state's backend; PULUMI_BACKEND_URL otherwise")
+        command.add_argument(
+            "--cwd", "-C", type=Path, default=Path(), help="folder of Pulumi.yaml; . otherwise"
+        )
+        command.add_argument(
+            "--json", action="store_true", help="one JSON document on stdout, and nothing else"
+        )
+        if name in _CHANGES:
+            command.add_argument("--yes", "-y", action="store_true", help="do not ask")
+        if name == "refresh":
+            command.add_argument(
+                "--clear-pending-creates",
+                action="store_true",
+                help="forget what a killed update was creating",
+            )
+        if name == "history":
+            command.add_argument("--limit", type=int, help="at most so many entries")
+    return parser
+
+
+def _run(stack: Stack, chosen: argparse.Namespace, *, asks: bool) -> object:
+    """What `--json` prints. Otherwise it is printed here already."""
+    command: str = chosen.command
+    if command == "cancel":
+        stack.cancel()
+        return _shown(chosen, {"stack": stack.name, "cancelled": True}, f"Stack {stack.name} is not locked.")
+    if command == "outputs":
+        outputs = documents.of_outputs(stack.outputs())
+        return _shown(chosen, outputs, json.dumps(outputs, indent=2, ensure_ascii=False))
+    if command == "history":
+        records = stack.history(limit=chosen.limit)
+        return _shown(chosen, [documents.of_record(record) for record in records], terminal.history(records))
+    total = None
+    if asks:
+        total = _ask(stack, command)
+    operation = {
+        "preview": stack.preview,
+        "up": stack.up,
+        "refresh": lambda: stack.refresh(clear_pending_creates=chosen.clear_pending_creates),
+        "destroy": stack.destroy,
+    }[command]()
+    result = _followed(operation, quiet=chosen.json, total=total)
+    # the place of a report on the result: a preview's, in the words of this domain
+    return _shown(chosen, documents.of_result(result), terminal.summary(result))
+
+
+def _ask(stack: Stack, command: str) -> int | None:
+    """Asks on the terminal; for an up, after a preview, of which it returns the number of resources."""
+    total = None
+    if command == "up":
+        previewed = _followed(stack.preview(), quiet=False, total=None)
+        sys.stdout.write(f"{terminal.summary(previewed)}\n")
+        total = sum(previewed.counts.values())
+    sys.stderr.write(f"{command.capitalize()} stack {stack.name} now? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise errors.Cancelled(stack.name, command, at_once=False)
+    return total
+
+
+def _followed(operation: Operation, *, quiet: bool, total: int | None) -> Result:
+    with _cancelled_by_signals(operation, quiet=quiet), operation:
+        if not quiet:
+            terminal.follow(operation, total)
+        return operation.result()
+
+
+@contextmanager
+def _cancelled_by_signals(operation: Operation, *, quiet: bool) -> Iterator[None]:
+    """Ctrl-C, or a SIGTERM, asks the engine to end; a second one does not wait for what is under way."""
+
+    def cancel(_number: int, _frame: FrameType | None) -> None:
+        operation.cancel()
+        if not quiet:
+            sys.stderr.write("\nCancelling: what is under way is finished first. Again: end at once.\n")
+
+    before = {number: signal.signal(number, cancel) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _shown(chosen: argparse.Namespace, document: object, text: str) -> object:
+    if not chosen.json:
+        sys.stdout.write(f"{text}\n")
+    return document
+
+
+def _print(document: object) -> None:
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,81 @@
+"""Progress for people: a bar on a terminal, plain lines elsewhere. Both go to standard error."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from automation import events
+from automation.results import Result, UpdateRecord
+
+_NOTHING_CHANGES = {"same", "read", "refresh"}
+
+
+def follow(progress: Iterable[events.Progress], total: int | None) -> None:
+    """Shows the progress to its end. `total` is how many resources there are, if that is known."""
+    # no markup: in rich's, "[secret]" would be a style
+    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+    if console.is_terminal:
+        _bar(console, progress, total)
+        return
+    for event in progress:
+        for line in _lines(event):
+            console.print(line)
+
+
+def _bar(console: Console, progress: Iterable[events.Progress], total: int | None) -> None:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=total)
+        for event in progress:
+            for line in _lines(event):
+                bar.console.print(line)
+            if isinstance(event, events.StepStarted):
+                bar.update(task, description=event.name)
+            elif isinstance(event, (events.StepDone, events.StepFailed)):
+                bar.advance(task)
+
+
+def _lines(event: events.Progress) -> list[str]:
+    if isinstance(event, events.StepDone) and event.operation not in _NOTHING_CHANGES:
+        return [f"{event.operation} {event.name} ({event.type})"]
+    if isinstance(event, events.StepFailed):
+        return [f"FAILED: {event.operation} {event.name} ({event.type})"]
+    if isinstance(event, events.Message) and event.severity != "error":  # errors stand at the end
+        return [f"{event.severity}: {event.text}"]
+    return []
+
+
+def summary(result: Result) -> str:
+    """One line: what was done, to how many resources, in which time."""
+    changed = {name: count for name, count in result.counts.items() if name not in _NOTHING_CHANGES}
+    counts = ", ".join(f"{count} {operation}" for operation, count in sorted(changed.items()))
+    unchanged = sum(result.counts.values()) - sum(changed.values())
+    done = f"{counts or 'nothing changes'}; {unchanged} unchanged"
+    return f"{result.kind} of stack {result.stack}: {done} ({result.duration_seconds:.1f} s)"
+
+
+def history(records: Sequence[UpdateRecord]) -> str:
+    """A table."""
+    table = Table("started", "kind", "result", "changes", box=None, pad_edge=False)
+    for record in records:
+        counts = ", ".join(f"{count} {operation}" for operation, count in sorted(record.counts.items()))
+        table.add_row(f"{record.started:%Y-%m-%d %H:%M:%S %Z}", record.kind, record.result, counts)
+    console = Console(markup=False, highlight=False, width=120)
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
