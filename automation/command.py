@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from automation import diagnosis, errors
@@ -26,7 +26,7 @@ class Cli:
 
     folder: Path
     project: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     redactor: Redactor
 
     def arguments(self, *arguments: str) -> list[str]:
@@ -69,10 +69,10 @@ class Cli:
         return found
 
 
-def whole_environment(changes: Mapping[str, str], backend: str | None) -> dict[str, str]:
-    """This process's environment with these changes. `backend` is a URL: file://, s3://, https:// ..."""
+def engine_environment(given: Mapping[str, str] | None, backend: str | None) -> dict[str, str]:
+    """The given environment, else this process's. `backend` is a URL: file://, s3://, https:// ..."""
     chosen = {} if backend is None else {"PULUMI_BACKEND_URL": backend}
-    return {**os.environ, **changes, **chosen, **_ALWAYS}
+    return {**(os.environ if given is None else given), **chosen, **_ALWAYS}
 
 
 def operation_arguments(kind: str, stack: str, event_log: Path, options: Sequence[str]) -> list[str]:

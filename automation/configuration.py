@@ -107,20 +107,36 @@ def _holds_encrypted(value: object) -> bool:
     return isinstance(value, list) and any(map(_holds_encrypted, value))
 
 
+class _Loader(yaml.SafeLoader):
+    """Takes no key twice: what stood first would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT002
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                raise yaml.YAMLError(f'the key "{key}" is there twice')
+        return super().construct_mapping(node, deep)
+
+
 def _read(stack: str, file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text("utf-8")) if file.exists() else {}
-        if not isinstance(content or {}, dict):
-            raise yaml.YAMLError("it is no map")  # noqa: TRY301  the same words as for other mistakes
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    def unreadable(cause: object) -> errors.BadSettings:
         mistake = settings.Mistake(
             file.name,
-            f"the stack file cannot be read: {error}",
+            f"the stack file cannot be read: {cause}",
             "What it holds would be lost",
             "Put it right by hand, or take it away if nothing in it is needed",
         )
-        raise errors.BadSettings(stack, [mistake]) from None
-    return content or {}
+        return errors.BadSettings(stack, [mistake])
+
+    if not file.exists():
+        return {}
+    try:
+        content = yaml.load(file.read_text("utf-8"), _Loader) or {}  # noqa: S506  a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise unreadable(error) from None
+    if not isinstance(content, dict) or not isinstance(content.get("config") or {}, dict):
+        raise unreadable("it is no map, or its config is none")
+    return content
 
 
 def _config(written: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ _CREDENTIALS = re.compile(
     r"ExpiredToken|InvalidClientTokenId|UnrecognizedClientException|InvalidAccessKeyId|SignatureDoesNotMatch"
     r"|InvalidSignatureException|AuthFailure|No valid credential sources found|NoCredentialProviders"
     r"|failed to refresh cached credentials|could not find default credentials|SSO session has expired"
-    r"|invalid access token"
+    r"|AWS credentials are invalid or have expired|unable to validate AWS credentials|Unauthorized: "
 )
 _BACKEND = re.compile(
     r"unable to open (?:state directory|bucket)|could not list bucket|could not load|error listing stacks"
@@ -34,7 +34,7 @@ _BACKEND = re.compile(
     r"|getting secrets manager|i/o timeout|unable to read stack file"
 )
 _STACK_FILE = re.compile(
-    r"invalid YAML file|yaml: |could not unmarshal|validating stack config|not a valid config"
+    r"invalid YAML file|yaml: |could not unmarshal|validating stack config|not a valid config|to be an object"
 )
 _STACK_NAME = re.compile(
     r"a stack name (?:may only|must|cannot)[^\n]*|stack names? (?:may|must|cannot)[^\n]*"
@@ -45,7 +45,7 @@ _ENTRY = re.compile(r"^  (?P<path>\S.*)\n    (?P<wrong>.*)\.\n    (?P<remedy>.*)
 
 def of_command(stack: str, exit_code: int, said: str) -> errors.AutomationError:
     """Why a command failed before the engine began, or without it. `said` is its standard error."""
-    text = without_colours(said).strip().removeprefix("error: ")
+    text = _error_in(without_colours(said).strip())
     if exit_code == _EXIT_UNKNOWN_STACK:
         return errors.UnknownStack(stack)
     if exit_code == _EXIT_CREDENTIALS:
@@ -54,6 +54,11 @@ def of_command(stack: str, exit_code: int, said: str) -> errors.AutomationError:
         if found := pattern.search(text):
             return made(stack, text, found[0])
     return errors.EngineFailure(stack, text or f"it ended with exit code {exit_code} and said nothing")
+
+
+def _error_in(said: str) -> str:
+    """From the error on: before it the CLI may say how it logs in, and warn."""
+    return re.split(r"^error: ", said, maxsplit=1, flags=re.MULTILINE)[-1]
 
 
 def _holders(text: str) -> list[errors.LockHolder]:
@@ -90,7 +95,7 @@ _MADE: tuple[tuple[re.Pattern[str], Callable[[str, str, str], errors.AutomationE
     (_CREDENTIALS, lambda stack, text, _: errors.CredentialsRefused(stack, text)),
     (_STACK_NAME, lambda stack, _, found: errors.BadStackName(stack, found)),
     (_STACK_FILE, lambda stack, text, _: errors.BadSettings(stack, [_unreadable(stack, text)])),
-    (_BACKEND, lambda _, text, __: errors.BackendUnreachable(text)),
+    (_BACKEND, lambda stack, text, _: errors.BackendUnreachable(stack, text)),
 )
 
 

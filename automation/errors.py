@@ -135,13 +135,15 @@ class CredentialsRefused(AutomationError):
 
 
 class BackendUnreachable(AutomationError):
-    """The backend with the state does not answer, or is not there; nothing was changed."""
+    """The backend with the state does not answer, or is not there."""
 
-    def __init__(self, cause: str) -> None:
+    def __init__(self, stack: str, cause: str) -> None:
+        self.stack = stack
         self.cause = cause
         super().__init__(
-            f"The state's backend cannot be used; nothing was changed:\n  {cause}\n"
-            "Check the backend's URL (PULUMI_BACKEND_URL), the network and the rights to it."
+            f"The backend with the state of stack {stack} cannot be used:\n  {cause}\n"
+            "Check the backend's URL (PULUMI_BACKEND_URL), the network and the rights to it. If an update had"
+            " begun, go on as docs/recovery.md says."
         )
 
 

@@ -7,6 +7,8 @@ in one process would share an interpreter lock. It outlives a service that dies,
 properly, and ends with the engine.
 """
 
+import contextlib
+import importlib
 import os
 import signal
 import subprocess
@@ -28,6 +30,12 @@ KILLED = 128
 _RUNS_THE_PROGRAM = {"preview", "up"}
 
 
+def declare() -> None:
+    """The program, as the entry point of a checkout has it."""
+    program, settings = importlib.import_module("program"), importlib.import_module("settings")
+    program.declare(settings.load())
+
+
 def main(kind: str, folder: str, command: list[str]) -> int:
     """The CLI's exit code; 128 and more where a signal ended it."""
     os.chdir(folder)
@@ -35,10 +43,7 @@ def main(kind: str, folder: str, command: list[str]) -> int:
 
     def program() -> None:
         loaded.wait()
-        import program as declared  # noqa: PLC0415  loaded by then, in the main thread
-        import settings  # noqa: PLC0415
-
-        declared.declare(settings.load())
+        declare()
 
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=4), options=_GRPC_CHANNEL_OPTIONS)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageServer(program), server)
@@ -54,14 +59,15 @@ def main(kind: str, folder: str, command: list[str]) -> int:
         else:
             pending.append(number)
 
-    signal.signal(signal.SIGINT, pass_on)
+    signal.signal(signal.SIGTERM, pass_on)
     process = subprocess.Popen([*command, f"--client=127.0.0.1:{port}"])
     started.append(process)
     for number in pending:
         process.send_signal(number)
     if kind in _RUNS_THE_PROGRAM:
-        import program as _  # noqa: F401, PLC0415  while the CLI starts
-        import settings as _s  # noqa: F401, PLC0415
+        # While the CLI starts, and in this thread. What goes wrong goes wrong again where it can be told.
+        with contextlib.suppress(Exception):
+            importlib.import_module("program")
     loaded.set()
     exit_code = process.wait()
     server.stop(0)

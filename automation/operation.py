@@ -168,6 +168,8 @@ class Operation:
         return process.returncode
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> None:
+        # SIGTERM, which the engine takes as it takes SIGINT: a service that a shell started in the background
+        # ignores SIGINT, and so would its children
         asked = terminated = False
         started = time.monotonic()
         while True:
@@ -177,10 +179,10 @@ class Operation:
                 # before its first event the engine has a lock, but nothing yet that would take a signal
                 ready = self._log.begun() or time.monotonic() - started > _SILENT_SECONDS
                 if ready and self._cancel.is_set() and not asked:
-                    process.send_signal(signal.SIGINT)
+                    process.terminate()
                     asked = True
                 elif asked and self._terminate.is_set() and not terminated:
-                    process.send_signal(signal.SIGINT)
+                    process.terminate()
                     terminated = True
             else:
                 return

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from automation import errors
-from automation.command import Cli, whole_environment
+from automation.command import Cli, engine_environment
 from automation.configuration import stack_file
 from automation.locks import locked
 from automation.secrecy import Redactor
@@ -90,13 +90,14 @@ def checkout(
     Args:
         folder: where Pulumi.yaml is, which is never written.
         backend: URL of the state's backend; PULUMI_BACKEND_URL or the login of PULUMI_HOME otherwise.
-        environment: changes to this process's own: PULUMI_CONFIG_PASSPHRASE, PULUMI_HOME, AWS_PROFILE ...
+        environment: the engine's whole environment, with PATH; this process's otherwise. Here go
+            PULUMI_CONFIG_PASSPHRASE, PULUMI_HOME, AWS_PROFILE and the like, never on a command line.
         limit: how many operations run at once; others wait for their turn.
 
     Raises:
         NoProject: there is no Pulumi.yaml.
     """
-    return _workspace(folder.resolve(), backend, environment or {}, limit, runs_inline=False)
+    return _workspace(folder.resolve(), backend, environment, limit, runs_inline=False)
 
 
 def inline(
@@ -121,17 +122,17 @@ def inline(
         new = folder / f".Pulumi.yaml.{id(declared)}"
         new.write_text(yaml.safe_dump(declared, sort_keys=False), "utf-8")
         shutil.move(new, folder / "Pulumi.yaml")
-    return _workspace(folder.resolve(), backend, environment or {}, limit, runs_inline=True)
+    return _workspace(folder.resolve(), backend, environment, limit, runs_inline=True)
 
 
 def _workspace(
-    folder: Path, backend: str | None, environment: Mapping[str, str], limit: int, *, runs_inline: bool
+    folder: Path, backend: str | None, environment: Mapping[str, str] | None, limit: int, *, runs_inline: bool
 ) -> Workspace:
     try:
         project = str(yaml.safe_load((folder / "Pulumi.yaml").read_text("utf-8"))["name"])
     except FileNotFoundError:
         raise errors.NoProject(folder) from None
-    whole = whole_environment(environment, backend)
+    whole = engine_environment(environment, backend)
     return Workspace(
         runs_inline=runs_inline,
         cli=Cli(folder=folder, project=project, environment=whole, redactor=Redactor(whole)),

@@ -1,0 +1,156 @@
+"""Whatever ends an update early: nothing is lost, and the next one works."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import automation
+from tests.automation.gate_proxy import gate
+from tests.automation.projects import (
+    EMPTY,
+    ROOT,
+    WAITING,
+    Project,
+    client,
+    new_name,
+    tenant,
+    wait_for_end,
+)
+from tests.localcloud.emulator_process import Emulator
+
+
+def behind(address: str, tenants: automation.Workspace) -> automation.Workspace:
+    """The same tenants, with AWS reached through a gate."""
+    return automation.inline(
+        tenants.cli.folder, environment={**tenants.cli.environment, "AWS_ENDPOINT_URL": address}
+    )
+
+
+def test_a_client_that_goes_away_cancels_and_what_was_under_way_is_recorded(
+    tenants: automation.Workspace, emulator: Emulator
+) -> None:
+    name = new_name()
+    stack = tenant(tenants, name, name)
+    with gate(emulator.endpoint, "CreateSecret") as held:
+        gone = ConnectionError("the client went away")
+        with pytest.raises(ConnectionError), behind(held.address, tenants).stack(name).up() as update:  # noqa: PT012
+            for event in update:
+                if isinstance(event, automation.StepStarted) and event.name == f"{name}-secret":
+                    assert held.reached.wait(timeout=60)
+                    threading.Timer(0, lambda: when_cancelling(update, held.opened)).start()
+                    raise gone
+        with pytest.raises(automation.Cancelled) as cancelled:
+            update.result()
+    assert not cancelled.value.at_once
+    assert cancelled.value.done
+    assert f"{name}-secret" in [change.name for change in cancelled.value.done.changes]
+    assert stack.up().result().counts == {
+        "same": 3,
+        "create": 1,
+    }  # only the initial version was still to make
+    assert len(client(emulator).list_secret_version_ids(SecretId=name)["Versions"]) == 1
+
+
+def when_cancelling(update: automation.Operation, opened: threading.Event) -> None:
+    """Lets AWS answer when the engine has said that it cancels."""
+    for event in update:
+        if isinstance(event, automation.Message) and "cancelling" in event.text:
+            break
+    opened.set()
+
+
+def test_a_cancelled_wait_for_a_place_begins_nothing(project: Project) -> None:
+    project.program(WAITING)
+    workspace = automation.checkout(project.folder, environment=project.environment, limit=1)
+    first = workspace.open("one").up()
+    second = workspace.open("two").up()
+    project.waits()
+    second.cancel()
+    project.goes_on()
+    assert first.result().counts == {"create": 1}
+    with pytest.raises(automation.Cancelled) as cancelled:
+        second.result()
+    assert cancelled.value.done is None
+    assert workspace.stack("two").history() == []
+
+
+def test_an_update_killed_in_the_middle_says_how_to_go_on_and_the_next_one_works(
+    tenants: automation.Workspace, emulator: Emulator
+) -> None:
+    name = new_name()
+    stack = tenant(tenants, name, name)
+    with gate(emulator.endpoint, "CreateSecret") as held:
+        update = behind(held.address, tenants).stack(name).up()
+        assert held.reached.wait(timeout=60)
+        with pytest.raises(automation.Conflict) as conflict:
+            stack.up().result()
+        [holder] = conflict.value.holders
+        os.kill(holder.process, signal.SIGKILL)
+        with pytest.raises(automation.EngineKilled, match=r"SIGKILL.*docs/recovery\.md") as killed:
+            update.result()
+        held.loses = True
+    assert killed.value.done
+    with pytest.raises(automation.Conflict):  # the dead one's lock
+        stack.up().result()
+    stack.cancel()
+    assert stack.refresh(clear_pending_creates=True).result().counts == {"same": 2}
+    assert stack.up().result().counts == {"create": 2, "same": 2}
+
+
+SERVICE = """
+import os, sys
+from pathlib import Path
+import automation
+stack = automation.inline(Path(sys.argv[1])).stack(sys.argv[2])
+stack.up().result()
+"""
+
+
+def test_an_update_outlives_the_service_that_began_it(
+    tenants: automation.Workspace, emulator: Emulator
+) -> None:
+    name = new_name()
+    stack = tenant(tenants, name, name)
+    with gate(emulator.endpoint, "CreateSecret") as held:
+        environment = {**tenants.cli.environment, "AWS_ENDPOINT_URL": held.address}
+        service = subprocess.Popen(
+            [sys.executable, "-c", SERVICE, str(tenants.cli.folder), name], cwd=ROOT, env=environment
+        )
+        assert held.reached.wait(timeout=60)
+        with pytest.raises(automation.Conflict) as conflict:
+            stack.up().result()
+        service.kill()
+        service.wait()
+        held.opened.set()
+        wait_for_end(conflict.value.holders[0].process)
+    assert stack.history()[0].result == "succeeded"
+    assert stack.up().result().counts == {"same": 4}
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_a_log_that_is_cut_off_is_told_and_the_state_is_complete(
+    project: Project, environment: Mapping[str, str], inline: bool, tmp_path: Path
+) -> None:
+    project.program(EMPTY)
+    if inline:
+        workspace = automation.inline(tmp_path / "inline", environment=environment, limit=1)
+        name = new_name()
+        tenant(workspace, name)
+    else:
+        workspace = automation.checkout(project.folder, environment=environment, limit=1)
+        name = workspace.open("test").name
+    begin = threading.Event()
+    workspace.pool.submit(begin.wait)
+    update = workspace.stack(name).up()
+    update._log.file.symlink_to("/dev/full")  # every write fails, as on a full disk
+    begin.set()
+    with pytest.raises(automation.EventsTruncated, match="event log is cut off"):
+        update.result()
+    assert workspace.stack(name).history()[0].result == "succeeded"
+    assert workspace.stack(name).up().result().counts == {"same": 1}

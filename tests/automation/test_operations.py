@@ -1,0 +1,105 @@
+import automation
+from automation import SECRET
+from tests.automation.projects import AWS, Project, client, new_name, structure, tenant
+from tests.engine.stacks import new_stack
+from tests.localcloud.emulator_process import Emulator
+
+HIDDEN = """
+import pulumi
+hidden = pulumi.Output.secret("hidden-value")
+pulumi.export("plain", {"a": 1})
+pulumi.export("hidden", hidden)
+pulumi.export("deep", {"a": [hidden]})
+"""
+
+
+def test_a_stack_lives_from_preview_to_destroy(tenants: automation.Workspace) -> None:
+    name = new_name()
+    stack = tenants.create(name)
+    stack.configure(structure(name), aws=AWS)
+
+    preview = stack.preview().result()
+    assert preview.counts == {"create": 4}  # the stack, the component, the secret and its initial version
+    assert [change.operation for change in preview.changes] == ["create"] * 4
+    assert stack.outputs() == {}  # it changed nothing
+    assert stack.history() == []
+
+    with stack.up() as update:
+        progress = list(update)
+        result = update.result()
+    assert result.counts == preview.counts
+    assert {change.urn for change in result.changes} == {change.urn for change in preview.changes}
+    assert result.outputs == stack.outputs()
+    assert result.outputs["secrets"][name]["keys"] == ["KEY"]
+    done = [event.name for event in progress if isinstance(event, automation.StepDone)]
+    assert f"{name}-secret" in done
+    assert progress[-1] == automation.Ended(counts={"create": 4})
+    assert list(update) == progress  # whoever looks later sees the same
+
+    stack.configure(structure(name, f"{name}-more", tags={"team": "a"}), aws=AWS)
+    changed = stack.preview().result()
+    assert changed.counts == {"create": 3, "same": 3, "update": 1}
+    [update_of_tags] = [change for change in changed.changes if change.operation == "update"]
+    assert update_of_tags.name == f"{name}-secret"
+    assert "tags" in update_of_tags.properties
+
+    assert stack.refresh().result().counts == {"same": 4}
+    assert [(record.kind, record.result) for record in stack.history()] == [
+        ("refresh", "succeeded"),
+        ("update", "succeeded"),
+    ]
+    assert stack.history(limit=1)[0].kind == "refresh"
+    assert stack.destroy().result().counts == {"delete": 4}
+    tenants.remove(name)
+    assert name not in tenants.stacks()
+
+
+def test_a_checkout_and_a_service_make_the_same_of_a_stack_file(
+    project: Project, emulator: Emulator, tenants: automation.Workspace
+) -> None:
+    made = new_stack(project.folder / "checkout", project.environment, emulator.endpoint)
+    stack = automation.checkout(made.folder, environment=project.environment).stack("test")
+    stack_file = stack.check()
+    from_checkout = stack.preview().result()
+
+    service = tenants.open("test")
+    service.configure(
+        stack_file.model_dump(by_alias=True, mode="json", exclude_unset=True),
+        secrets={"stripeKey": "another-value"},
+        aws={**AWS, "allowedAccountIds": ["123456789012"]},
+    )
+    inline = service.preview().result()
+    assert set(inline.changes) == set(from_checkout.changes)
+    assert inline.counts == from_checkout.counts
+
+
+def test_pulumi_yaml_and_what_else_lies_in_a_checkout_are_never_written(project: Project) -> None:
+    def content() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in project.folder.iterdir() if path.is_file()}
+
+    stack = project.stack()
+    before = content()
+    stack.preview().result()
+    stack.up().result()
+    stack.refresh().result()
+    assert content() == before
+
+
+def test_a_secret_output_is_a_marker_wherever_it_is(project: Project) -> None:
+    project.program(HIDDEN)
+    stack = project.stack()
+    outputs = stack.up().result().outputs
+    assert outputs == stack.outputs()
+    assert outputs["plain"] == {"a": 1}
+    assert outputs["hidden"] is SECRET
+    assert "hidden-value" not in repr(outputs)
+    assert outputs["deep"]["a"][0] is SECRET
+
+
+def test_a_refresh_tells_what_differs_in_aws(tenants: automation.Workspace, emulator: Emulator) -> None:
+    name = new_name()
+    stack = tenant(tenants, name, name)
+    stack.up().result()
+    client(emulator).update_secret(SecretId=name, Description="by hand")
+    result = stack.refresh().result()
+    assert [(change.operation, change.name) for change in result.changes] == [("update", f"{name}-secret")]
