@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -85,6 +85,9 @@ def progress_of(event: Mapping[str, Any]) -> Progress | None:
         text = said_by(said)
         if severity in {"info", "warning", "error"} and text and not said.get("ephemeral"):
             return Message(severity=severity, text=text, urn=said.get("urn", ""))
+    if "stdoutEvent" in event:
+        text = said_by(event["stdoutEvent"])
+        return Message(severity="info", text=text, urn="") if text else None
     if "summaryEvent" in event:
         return Ended(counts=dict(event["summaryEvent"].get("resourceChanges") or {}))
     return None
@@ -113,24 +116,41 @@ class EventLog:
 
     def whole_lines(self, offset: int) -> tuple[list[dict[str, Any]], int]:
         """The events from this offset in bytes, and the offset behind them. A line without end yet waits."""
-        if not self.file.exists():
-            return [], offset
-        with self.file.open("rb") as opened:
-            opened.seek(offset)
-            text = opened.read()
+        text = self._text(offset)
         whole = text[: text.rfind(b"\n") + 1]
-        return list(self._events(whole)), offset + len(whole)
+        return self._told(map(_parsed, whole.splitlines())), offset + len(whole)
 
-    def _events(self, text: bytes) -> Iterator[dict[str, Any]]:
-        for line in text.splitlines():
-            try:
-                event = json.loads(line)
-            except ValueError:  # a line that was cut off, with another one behind it
-                continue
-            if isinstance(event, dict) and event.get("diagnosticEvent", {}).get("severity") != "debug":
-                yield self.redactor.data(event)
+    def all(self) -> tuple[list[dict[str, Any]], bool]:
+        """All events, and whether they are complete: from the engine's first to its last, none cut off."""
+        lines = [_parsed(line) for line in self._text(0).splitlines()]
+        complete = (
+            bool(lines)
+            and None not in lines
+            and (lines[0] or {}).get("sequence") == 0
+            and "cancelEvent" in (lines[-1] or {})
+        )
+        return self._told(lines), complete
+
+    def _text(self, offset: int) -> bytes:
+        try:
+            with self.file.open("rb") as opened:
+                opened.seek(offset)
+                return opened.read()
+        except FileNotFoundError:
+            return b""
+
+    def _told(self, events: Iterable[dict[str, Any] | None]) -> list[dict[str, Any]]:
+        return [
+            self.redactor.data(event)
+            for event in events
+            if event is not None and event.get("diagnosticEvent", {}).get("severity") != "debug"
+        ]
 
 
-def is_complete(events: list[dict[str, Any]]) -> bool:
-    """Whether the engine has said its last word."""
-    return bool(events) and "cancelEvent" in events[-1]
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """None for a line that was cut off."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None

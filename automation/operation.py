@@ -15,7 +15,7 @@ from typing import Self
 
 from automation import diagnosis, errors
 from automation.command import Cli, operation_arguments
-from automation.events import EventLog, Progress, is_complete, progress_of
+from automation.events import EventLog, Progress, progress_of
 from automation.inline import KILLED
 from automation.results import Kind, Result, result_of
 
@@ -124,7 +124,7 @@ class Operation:
             raise errors.Cancelled(self.stack, self.kind, at_once=False)
         said = Path(self._folder.name, "stderr")
         exit_code = self._engine(said)
-        events, offset = self._log.whole_lines(0)
+        events, complete = self._log.all()
         done = result_of(self.kind, self.stack, events, time.monotonic() - self._begun_at)
         words = self._order.cli.redactor.text(said.read_text("utf-8", "replace"))
         error: errors.AutomationError | None = None
@@ -135,7 +135,7 @@ class Operation:
             error = errors.Cancelled(self.stack, self.kind, at_once=self._terminate.is_set())
         elif exit_code:
             error = diagnosis.of_operation(self.stack, exit_code, words, events)
-        elif not is_complete(events) or offset != self._log.file.stat().st_size:
+        elif not complete:
             error = errors.EventsTruncated(self.stack, self.kind)
         if error is not None:
             error.done = done if events else None

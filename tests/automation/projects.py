@@ -59,7 +59,9 @@ class Project:
 def new_project(folder: Path, environment: Mapping[str, str]) -> Project:
     (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
     (folder / ".venv").symlink_to(ROOT / ".venv")
-    made = Project(folder, environment)
+    state = folder / "state"
+    state.mkdir()
+    made = Project(folder, {**environment, "PULUMI_BACKEND_URL": f"file://{state}"})
     made.program(EMPTY)
     return made
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ import pytest
 import automation
 from tests.automation.gate_proxy import gate
 from tests.automation.projects import (
-    EMPTY,
     ROOT,
     WAITING,
     Project,
@@ -133,24 +132,17 @@ def test_an_update_outlives_the_service_that_began_it(
     assert stack.up().result().counts == {"same": 4}
 
 
-@pytest.mark.parametrize("inline", [False, True])
+@pytest.mark.parametrize("loses", [Path.unlink, lambda log: os.truncate(log, log.stat().st_size - 9)])
 def test_a_log_that_is_cut_off_is_told_and_the_state_is_complete(
-    project: Project, environment: Mapping[str, str], inline: bool, tmp_path: Path
+    project: Project, loses: Callable[[Path], None]
 ) -> None:
-    project.program(EMPTY)
-    if inline:
-        workspace = automation.inline(tmp_path / "inline", environment=environment, limit=1)
-        name = new_name()
-        tenant(workspace, name)
-    else:
-        workspace = automation.checkout(project.folder, environment=environment, limit=1)
-        name = workspace.open("test").name
-    begin = threading.Event()
-    workspace.pool.submit(begin.wait)
-    update = workspace.stack(name).up()
-    update._log.file.symlink_to("/dev/full")  # every write fails, as on a full disk
-    begin.set()
+    project.program(WAITING)
+    stack = project.stack()
+    update = stack.up()
+    project.waits()
+    loses(update._log.file)
+    project.goes_on()
     with pytest.raises(automation.EventsTruncated, match="event log is cut off"):
         update.result()
-    assert workspace.stack(name).history()[0].result == "succeeded"
-    assert workspace.stack(name).up().result().counts == {"same": 1}
+    assert stack.history()[0].result == "succeeded"
+    assert stack.up().result().counts == {"same": 1}

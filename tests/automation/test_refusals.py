@@ -107,12 +107,13 @@ def test_all_mistakes_of_a_configuration_are_told_in_one_go_wherever_they_are_fo
     assert file.read_text() == before
     assert [mistake.path for mistake in refusal.value.mistakes] == [
         "aws-secrets:recoveryWindowDays",
-        'aws-secrets:secrets["a b"]',
         "aws-secrets:secrets.c.values.K.config",
+        'aws-secrets:secrets["a b"]',
+        'aws-secrets:secrets["a b"].values',
         "aws-secrets:typo",
         "aws:region",
     ]
-    file.write_text(before + "  aws-secrets:recoveryWindowDays: 3\n  aws-secrets:typo: 1\n")
+    file.write_text(before.replace("recoveryWindowDays: 0", "recoveryWindowDays: 3\n  aws-secrets:typo: 1"))
     with pytest.raises(automation.BadSettings) as checked:
         stack.check()
     with pytest.raises(automation.BadSettings) as run:

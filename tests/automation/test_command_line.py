@@ -1,0 +1,196 @@
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import automation
+from automation.commands import main
+from tests.automation.projects import AWS, ROOT, WAITING, Project, structure, wait_for_end
+
+CHANGING = """
+import pulumi
+class Part(pulumi.ComponentResource):
+    def __init__(self):
+        super().__init__("test:index:Part", "part")
+        self.register_outputs({})
+Part()
+pulumi.log.warn("mind the gap")
+pulumi.export("hidden", pulumi.Output.secret("hidden-value"))
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    def document(self) -> Any:  # noqa: ANN401  whatever JSON holds
+        """Standard output is one JSON document; standard error says nothing."""
+        assert self.err == ""
+        return json.loads(self.out)
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command line for the project, with these changes to the environment."""
+
+    def run(*arguments: str, **environment: str) -> Done:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "environ", {**project.environment, **environment})
+            code = main([*arguments, "--cwd", str(project.folder)])
+        return Done(code, *capfd.readouterr())
+
+    return run
+
+
+def test_a_stack_is_driven_from_preview_to_destroy_with_json_and_plain_lines(
+    project: Project, run: Run
+) -> None:
+    project.program(CHANGING)
+    project.stack()
+    preview = run("preview", "--stack", "test", "--json").document()
+    assert preview["counts"] == {"create": 2}
+    assert [change["name"] for change in preview["changes"]] == ["aws-secrets-test", "part"]
+    assert preview["warnings"] == ["mind the gap"]
+
+    up = run("up", "--stack", "test", "--yes")
+    assert up.code == 0
+    assert up.out.startswith("up of stack test: 2 create; 0 unchanged (")
+    assert up.err.splitlines() == [
+        "warning: mind the gap",
+        "create part (test:index:Part)",
+        "create aws-secrets-test (pulumi:pulumi:Stack)",
+    ]
+    assert run("outputs", "--stack", "test", "--json").document() == {"hidden": "[secret]"}
+    history = run("history", "--stack", "test", "--limit", "1")
+    assert "update" in history.out
+    assert "2 create" in history.out
+    destroyed = run("destroy", "--stack", "test", "--yes", "--json").document()
+    assert destroyed["counts"] == {"delete": 2}
+
+
+def test_each_kind_of_failure_has_an_exit_code_and_a_document(project: Project, run: Run) -> None:
+    stack = project.stack()
+
+    def refused(code: int, kind: str, *arguments: str, **environment: str) -> dict[str, Any]:
+        done = run(*arguments, "--json", **environment)
+        assert done.code == code
+        error: dict[str, Any] = done.document()["error"]
+        assert error["type"] == kind
+        assert "Traceback" not in error["message"]
+        return error
+
+    refused(4, "UnknownStack", "preview", "--stack", "nowhere")
+    refused(6, "WrongPassphrase", "up", "--stack", "test", "--yes", PULUMI_CONFIG_PASSPHRASE="wrong")
+    refused(8, "BackendUnreachable", "outputs", "--stack", "test", "--backend", "file:///nowhere/at/all")
+    refused(7, "CredentialsRefused", "history", "--stack", "test", "--backend", "https://127.0.0.1:9")
+    project.program("raise ValueError('no such thing')")
+    assert "no such thing" in refused(1, "ProgramFailure", "preview", "--stack", "test")["message"]
+    project.program(WAITING)
+    update = stack.up()
+    project.waits()
+    [holder] = refused(5, "Conflict", "up", "--stack", "test", "--yes")["holders"]
+    os.kill(holder["process"], signal.SIGKILL)
+    wait_for_end(holder["process"])
+    assert isinstance(update._future.exception(timeout=60), automation.EngineKilled)
+    assert run("cancel", "--stack", "test").code == 0
+    (project.folder / "go").touch()
+    stack.up().result()
+    stack.configure(structure(), aws=AWS)
+    with (project.folder / "Pulumi.test.yaml").open("a") as file:
+        file.write("broken")
+    [mistake] = refused(3, "BadSettings", "up", "--stack", "test", "--yes")["mistakes"]
+    assert mistake["path"] == "Pulumi.test.yaml"
+
+
+@pytest.mark.parametrize("command", ["up", "refresh", "destroy"])
+def test_what_changes_something_needs_yes_where_nobody_can_be_asked(
+    project: Project, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as wrong:
+        main([command, "--stack", "test", "--json", "--cwd", str(project.folder)])
+    assert wrong.value.code == 2
+    assert "--yes" in capsys.readouterr().err
+
+
+def on_a_terminal(project: Project, answer: bytes, *arguments: str) -> tuple[int, str]:
+    """The exit code and what the terminal showed; `answer` is typed when a question comes."""
+    terminal, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "automation", *arguments, "--cwd", str(project.folder)],
+        cwd=ROOT,
+        env={**project.environment, "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+    while select.select([terminal], [], [], 60)[0]:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:  # the other side is closed
+            break
+        if shown.endswith(b"[y/N] "):
+            os.write(terminal, answer)
+    os.close(terminal)
+    return process.wait(timeout=60), shown.decode()
+
+
+def test_on_a_terminal_a_bar_moves_and_an_up_asks_after_its_preview(project: Project) -> None:
+    project.program(CHANGING)
+    stack = project.stack()
+    code, shown = on_a_terminal(project, b"n\n", "up", "--stack", "test")
+    assert code == 130
+    assert "preview of stack test: 2 create" in shown
+    assert stack.history() == []
+    code, shown = on_a_terminal(project, b"y\n", "up", "--stack", "test")
+    assert code == 0
+    assert "2/2" in shown
+    assert "━" in shown
+    assert "up of stack test: 2 create" in shown
+
+
+def test_ctrl_c_cancels_the_update_and_leaves_the_stack_free(project: Project) -> None:
+    project.program(WAITING)
+    stack = project.stack()
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "automation",
+            "up",
+            "-s",
+            "test",
+            "--yes",
+            "--json",
+            "-C",
+            str(project.folder),
+        ],
+        cwd=ROOT,
+        env=dict(project.environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    project.waits()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert json.loads(out)["error"]["type"] == "Cancelled"
+    assert err == ""
+    project.goes_on()
+    assert stack.up().result().outputs == {"done": True}
