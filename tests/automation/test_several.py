@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 import automation
+from automation.locks import locked
 from tests.automation.projects import EMPTY, WAITING, Project, new_name, structure, tenant
 
 
@@ -24,6 +27,8 @@ def test_stacks_made_and_updated_at_once_are_each_what_they_should_be(
         assert result.stack == name
         assert list(result.outputs["secrets"]) == [name]
     assert set(names) <= set(workspace.stacks())
+    # nothing was selected: Pulumi's file of selections breaks when two processes write it at once
+    assert not list(Path(environment["PULUMI_HOME"], "workspaces").glob("*"))
 
 
 def test_a_stack_that_several_open_at_once_is_made_once(project: Project) -> None:
@@ -34,6 +39,17 @@ def test_a_stack_that_several_open_at_once_is_made_once(project: Project) -> Non
     # what encrypts it was written once, so all of them can read it
     stacks[0].configure(structure(), secrets={"one": "value-number-one"}, aws={"region": "us-east-1"})
     stacks[3].check()
+
+
+def test_a_stack_is_made_while_nobody_else_makes_or_writes_one(project: Project) -> None:
+    workspace = project.workspace()
+    with ThreadPoolExecutor(1) as thread:
+        with locked(project.folder / "Pulumi.yaml"):
+            creation = thread.submit(workspace.create, "test")
+            with pytest.raises(TimeoutError):
+                creation.result(timeout=1.5)
+            assert workspace.stacks() == []
+        assert creation.result().name == "test"
 
 
 def test_configurations_written_at_once_lose_none_of_their_secrets(project: Project) -> None:
