@@ -11,6 +11,9 @@ from pathlib import Path
 from automation import diagnosis, errors
 from automation.secrecy import Redactor
 
+# A worker's exit code where a signal ended the CLI: this and the signal's number, as a shell tells it.
+KILLED = 128
+
 _ALWAYS = {
     # what the CLI of an Automation API program sets: no prompts, no update check
     "PULUMI_AUTOMATION_API": "true",

@@ -58,7 +58,7 @@ def configure(
             **{f"aws:{key}": value for key, value in aws.items()},
             **{f"{cli.project}:{key}": value for key, value in structure.items()},
         }
-        encrypted = {f"{cli.project}:{name}" for name in secrets}
+        encrypted = {name if ":" in name else f"{cli.project}:{name}" for name in secrets}
         stack_file_model = _checked(
             cli,
             stack,

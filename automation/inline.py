@@ -24,8 +24,7 @@ from pulumi.automation._server import LanguageServer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import language_pb2_grpc
 
-# A process that a signal ended, as a shell tells it.
-KILLED = 128
+from automation.command import KILLED
 
 _RUNS_THE_PROGRAM = {"preview", "up"}
 

@@ -1,11 +1,13 @@
 """An operation that runs, or waits for its turn: its progress, its result, its cancellation."""
 
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 from dataclasses import dataclass
@@ -14,9 +16,8 @@ from types import TracebackType
 from typing import Self
 
 from automation import diagnosis, errors
-from automation.command import Cli, operation_arguments
+from automation.command import KILLED, Cli, operation_arguments
 from automation.events import EventLog, Progress, progress_of
-from automation.inline import KILLED
 from automation.results import Kind, Result, result_of
 
 # How often the log is looked at while the engine works; each look at an unchanged file costs microseconds.
@@ -63,8 +64,9 @@ class Operation:
         self._order = order
         self._begun_at = time.monotonic()
         # private to this user, like the state itself
-        self._folder = tempfile.TemporaryDirectory(prefix="automation-", ignore_cleanup_errors=True)
-        self._log = EventLog(Path(self._folder.name, "events"), order.cli.redactor)
+        self._folder = Path(tempfile.mkdtemp(prefix="automation-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._log = EventLog(self._folder / "events", order.cli.redactor)
         self._cancel = threading.Event()
         self._terminate = threading.Event()
         self._over = threading.Event()
@@ -122,7 +124,7 @@ class Operation:
     def _run(self) -> Result:
         if self._cancel.is_set():
             raise errors.Cancelled(self.stack, self.kind, at_once=False)
-        said = Path(self._folder.name, "stderr")
+        said = self._folder / "stderr"
         exit_code = self._engine(said)
         events, complete = self._log.all()
         done = result_of(self.kind, self.stack, events, time.monotonic() - self._begun_at)
@@ -152,7 +154,7 @@ class Operation:
         # files, not pipes: an engine that outlives this process must not die of a closed pipe
         with (
             said.open("wb") as standard_error,
-            Path(self._folder.name, "stdout").open("wb") as standard_output,
+            (self._folder / "stdout").open("wb") as standard_output,
         ):
             process = subprocess.Popen(
                 [*worker, *command] if order.inline else command,

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from concurrent import futures
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -31,10 +31,14 @@ class Workspace:
     runs_inline: bool
     cli: Cli = field(repr=False)
     pool: futures.Executor = field(repr=False)
+    _redactors: dict[str, Redactor] = field(default_factory=dict, repr=False)
 
     def stack(self, name: str) -> Stack:
         """The stack of this name. The backend is not asked: what is done with it raises UnknownStack."""
-        return Stack(name=name, inline=self.runs_inline, cli=self.cli, pool=self.pool)
+        # each stack knows its own values only: looking for them must not take longer with every other stack
+        redactor = self._redactors.setdefault(name, Redactor(self.cli.environment))
+        cli = replace(self.cli, redactor=redactor)
+        return Stack(name=name, inline=self.runs_inline, cli=cli, pool=self.pool)
 
     def create(self, name: str, *, secrets_provider: str | None = None) -> Stack:
         """Makes a stack. `secrets_provider` is a URL such as awskms://alias/my-key; a passphrase otherwise.

@@ -4,7 +4,6 @@ import base64
 import json
 import logging
 import urllib.parse
-from pathlib import Path
 
 import pytest
 
@@ -43,9 +42,8 @@ def test_a_given_value_shows_in_no_result_event_error_log_file_or_command_line(
         for operation in (stack.preview, stack.up, stack.refresh):
             with operation() as running:
                 shown += [*running, running.result(), running.result().engine_events]
-                folder = Path(running._folder.name)
-                shown += files_below(folder)
-        shown += [stack.outputs(), stack.history(), stack, tenants, tenants.cli, tenants.cli.redactor]
+                shown += files_below(running._folder)
+        shown += [stack.outputs(), stack.history(), stack, tenants, stack.cli, stack.cli.redactor]
     live = json.loads(client(emulator).get_secret_value(SecretId=name)["SecretString"])
     assert live["GIVEN"] == GIVEN  # the newline at its end too
     assert any(b"automation.inline" in line for line in lines)
