@@ -39,6 +39,7 @@ _STACK_FILE = re.compile(
 _STACK_NAME = re.compile(
     r"a stack name (?:may only|must|cannot)[^\n]*|stack names? (?:may|must|cannot)[^\n]*"
 )
+_CAUSE = re.compile(r"\s*[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)\b")
 _SETTINGS = re.compile(r"The configuration of stack \S+ has [^\n]*nothing was declared or changed\.")
 _ENTRY = re.compile(r"^  (?P<path>\S.*)\n    (?P<wrong>.*)\.\n    (?P<remedy>.*)$", re.MULTILINE)
 
@@ -53,7 +54,8 @@ def of_command(stack: str, exit_code: int, said: str) -> errors.AutomationError:
     for pattern, made in _MADE:
         if found := pattern.search(text):
             return made(stack, text, found[0])
-    return errors.EngineFailure(stack, text or f"it ended with exit code {exit_code} and said nothing")
+    cause = _without_traceback(text) or f"it ended with exit code {exit_code} and said nothing"
+    return errors.EngineFailure(stack, cause)
 
 
 def _error_in(said: str) -> str:
@@ -142,9 +144,9 @@ def _failure(diagnostic: Mapping[str, Any]) -> errors.Failure | None:
 
 
 def _without_traceback(text: str) -> str:
-    """The last line of a Python traceback is its cause; the others are nothing to an operator."""
+    """Of a Python traceback only the cause counts; the rest is nothing to an operator."""
     before, found, trace = text.partition("Traceback (most recent call last):")
     if not found:
         return text
-    cause = [line for line in trace.strip().splitlines() if line and not line.startswith(" ")]
-    return "\n".join([*before.strip().splitlines()[:1], *cause[-1:]])
+    causes = [line.strip() for line in trace.splitlines() if _CAUSE.match(line)]
+    return "\n".join([*before.strip().splitlines()[:1], *causes[-1:]])

@@ -128,7 +128,7 @@ class Operation:
         exit_code = self._engine(said)
         events, complete = self._log.all()
         done = result_of(self.kind, self.stack, events, time.monotonic() - self._begun_at)
-        words = self._order.cli.redactor.text(said.read_text("utf-8", "replace"))
+        words = self._words(said)
         error: errors.AutomationError | None = None
         if exit_code < 0 or exit_code >= KILLED:
             number = -exit_code if exit_code < 0 else exit_code - KILLED
@@ -143,6 +143,11 @@ class Operation:
             error.done = done if events else None
             raise error
         return done
+
+    def _words(self, said: Path) -> str:
+        """Standard error, or what the CLI prints for people where that says nothing of an error."""
+        printed = [file.read_text("utf-8", "replace") for file in (said, self._folder / "stdout")]
+        return self._order.cli.redactor.text(printed[0] if "error: " in printed[0] else printed[1])
 
     def _engine(self, said: Path) -> int:
         order = self._order

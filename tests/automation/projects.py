@@ -3,6 +3,7 @@
 import itertools
 import os
 import select
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,11 +97,10 @@ def tenant(workspace: automation.Workspace, name: str, *secrets: str) -> automat
 
 def wait_for(file: Path) -> None:
     """Returns when the file is there."""
-    for _ in range(6000):
-        if file.exists():
-            return
-        select.select([], [], [], 0.01)
-    raise AssertionError(f"{file.name} did not come")
+    deadline = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < deadline, f"{file.name} did not come"
+        time.sleep(0.01)
 
 
 def wait_for_end(process: int) -> None:

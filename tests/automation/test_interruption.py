@@ -146,3 +146,14 @@ def test_a_log_that_is_cut_off_is_told_and_the_state_is_complete(
         update.result()
     assert stack.history()[0].result == "succeeded"
     assert stack.up().result().counts == {"same": 1}
+
+
+def test_a_failure_is_told_although_its_log_is_lost(project: Project) -> None:
+    project.program(f"{WAITING}\nif not pulumi.runtime.is_dry_run():\n    raise ValueError('too late')")
+    update = project.stack().up()
+    project.waits()
+    update._log.file.unlink()
+    project.goes_on()
+    with pytest.raises(automation.EngineFailure, match="ValueError: too late") as failed:
+        update.result()
+    assert "Traceback" not in str(failed.value)
