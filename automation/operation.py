@@ -130,9 +130,9 @@ class Operation:
         done = result_of(self.kind, self.stack, events, time.monotonic() - self._begun_at)
         words = self._words(said)
         error: errors.AutomationError | None = None
-        if exit_code < 0 or exit_code >= KILLED:
-            number = -exit_code if exit_code < 0 else exit_code - KILLED
-            error = errors.EngineKilled(self.stack, self.kind, _signal_name(number))
+        killed_by = _signal_that_ended(exit_code, inline=self._order.inline)
+        if killed_by:
+            error = errors.EngineKilled(self.stack, self.kind, killed_by)
         elif exit_code and self._cancel.is_set():
             error = errors.Cancelled(self.stack, self.kind, at_once=self._terminate.is_set())
         elif exit_code:
@@ -195,8 +195,10 @@ class Operation:
                 return
 
 
-def _signal_name(number: int) -> str:
+def _signal_that_ended(exit_code: int, *, inline: bool) -> str | None:
+    """The signal's name, if one ended the CLI: told by a negative number, or by our worker as a shell does."""
+    number = exit_code - KILLED if inline and exit_code > KILLED else -exit_code
     try:
         return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    except ValueError:  # an exit code of the CLI's own: 255 is its "internal error"
+        return None

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import automation
+from automation.operation import _signal_that_ended
 from tests.automation.gate_proxy import gate
 from tests.automation.projects import (
     ROOT,
@@ -157,3 +158,19 @@ def test_a_failure_is_told_although_its_log_is_lost(project: Project) -> None:
     with pytest.raises(automation.EngineFailure, match="ValueError: too late") as failed:
         update.result()
     assert "Traceback" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "inline", "name"),
+    [
+        (0, False, None),
+        (1, True, None),
+        (255, False, None),
+        (255, True, None),
+        (-9, False, "SIGKILL"),
+        (137, True, "SIGKILL"),
+        (137, False, None),
+    ],
+)
+def test_a_signal_is_told_from_an_exit_code(exit_code: int, inline: bool, name: str | None) -> None:
+    assert _signal_that_ended(exit_code, inline=inline) == name
