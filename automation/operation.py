@@ -196,7 +196,7 @@ class Operation:
 
 
 def _signal_that_ended(exit_code: int, *, inline: bool) -> str | None:
-    """The signal's name, if one ended the CLI: told by a negative number, or by our worker as a shell does."""
+    """The signal's name, if one ended the CLI: told by a negative number, by our worker as a shell does."""
     number = exit_code - KILLED if inline and exit_code > KILLED else -exit_code
     try:
         return signal.Signals(number).name
