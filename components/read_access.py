@@ -64,6 +64,7 @@ class ReadAccessArgs:
         account_id, partition, region: of the secrets and the role.
         reader: who.
         secret_arns: full ARNs of the secrets.
+        secret_names: names of the same in AWS, for previews: one that is not made yet has no ARN.
         kms_key_ids: ARNs of the KMS keys, or of aliases, that encrypt them; AWS's own key needs none.
         tags: of a role that is made.
     """
@@ -73,6 +74,7 @@ class ReadAccessArgs:
     region: str
     reader: Reader
     secret_arns: Sequence[pulumi.Input[str]]
+    secret_names: Sequence[str] = ()
     kms_key_ids: Sequence[pulumi.Input[str]] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -166,7 +168,8 @@ class ReadAccess(pulumi.ComponentResource):
     role_arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: ReadAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("aws-secrets:index:ReadAccess", name, None, opts)
+        inputs = {"reads": sorted(args.secret_names)} if args.secret_names else None
+        super().__init__("aws-secrets:index:ReadAccess", name, inputs, opts)
         if isinstance(args.reader, ExistingRole):
             role_name: pulumi.Input[str] = args.reader.name.rpartition("/")[2]
             arn = f"arn:{args.partition}:iam::{args.account_id}:role/{args.reader.name}"

@@ -1,0 +1,95 @@
+"""`python -m automation.report`: what a preview's event log means, for people and programs.
+
+Exit codes: 0 the report is complete; 2 wrong arguments; 3 something is dangerous (with --fail-on-danger);
+4 the report is incomplete: the log is cut off, damaged or not there, or the preview failed.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from automation.report.as_json import as_json
+from automation.report.events import parsed
+from automation.report.markdown import GITHUB_LIMIT, LEAST_LIMIT, markdown
+from automation.report.model import Report
+from automation.report.reporting import report
+from automation.report.terminal import terminal
+
+DANGEROUS, INCOMPLETE = 3, 4
+_STANDARD_INPUT = "-"
+
+
+def _limit(text: str) -> int:
+    limit = int(text)
+    if limit < LEAST_LIMIT:
+        raise argparse.ArgumentTypeError(f"{limit} is too short for any report: give {LEAST_LIMIT} or more")
+    return limit
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m automation.report",
+        description="Say what a preview does to live secrets, from its event log "
+        "(pulumi preview --event-log FILE).",
+        epilog="Exit codes: 0 complete; 2 wrong arguments; 3 dangerous (with --fail-on-danger); "
+        "4 incomplete. docs/preview.md has more.",
+    )
+    parser.add_argument(
+        "--events", metavar="FILE", default=_STANDARD_INPUT, help="the event log; - reads standard input"
+    )
+    parser.add_argument("--format", choices=("markdown", "json", "terminal"), default="terminal")
+    parser.add_argument(
+        "--stack", default="", help="the stack's name, for a log that ends before it is named"
+    )
+    parser.add_argument(
+        "--max-chars",
+        metavar="N",
+        type=_limit,
+        default=GITHUB_LIMIT,
+        help=f"limit of the Markdown, {GITHUB_LIMIT} if left out",
+    )
+    parser.add_argument("--fail-on-danger", action="store_true", help="exit with 3 if something is dangerous")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the report to standard output; returns the exit code."""
+    options = _arguments(arguments)
+    with ExitStack() as files:
+        try:
+            log: Iterable[bytes] = (
+                sys.stdin.buffer
+                if options.events == _STANDARD_INPUT
+                else files.enter_context(Path(options.events).open("rb"))
+            )
+        except OSError as error:
+            sys.stderr.write(f"error: {options.events} cannot be read: {error.strerror}\n")
+            log = ()
+        made = report(parsed(_readable(log)), options.stack)
+    sys.stdout.write(_written(made, options))
+    if not made.complete:
+        return INCOMPLETE
+    return DANGEROUS if made.dangers and options.fail_on_danger else 0
+
+
+def _readable(log: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        yield from log
+    except OSError:  # a folder, or a disk that fails: what was read counts, and is not all
+        yield b"unreadable"
+
+
+def _written(made: Report, options: argparse.Namespace) -> str:
+    match options.format:
+        case "markdown":
+            return markdown(made, options.max_chars)
+        case "json":
+            return as_json(made)
+        case _:
+            return terminal(made)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

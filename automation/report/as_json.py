@@ -1,0 +1,47 @@
+"""The report for programs."""
+
+import json
+
+from automation.report.model import Change, Danger, Name, Report, Text
+from automation.report.terminal import in_words
+
+# A field may be added within a version; none changes its meaning or goes.
+VERSION = 1
+
+
+def as_json(report: Report) -> str:
+    """The report as one JSON document in ASCII; docs/preview.md describes it."""
+    document = {
+        "version": VERSION,
+        "stack": report.stack,
+        "preview": report.preview,
+        "complete": report.complete,
+        "verdict": in_words(report.verdict),
+        "problems": [in_words(problem) for problem in report.problems],
+        "dangers": [{"kind": danger.kind.value, **_said(danger)} for danger in report.dangers],
+        "changes": [_said(change) for change in report.changes],
+        "resources": [
+            {
+                "op": detail.op,
+                "urn": detail.urn,
+                "type": detail.type,
+                "name": detail.name,
+                "properties": list(detail.properties),
+            }
+            for detail in report.details
+        ],
+        "counts": dict(report.counts),
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _said(finding: Danger | Change) -> dict[str, object]:
+    return {
+        "component": {"what": finding.component.what, "name": finding.component.name},
+        "text": in_words(finding.text),
+        "names": _names(finding.text),
+    }
+
+
+def _names(text: Text) -> list[str]:
+    return [part.text for part in text if isinstance(part, Name)]

@@ -1,0 +1,178 @@
+"""What happens to roles, to what they may do, and to who may take them."""
+
+import re
+from collections.abc import Iterator
+
+from automation.report.access import (
+    Compared,
+    Subject,
+    compared,
+    judged,
+    readable,
+    secret_name,
+    spelled,
+    without_created,
+)
+from automation.report.model import Change, Danger, Kind, Name, Text, named
+from automation.report.policies import Wider, wider
+from automation.report.steps import FUNCTION, READER, UNKNOWN, Plan, Step
+
+# What a reader does with a secret and its key, and what the function does to rotate.
+_READING = {
+    *("secretsmanager:getsecretvalue", "secretsmanager:describesecret", "kms:decrypt", "kms:generatedatakey"),
+    *("secretsmanager:putsecretvalue", "secretsmanager:updatesecretversionstage"),
+}
+_KMS_KEY = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/\S+")
+_BESIDE = ("managedPolicyArns", "inlinePolicies", "permissionsBoundary")
+
+
+def role_policy(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+    """An aws.iam.RolePolicy or aws.iam.Policy: what a role may do."""
+    old, new = (state.inputs.get("policy") for state in (step.old, step.new))
+    if step.op == "replace" and step.changed("role"):
+        old = None
+    if step.op == "same" or (step.op not in {"create", "delete"} and old == new != UNKNOWN):
+        return
+    documents = compared(old, new)
+    may_read = _may_read(step, plan)
+    declared = _declared(plan.parent(step))
+    if may_read and documents.old is not None and documents.new is not None:
+        yield from _known(documents, may_read, step, plan)
+    elif may_read and documents.old is not None and declared is not None:
+        # not known only because of secrets that have no ARN yet: the component has their names
+        yield from _gained(declared, readable(documents.old, plan), may_read, step, plan)
+    else:
+        it = ("The policy ", Name(step.name))
+        yield from judged(documents, Subject(it=it, allows_more=(*it, " allows more")), step, plan)
+
+
+def _may_read(step: Step, plan: Plan) -> str:
+    """How it is said that a component may read; empty for what is no component of ours."""
+    top = plan.top(step)
+    if top.type == FUNCTION:
+        return "May rotate, and so read, "
+    if top.type == READER:
+        return "A new reader may read " if top.op == "create" else "May read "
+    return ""
+
+
+def _declared(component: Step | None) -> set[str] | None:
+    names = component.new.inputs.get("reads") if component is not None else None
+    return {str(name) for name in names} if isinstance(names, list) else None
+
+
+def _known(documents: Compared, may_read: str, step: Step, plan: Plan) -> Iterator[Danger | Change]:
+    old, new = documents.old or [], documents.new or []
+    found = wider(old, without_created(new, plan))
+    before, after = readable(old, plan), readable(new, plan)
+    live = after - before - plan.created_secrets
+    if live:
+        rest = _beyond_reading(found, live, plan)
+        more: Text = ("; beyond that ", *spelled(rest, documents.spelling, plan)) if rest else ()
+        text: Text = (may_read, *named(live), *more)
+        yield Danger(kind=Kind.WIDENS_ACCESS, component=plan.component(step), text=text)
+    elif found:
+        text = ("The policy allows more: ", *spelled(found, documents.spelling, plan))
+        yield Danger(kind=Kind.WIDENS_ACCESS, component=plan.component(step), text=text)
+    elif before == after:
+        text = ("Reads the same secrets by another policy",)
+        yield Change(component=plan.component(step), text=text)
+    yield from _gained(after - live, before, may_read, step, plan)
+
+
+def _beyond_reading(found: Wider, live: set[str], plan: Plan) -> Wider:
+    """What is wider apart from that these secrets can be read and decrypted."""
+    return Wider(
+        principals=tuple(principal for principal in found.principals if principal != "*"),
+        actions=tuple(action for action in found.actions if action not in _READING),
+        resources=tuple(
+            resource
+            for resource in found.resources
+            if secret_name(resource, plan) not in live and not _KMS_KEY.fullmatch(resource)
+        ),
+        conditions=tuple(key for key in found.conditions if key != "kms:encryptioncontext:secretarn"),
+        denials=found.denials,
+    )
+
+
+def _gained(
+    after: set[str], before: set[str], may_read: str, step: Step, plan: Plan
+) -> Iterator[Danger | Change]:
+    owner = plan.component(step)
+    live = after - before - plan.created_secrets
+    new = (after - before) & plan.created_secrets
+    if live:
+        yield Danger(kind=Kind.WIDENS_ACCESS, component=owner, text=(may_read, *named(live)))
+    if new:
+        yield Change(component=owner, text=(may_read, *named(new), ", which is new as well"))
+    if before - after:
+        yield Change(component=owner, text=("No longer reads ", *named(before - after)))
+
+
+def role(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+    """An aws.iam.Role: who may take it."""
+    owner = plan.component(step)
+    if step.op == "delete":
+        if not plan.ends(step):
+            yield Change(component=owner, text=("The role ", Name(step.name), " is deleted"))
+        return
+    for key in _BESIDE:
+        if step.changed(key):
+            yield Danger(
+                kind=Kind.CANNOT_BE_JUDGED,
+                component=owner,
+                text=(
+                    "The role ",
+                    Name(step.name),
+                    " changes in ",
+                    Name(key),
+                    ", where this report does not look",
+                ),
+            )
+    if step.op == "create":
+        if not plan.begins(step):
+            yield Change(component=owner, text=("The role ", Name(step.name), " is created"))
+        return
+    old, new = (state.inputs.get("assumeRolePolicy") for state in (step.old, step.new))
+    if old != new or new == UNKNOWN:
+        subject = Subject(
+            it=("Who may take the role ", Name(step.name)),
+            allows_more=("The role ", Name(step.name), " can be taken in more ways"),
+        )
+        yield from judged(compared(old, new), subject, step, plan)
+    if step.op == "replace":
+        yield Change(component=owner, text=("The role ", Name(step.name), " is made again"))
+    others = [key for key in step.changed_inputs() if key not in {*_BESIDE, "assumeRolePolicy", "tagsAll"}]
+    if others and step.op == "update":
+        yield Change(component=owner, text=("The role changes: ", *named(others)))
+
+
+def attachment(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+    """An aws.iam.RolePolicyAttachment."""
+    if step.op == "delete":
+        yield Change(
+            component=plan.component(step), text=("The policy ", Name(step.name), " is taken from its role")
+        )
+    elif step.op != "same":
+        yield Danger(
+            kind=Kind.WIDENS_ACCESS,
+            component=plan.component(step),
+            text=("A role gets the policy ", Name(step.name), ", where this report does not look"),
+        )
+
+
+def pod_identity(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+    """An aws.eks.PodIdentityAssociation: which pods have a role."""
+    owner = plan.component(step)
+    if step.op == "same" or plan.begins(step) or plan.ends(step):
+        return
+    if step.op == "delete":
+        yield Change(component=owner, text=("Pods lose the role",))
+    elif step.op == "create" or {"clusterName", "namespace", "serviceAccount", "roleArn"} & {
+        *step.changed_inputs()
+    }:
+        yield Danger(
+            kind=Kind.WIDENS_ACCESS, component=owner, text=("Pods of another service account have the role",)
+        )
+    else:
+        yield Change(component=owner, text=("The pods' association with the role changes",))

@@ -1,0 +1,60 @@
+"""From the engine's events to a report."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from automation.report.events import Event, read
+from automation.report.judging import findings
+from automation.report.model import Change, Danger, Detail, Kind, Report, plain
+from automation.report.steps import Plan, merged
+from automation.report.verdict import verdict
+
+_KINDS = list(Kind)
+
+
+def report(events: Iterable[Event | None], stack: str = "") -> Report:
+    """What a preview or an update does.
+
+    Args:
+        events: as `pulumi preview --event-log FILE` writes them, one JSON object a line, and as the
+            Automation API has them; None for one that cannot be read. Of several runs the last counts.
+        stack: its name, where the events are too few to have it.
+
+    Returns:
+        The report; the same for the same steps in whatever order the engine took them. A log that is cut
+        off or damaged makes an incomplete report, never an exception.
+    """
+    reading = read(events)
+    plan, more_problems = merged(reading.steps)
+    problems = (*reading.problems, *more_problems)
+    found = list(findings(plan))
+    dangers = sorted(
+        {finding: None for finding in found if isinstance(finding, Danger)},
+        key=lambda danger: (_KINDS.index(danger.kind), danger.component, plain(danger.text)),
+    )
+    changes = sorted(
+        {finding: None for finding in found if isinstance(finding, Change)},
+        key=lambda change: (change.component, plain(change.text)),
+    )
+    return Report(
+        stack=stack or _stack_of(plan),
+        preview=reading.preview,
+        verdict=verdict(plan, dangers, problems),
+        problems=problems,
+        dangers=tuple(dangers),
+        changes=tuple(changes),
+        details=_details(plan),
+        counts=dict(sorted(Counter(step.op for step in plan.steps).items())),
+    )
+
+
+def _stack_of(plan: Plan) -> str:
+    return plan.steps[0].urn.split("::")[0].rpartition(":")[2] if plan.steps else ""
+
+
+def _details(plan: Plan) -> tuple[Detail, ...]:
+    return tuple(
+        Detail(op=step.op, urn=step.urn, type=step.type, name=step.name, properties=step.properties)
+        for step in plan.steps
+        if step.op != "same"
+    )

@@ -1,0 +1,151 @@
+"""What happens to rotation: schedules, and the function that does it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from automation.report.access import as_mapping
+from automation.report.model import Change, Danger, Kind, Name, Text, counted, named
+from automation.report.steps import SECRET, Plan, Step
+
+_RATE = re.compile(r"rate\((?P<number>\d{1,5}) (?P<unit>hour|day)s?\)")
+_CRON = re.compile(r"cron\((?P<minute>\S+) (?P<hour>\S+) (?P<days>\S+ \S+ \S+ \S+)\)")
+_HOURS_A_DAY = 24
+_FUNCTION = "aws:lambda/function:Function"
+
+
+def schedule(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+    """An aws.secretsmanager.SecretRotation."""
+    owner = plan.component(step)
+    old, new = (as_mapping(state.inputs.get("rotationRules")) for state in (step.old, step.new))
+    if step.op == "delete":
+        if not _goes_with_its_secret(step, plan):
+            text = ("Rotation ends; the secret keeps the value it has",)
+            yield Danger(kind=Kind.REMOVES_ROTATION, component=owner, text=text)
+        return
+    if step.op == "same":
+        return
+    if step.op == "create":
+        yield Change(component=owner, text=("Rotation is attached: ", *_said(new)))
+    elif old != new:
+        yield from _changed_rules(old, new, step, plan)
+    if step.op == "replace":
+        yield Change(component=owner, text=("Rotation is attached anew, because of ", *named(step.causes)))
+    if step.op != "create" and step.changed("rotationLambdaArn"):
+        yield Change(component=owner, text=("Another function rotates it",))
+    if step.new.inputs.get("rotateImmediately", True) and not _is_new(step, plan):
+        text = ("The live value is renewed at once, because of rotateImmediately",)
+        yield Danger(kind=Kind.OVERWRITES_VALUE, component=owner, text=text)
+
+
+def _changed_rules(
+    old: Mapping[str, Any], new: Mapping[str, Any], step: Step, plan: Plan
+) -> Iterator[Danger | Change]:
+    before, after = _said(old), _said(new)
+    text: Text = ("Rotates ", *after, " instead of ", *before)
+    rarer = _rarer(old, new)
+    if rarer:
+        yield Danger(kind=Kind.ROTATES_LESS_OFTEN, component=plan.component(step), text=text)
+    elif rarer is None:
+        text = (*text, ": compare yourself which is more often")
+        yield Danger(kind=Kind.CANNOT_BE_JUDGED, component=plan.component(step), text=text)
+    else:
+        yield Change(component=plan.component(step), text=text)
+
+
+def _rarer(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool | None:
+    """Whether the second schedule is less often; None where that cannot be said."""
+    before, after = _hours(old), _hours(new)
+    if before is not None and after is not None:
+        return after > before
+    crons = [_CRON.fullmatch(str(rules.get("scheduleExpression") or "")) for rules in (old, new)]
+    if crons[0] and crons[1] and all(cron and cron["hour"].isdigit() for cron in crons):
+        return False if crons[0]["days"] == crons[1]["days"] else None
+    return None
+
+
+def _hours(rules: Mapping[str, Any]) -> float | None:
+    days = rules.get("automaticallyAfterDays")
+    if isinstance(days, int | float):
+        return float(days) * _HOURS_A_DAY
+    rate = _RATE.fullmatch(str(rules.get("scheduleExpression") or ""))
+    return float(rate["number"]) * (1 if rate["unit"] == "hour" else _HOURS_A_DAY) if rate else None
+
+
+def _said(rules: Mapping[str, Any]) -> Text:
+    days = rules.get("automaticallyAfterDays")
+    expression = str(rules.get("scheduleExpression") or "")
+    duration = str(rules.get("duration") or "")
+    window = f" within {duration}" if re.fullmatch(r"\d{1,2}h", duration) else ""
+    if isinstance(days, int | float):
+        return (f"every {counted(int(days), 'day')}{window}",)
+    if _RATE.fullmatch(expression) or _CRON.fullmatch(expression):
+        return (Name(expression), window)
+    return ("by a schedule",)
+
+
+def _secret_of(step: Step, plan: Plan) -> Step | None:
+    """The secret that it rotates, where that is one of this stack."""
+    arn = str(step.old.inputs.get("secretId") or step.new.inputs.get("secretId") or "")
+    by_arn = [
+        other for other in plan.steps if other.type == SECRET and arn and other.old.outputs.get("arn") == arn
+    ]
+    return by_arn[0] if by_arn else None
+
+
+def _goes_with_its_secret(step: Step, plan: Plan) -> bool:
+    secret = _secret_of(step, plan)
+    return secret is not None and secret.op == "delete"
+
+
+def _is_new(step: Step, plan: Plan) -> bool:
+    """Whether the secret that it rotates is created as well: it has no ARN yet."""
+    return step.op == "create" and _secret_of(step, plan) is None and bool(plan.created_secrets)
+
+
+def permission(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+    """An aws.lambda.Permission: who may call the function."""
+    owner = plan.component(step)
+    if step.op == "same" or plan.begins(step):
+        return
+    if step.op == "delete":
+        siblings = [other for other in plan.steps if other.parent == step.parent and other.type == _FUNCTION]
+        if not siblings or any(other.op != "delete" for other in siblings):
+            yield Danger(
+                kind=Kind.REMOVES_ROTATION,
+                component=owner,
+                text=("Secrets Manager may no longer call the rotation function",),
+            )
+    elif step.op == "create" or {"principal", "sourceAccount", "sourceArn", "action"} & {
+        *step.changed_inputs()
+    }:
+        yield Danger(
+            kind=Kind.WIDENS_ACCESS, component=owner, text=("Who may call the rotation function changes",)
+        )
+    else:
+        yield Change(component=owner, text=("The permission to call the function is given anew",))
+
+
+def function(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+    """An aws.lambda.Function."""
+    owner = plan.component(step)
+    if step.op in {"create", "delete"}:
+        if not plan.begins(step) and not plan.ends(step):
+            yield Change(component=owner, text=(f"The rotation function is {step.op}d",))
+        return
+    changed = [key for key in step.changed_inputs() if key not in {"tagsAll", "sourceCodeHash"}]
+    if "code" in changed:
+        yield Change(component=owner, text=("The function's code changes",))
+    if others := [key for key in changed if key != "code"]:
+        yield Change(component=owner, text=("The function's settings change: ", *named(others)))
+    if step.op == "replace":
+        yield Change(component=owner, text=("The rotation function is made again",))
+
+
+def provisioning(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+    """An aws.lambda.Invocation: the login's role in the database."""
+    if step.op in {"update", "replace"} or (step.op == "create" and not plan.begins(step)):
+        yield Change(
+            component=plan.component(step),
+            text=("The login's roles and privileges in the database are set anew",),
+        )

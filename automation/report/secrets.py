@@ -1,0 +1,240 @@
+"""What happens to secrets, their versions, their first values and their policies."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from automation.report.access import Subject, compared, judged
+from automation.report.model import Change, Danger, Kind, Name, Text, counted, joined, named
+from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, UNKNOWN, Plan, Step, hidden
+
+Finding: TypeAlias = Danger | Change
+
+_DEFAULT_WINDOW = 30
+_POLICY = Subject(it=("The secret's policy",), allows_more=("The secret's policy lets more in",))
+_ROTATION_TAGS = "aws-secrets:rotation"
+
+
+def secret(step: Step, plan: Plan) -> Iterator[Finding]:
+    """An aws.secretsmanager.Secret."""
+    component = plan.component(step)
+    name = Name(str((step.new.inputs or step.old.inputs).get("name", step.name)))
+    it: Text = ("Is ",) if component.name == name.text else ("Its secret ", name, " is ")
+    if step.op == "create":
+        yield Change(component=component, text=(*it, "created", *_first_keys(step, plan)))
+    elif step.op == "delete":
+        days = _window(step.old.inputs)
+        until = f"; it can be restored for {counted(days, 'day')}" if days else " at once and for good"
+        yield Danger(kind=Kind.DELETES_SECRET, component=component, text=(*it, f"deleted{until}"))
+    elif step.op == "replace":
+        why: Text = (", because of ", *named(step.causes)) if step.causes else ()
+        yield Danger(
+            kind=Kind.REPLACES_SECRET,
+            component=component,
+            text=(*it, "deleted and made again with first values", *why),
+        )
+    else:
+        for key in step.changed_inputs():
+            yield from _property(step, key, plan)
+
+
+def _first_keys(step: Step, plan: Plan) -> Text:
+    declared = _initial_values(plan.parent(step), old=False)
+    if not declared:
+        return ()
+    waiting = [
+        key for key, origin in declared.items() if isinstance(origin, Mapping) and "filledByHand" in origin
+    ]
+    return (
+        *(" with ", *named(declared)),
+        *(("; a person fills ", *named(waiting)) if waiting else ()),
+    )
+
+
+def _property(step: Step, key: str, plan: Plan) -> Iterator[Finding]:
+    component = plan.component(step)
+    old, new = step.old.inputs.get(key), step.new.inputs.get(key)
+    match key:
+        case "recoveryWindowInDays":
+            before, after = _window(step.old.inputs), _window(step.new.inputs)
+            how = f"from {counted(before, 'day')} to {counted(after, 'day')}"
+            if after < before:
+                text = (f"A deleted secret can be restored for less time: {how}",)
+                yield Danger(kind=Kind.SHORTENS_RECOVERY, component=component, text=text)
+            else:
+                yield Change(component=component, text=(f"Recovery window {how}",))
+        case "kmsKeyId" if new is None:
+            text = ("The key of its own is taken away only here: AWS goes on encrypting with it",)
+            yield Danger(kind=Kind.STAYS_OUT_OF_AWS, component=component, text=text)
+        case "kmsKeyId":
+            yield Change(component=component, text=("Another key encrypts it",))
+        case "replicas":
+            yield from _replicas(step, plan)
+        case "description":
+            yield Change(component=component, text=("Description changes",))
+        case "tags":
+            yield from _tags(old, new, step, plan)
+        case "tagsAll":
+            return
+        case "policy":
+            yield Danger(
+                kind=Kind.CANNOT_BE_JUDGED,
+                component=component,
+                text=("A policy is written into the secret itself, where this report does not look",),
+            )
+        case _:
+            yield Change(component=component, text=(Name(key), " of the secret changes"))
+
+
+def _replicas(step: Step, plan: Plan) -> Iterator[Finding]:
+    component = plan.component(step)
+    before, after = (
+        {
+            str(replica.get("region"))
+            for replica in state.inputs.get("replicas") or []
+            if isinstance(replica, Mapping)
+        }
+        for state in (step.old, step.new)
+    )
+    if after - before:
+        yield Change(component=component, text=("Copied to ", *named(after - before)))
+    if before - after:
+        yield Danger(
+            kind=Kind.STAYS_OUT_OF_AWS,
+            component=component,
+            text=("The copy in ", *named(before - after), " leaves the stack file only: AWS keeps it"),
+        )
+    if before == after:
+        yield Change(component=component, text=("Copies change",))
+
+
+def _tags(old: object, new: object, step: Step, plan: Plan) -> Iterator[Finding]:
+    before, after = (tags if isinstance(tags, Mapping) else {} for tags in (old, new))
+    changed = {key for key in {*before, *after} if before.get(key) != after.get(key)}
+    rotation = {key for key in changed if key.startswith(_ROTATION_TAGS)}
+    if rotation and rotation <= {*before} and rotation <= {*after}:
+        yield Change(component=plan.component(step), text=("The next rotation makes values of another form",))
+    if changed - rotation:
+        yield Change(component=plan.component(step), text=("Tags change: ", *named(changed - rotation)))
+
+
+def _window(inputs: Mapping[str, Any]) -> int:
+    days = inputs.get("recoveryWindowInDays", _DEFAULT_WINDOW)
+    return int(days) if isinstance(days, int | float) else _DEFAULT_WINDOW
+
+
+def _initial_values(step: Step | None, *, old: bool) -> Mapping[str, Any]:
+    if step is None or step.type != SECRET_COMPONENT:
+        return {}
+    declared = (step.old if old else step.new).inputs.get("initialValues")
+    return declared if isinstance(declared, Mapping) else {}
+
+
+def component(step: Step, plan: Plan) -> Iterator[Finding]:
+    """A component Secret, whose inputs say where first values come from."""
+    if step.op != "update" or "initialValues" not in step.old.inputs:
+        return
+    before, after = (_initial_values(step, old=old) for old in (True, False))
+    changed = {key for key in {*before} & {*after} if before[key] != after[key]}
+    secret_ones = {key for key in {*before} & {*after} if hidden(before[key]) and hidden(after[key])}
+    sentences: list[Text] = []
+    if changed:
+        perhaps: Text = (
+            (" (perhaps also of ", *named(secret_ones), ", which is hidden)") if secret_ones else ()
+        )
+        sentences.append(("the first value of ", *named(changed), " changes", *perhaps))
+    if {*after} - {*before}:
+        sentences.append((*named({*after} - {*before}), " is added"))
+    if {*before} - {*after}:
+        sentences.append((*named({*before} - {*after}), " is taken away"))
+    if not sentences and secret_ones:
+        sentences.append(("a first value out of ", *named(secret_ones), " changes; which one is hidden"))
+    if sentences:
+        yield Danger(
+            kind=Kind.STAYS_OUT_OF_AWS,
+            component=plan.component(step),
+            text=("In the stack file ", *joined(sentences, "; "), ": AWS keeps the secret as it is"),
+        )
+
+
+def random_value(step: Step, plan: Plan) -> Iterator[Finding]:
+    """A random.RandomPassword: a value in Pulumi's state, which AWS got when the secret was created."""
+    if step.op == "same" or plan.begins(step) or plan.ends(step):
+        return
+    parent = plan.parent(step)
+    key = step.name.rpartition("-random:")[2]
+    owner = plan.component(step)
+    if parent is not None and parent.type == SECRET_COMPONENT:
+        before, after = (_initial_values(parent, old=old) for old in (True, False))
+        if parent.op == "update" and before.get(key) != after.get(key):
+            return  # the component says it
+    if step.op != "replace":
+        yield Change(
+            component=owner,
+            text=(
+                "The random value ",
+                Name(key),
+                f" is {step.op}d in Pulumi's state",
+            ),
+        )
+    elif parent is not None and parent.type in {SECRET_COMPONENT, LOGIN}:
+        yield Danger(
+            kind=Kind.STAYS_OUT_OF_AWS,
+            component=owner,
+            text=(Name(key), " is generated again in Pulumi's state alone; AWS keeps the value it has"),
+        )
+    else:
+        yield Danger(
+            kind=Kind.CANNOT_BE_JUDGED,
+            component=owner,
+            text=(Name(step.name), " is generated again, and this report does not know who uses it"),
+        )
+
+
+def version(step: Step, plan: Plan) -> Iterator[Finding]:
+    """An aws.secretsmanager.SecretVersion: the one that is written once."""
+    made_with_it = any(
+        other.type == SECRET and other.parent == step.parent and other.op in {"create", "replace", "delete"}
+        for other in plan.steps
+    )
+    if step.op == "same" or made_with_it:
+        return
+    what = {
+        "create": "A first value is written to a secret that exists: it becomes the live value",
+        "replace": "The initial version is deleted and written again: the first value becomes the live value",
+        "delete": "The initial version is deleted, and the secret stays: its live value may go with it",
+    }.get(step.op)
+    value = any(step.changed(key) for key in ("secretString", "secretBinary", "versionStages", "secretId"))
+    if what or value:
+        yield Danger(
+            kind=Kind.OVERWRITES_VALUE,
+            component=plan.component(step),
+            text=(what or "The initial version is written again: the live value is overwritten",),
+        )
+    else:
+        changed = named(step.changed_inputs() or step.properties)
+        yield Change(component=plan.component(step), text=("The initial version changes: ", *changed))
+
+
+def policy(step: Step, plan: Plan) -> Iterator[Finding]:
+    """An aws.secretsmanager.SecretPolicy."""
+    secret_of_it = next(
+        (other for other in plan.steps if other.type == SECRET and other.parent == step.parent), None
+    )
+    if secret_of_it is not None and secret_of_it.op in {"create", "delete"}:
+        return
+    owner = plan.component(step)
+    if (
+        step.old.inputs.get("blockPublicPolicy")
+        and not step.new.inputs.get("blockPublicPolicy")
+        and step.op != "delete"
+    ):
+        yield Danger(
+            kind=Kind.WIDENS_ACCESS,
+            component=owner,
+            text=("AWS no longer refuses a policy that lets everyone in",),
+        )
+    old, new = (state.inputs.get("policy") for state in (step.old, step.new))
+    if step.op == "replace" and step.changed("secretArn"):
+        old = None
+    if new == UNKNOWN or old != new or step.op in {"create", "delete"}:
+        yield from judged(compared(old, new), _POLICY, step, plan)

@@ -1,0 +1,221 @@
+"""What the engine does to each resource: its several steps for one resource as one."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from automation.report.model import Component, Name, Text
+
+# Source: pulumi/sdk, resource/sig.go: what marks a value that is secret, and an unknown text.
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SECRET = "1b47061264138c4ac30d75fd1eb44270"
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+_REPLACING = {
+    *("replace", "create-replacement", "delete-replaced"),
+    *("read-replacement", "discard-replaced", "import-replacement"),
+}
+_PLAIN = {"same", "create", "update", "delete", "read", "import"}
+
+SECRET_COMPONENT = "aws-secrets:index:Secret"
+LOGIN = "aws-secrets:index:PostgresLogin"
+READER = "aws-secrets:index:ReadAccess"
+ROTATION = "aws-secrets:index:Rotation"
+FUNCTION = "aws-secrets:index:RotationFunction"
+KEY = "aws-secrets:index:EncryptionKey"
+WORDS = {
+    SECRET_COMPONENT: "secret",
+    LOGIN: "login",
+    READER: "reader",
+    ROTATION: "rotation",
+    FUNCTION: "rotation function",
+    KEY: "encryption key",
+}
+SECRET = "aws:secretsmanager/secret:Secret"
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A resource before or after."""
+
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    parent: str = ""
+    protect: bool = False
+    retained: bool = False
+
+
+_NOTHING = State()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What happens to one resource.
+
+    Attributes:
+        op: same, create, update, replace, delete, read or import.
+        urn, type, name: of the resource.
+        old, new: before and after; empty where there is none.
+        properties: paths of what changes.
+        causes: properties that a replacement is because of.
+    """
+
+    op: str
+    urn: str
+    type: str
+    name: str
+    old: State
+    new: State
+    properties: tuple[str, ...]
+    causes: tuple[str, ...]
+
+    @property
+    def parent(self) -> str:
+        """URN of the parent."""
+        return self.new.parent or self.old.parent
+
+    def changed(self, key: str) -> bool:
+        """Whether an input is another than before, or the provider says so."""
+        return self.old.inputs.get(key) != self.new.inputs.get(key) or any(
+            path == key or path.startswith((f"{key}.", f"{key}[")) for path in self.properties
+        )
+
+    def changed_inputs(self) -> list[str]:
+        """Top-level inputs that change."""
+        keys = {*self.old.inputs, *self.new.inputs} - {"__defaults"}
+        return sorted(key for key in keys if self.changed(key))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All steps, and what one must know of the others to judge each."""
+
+    steps: tuple[Step, ...]
+    by_urn: Mapping[str, Step]
+    created_secrets: frozenset[str]
+    names_by_arn: Mapping[str, str]
+
+    @property
+    def has_live_secrets(self) -> bool:
+        """Whether a secret of the stack exists already."""
+        return any(step.type == SECRET and step.op != "create" for step in self.steps)
+
+    def parent(self, step: Step) -> Step | None:
+        """The step of its parent."""
+        return self.by_urn.get(step.parent)
+
+    def top(self, step: Step) -> Step:
+        """The outermost component that it is part of, or itself."""
+        seen = set()
+        while step.urn not in seen:
+            seen.add(step.urn)
+            parent = self.parent(step)
+            if parent is None or parent.type.startswith("pulumi:"):
+                return step
+            step = parent
+        return step
+
+    def component(self, step: Step) -> Component:
+        """What a reader of the report knows it as."""
+        top = self.top(step)
+        return Component(what=WORDS.get(top.type, "resource"), name=top.name)
+
+    def begins(self, step: Step) -> bool:
+        """Whether it is part of something that is wholly new."""
+        return self.top(step).op == "create"
+
+    def ends(self, step: Step) -> bool:
+        """Whether it goes with something that goes as a whole."""
+        return self.top(step).op == "delete"
+
+
+def hidden(value: object) -> bool:
+    """Whether a property's value is secret."""
+    return value == "[secret]" or (isinstance(value, Mapping) and value.get(_SIGNATURE) == _SECRET)
+
+
+def merged(metadata: Iterable[Mapping[str, Any]]) -> tuple[Plan, tuple[Text, ...]]:
+    """The plan, and why it may not be whole."""
+    by_urn: dict[str, list[Mapping[str, Any]]] = {}
+    refreshed = False
+    problems: list[Text] = []
+    for step in metadata:
+        if step["op"] == "refresh":
+            refreshed = True
+        elif step["op"] in _REPLACING | _PLAIN:
+            by_urn.setdefault(step["urn"], []).append(step)
+        else:
+            problems.append(("this report does not know the engine's operation ", Name(step["op"])))
+    if refreshed and not by_urn:
+        problems.append(("this is the log of a refresh, which this report does not judge",))
+    steps = tuple(_merged(urn, by_urn[urn]) for urn in sorted(by_urn))
+    secrets = [step for step in steps if step.type == SECRET]
+    plan = Plan(
+        steps=steps,
+        by_urn={step.urn: step for step in steps},
+        created_secrets=frozenset(
+            str(step.new.inputs.get("name")) for step in secrets if step.op == "create"
+        ),
+        names_by_arn={
+            str(step.old.outputs["arn"]): str(step.old.outputs.get("name"))
+            for step in secrets
+            if "arn" in step.old.outputs
+        },
+    )
+    return plan, tuple(dict.fromkeys(problems))
+
+
+def _merged(urn: str, steps: list[Mapping[str, Any]]) -> Step:
+    ops = {step["op"] for step in steps}
+    op = "replace" if ops & _REPLACING or len(ops - {"same"}) > 1 else min(ops - {"same"}, default="same")
+    old = next((step["old"] for step in steps if step.get("old")), None)
+    new = next((step["new"] for step in steps if step.get("new")), None)
+    paths = {
+        str(path)
+        for step in steps
+        for path in (
+            *(step.get("detailedDiff") or {}),
+            *(() if step.get("detailedDiff") else step.get("diffs") or ()),
+        )
+    }
+    causes = {str(key) for step in steps for key in step.get("keys") or ()}
+    before, after = _state(old), _state(new)
+    return Step(
+        op=op,
+        urn=urn,
+        type=steps[0]["type"],
+        name=urn.split("::", 3)[3],
+        old=before,
+        new=after,
+        # the engine compares a component's inputs, and does not say where they differ
+        properties=tuple(
+            sorted(paths or (_differing(before.inputs, after.inputs) if op == "update" else ()))
+        ),
+        causes=tuple(sorted(causes)),
+    )
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    """Paths of what differs, two names deep."""
+    paths = set()
+    for key in {*old, *new}:
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            paths |= {
+                f"{key}.{inner}" for inner in {*before, *after} if before.get(inner) != after.get(inner)
+            }
+        elif before != after:
+            paths.add(str(key))
+    return paths
+
+
+def _state(state: Mapping[str, Any] | None) -> State:
+    if state is None:
+        return _NOTHING
+    return State(
+        inputs=state.get("inputs") or {},
+        outputs=state.get("outputs") or {},
+        parent=str(state.get("parent") or ""),
+        protect=bool(state.get("protect")),
+        retained=bool(state.get("retainOnDelete")),
+    )

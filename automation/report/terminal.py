@@ -1,0 +1,50 @@
+"""The report as lines on a terminal."""
+
+import itertools
+from collections.abc import Iterator
+
+from automation.report.model import Component, Detail, Name, Report, Text
+from automation.report.names import visible
+from automation.report.verdict import said
+
+
+def terminal(report: Report) -> str:
+    """The report as text, whole; names in it steer no terminal."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    what = "Preview" if report.preview else "Update"
+    stack = f" of {visible(report.stack)}" if report.stack else ""
+    yield f"{what}{stack}: {in_words(report.verdict)}."
+    if report.problems:
+        yield from ("", "Incomplete")
+        yield from (f"  {in_words(problem)}" for problem in report.problems)
+    if report.dangers:
+        yield from ("", "Dangerous (docs/preview.md says what to do)")
+        for kind, found in itertools.groupby(report.dangers, key=lambda danger: danger.kind):
+            dangers = list(found)
+            yield f"  {said(kind, len(dangers))}"
+            yield from (f"    {_component(danger.component)}: {in_words(danger.text)}" for danger in dangers)
+    if report.changes:
+        yield from ("", "Besides" if report.dangers else "Changes")
+        for component, changes in itertools.groupby(report.changes, key=lambda change: change.component):
+            yield f"  {_component(component)}"
+            yield from (f"    {in_words(change.text)}" for change in changes)
+    if report.details:
+        yield from ("", "Resources")
+        yield from map(_detail, report.details)
+
+
+def _detail(detail: Detail) -> str:
+    properties = f": {', '.join(map(visible, detail.properties))}" if detail.properties else ""
+    return f"  {detail.op} {visible(detail.type)} {visible(detail.name)}{properties}"
+
+
+def _component(component: Component) -> str:
+    return f"{component.what} {visible(component.name)}"
+
+
+def in_words(text: Text) -> str:
+    """As one line, the names made harmless."""
+    return "".join(visible(part.text) if isinstance(part, Name) else part for part in text)
