@@ -1,7 +1,7 @@
 """The engine's events, from a log that may have been cut off or damaged."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,10 +101,12 @@ def _unreadable(number: int) -> Iterator[Text]:
         yield (f"{number} of the log's events cannot be read",)
 
 
-def _unfinished(summary: object, steps: Iterable[Mapping[str, Any]]) -> Iterator[Text]:
+def _unfinished(summary: object, steps: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
     if not isinstance(summary, Mapping) or not isinstance(summary.get("resourceChanges"), Mapping):
         yield ("the log ends before the engine was done",)
         return
+    if summary.get("result") not in {None, "succeeded"} or {step["op"] for step in steps} == {"refresh"}:
+        return  # said elsewhere; the counts are others then
     found: dict[str, int] = {}
     for step in steps:
         if step.get("logical") and not step["type"].startswith(_UNCOUNTED):

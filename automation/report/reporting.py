@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from automation.report.events import Event, read
+from automation.report.events import Event, Reading, read
 from automation.report.judging import findings
 from automation.report.model import Change, Danger, Detail, Kind, Report, plain
 from automation.report.steps import Plan, merged
@@ -37,7 +37,7 @@ def report(events: Iterable[Event | None], stack: str = "") -> Report:
         key=lambda change: (change.component, plain(change.text)),
     )
     return Report(
-        stack=stack or _stack_of(plan),
+        stack=stack or _stack_of(reading),
         preview=reading.preview,
         verdict=verdict(plan, dangers, problems),
         problems=problems,
@@ -48,8 +48,8 @@ def report(events: Iterable[Event | None], stack: str = "") -> Report:
     )
 
 
-def _stack_of(plan: Plan) -> str:
-    return plan.steps[0].urn.split("::")[0].rpartition(":")[2] if plan.steps else ""
+def _stack_of(reading: Reading) -> str:
+    return reading.steps[0]["urn"].split("::")[0].rpartition(":")[2] if reading.steps else ""
 
 
 def _details(plan: Plan) -> tuple[Detail, ...]:

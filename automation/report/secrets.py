@@ -10,6 +10,7 @@ from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, UNKNOWN, Pl
 Finding: TypeAlias = Danger | Change
 
 _DEFAULT_WINDOW = 30
+_VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 _POLICY = Subject(it=("The secret's policy",), allows_more=("The secret's policy lets more in",))
 _ROTATION_TAGS = "aws-secrets:rotation"
 
@@ -17,7 +18,7 @@ _ROTATION_TAGS = "aws-secrets:rotation"
 def secret(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.secretsmanager.Secret."""
     component = plan.component(step)
-    name = Name(str((step.new.inputs or step.old.inputs).get("name", step.name)))
+    name = Name(str((step.old.inputs or step.new.inputs).get("name", step.name)))
     it: Text = ("Is ",) if component.name == name.text else ("Its secret ", name, " is ")
     if step.op == "create":
         yield Change(component=component, text=(*it, "created", *_first_keys(step, plan)))
@@ -33,7 +34,13 @@ def secret(step: Step, plan: Plan) -> Iterator[Finding]:
             text=(*it, "deleted and made again with first values", *why),
         )
     else:
-        for key in step.changed_inputs():
+        # the provider may find nothing to do where one of these is taken away
+        taken = [
+            key
+            for key in ("kmsKeyId", "replicas")
+            if step.old.inputs.get(key) and not step.new.inputs.get(key)
+        ]
+        for key in sorted({*step.changed_inputs(), *taken}):
             yield from _property(step, key, plan)
 
 
@@ -131,7 +138,7 @@ def _initial_values(step: Step | None, *, old: bool) -> Mapping[str, Any]:
 
 def component(step: Step, plan: Plan) -> Iterator[Finding]:
     """A component Secret, whose inputs say where first values come from."""
-    if step.op != "update" or "initialValues" not in step.old.inputs:
+    if step.op != "update" or "initialValues" not in step.old.inputs or _writes_a_value(step, plan):
         return
     before, after = (_initial_values(step, old=old) for old in (True, False))
     changed = {key for key in {*before} & {*after} if before[key] != after[key]}
@@ -156,9 +163,17 @@ def component(step: Step, plan: Plan) -> Iterator[Finding]:
         )
 
 
+def _writes_a_value(step: Step, plan: Plan) -> bool:
+    """Whether the first value goes to AWS again, against all that this program does."""
+    top = plan.top(step).urn
+    return any(
+        other.type == _VERSION and other.op != "same" and plan.top(other).urn == top for other in plan.steps
+    )
+
+
 def random_value(step: Step, plan: Plan) -> Iterator[Finding]:
     """A random.RandomPassword: a value in Pulumi's state, which AWS got when the secret was created."""
-    if step.op == "same" or plan.begins(step) or plan.ends(step):
+    if step.op == "same" or plan.begins(step) or plan.ends(step) or _writes_a_value(step, plan):
         return
     parent = plan.parent(step)
     key = step.name.rpartition("-random:")[2]

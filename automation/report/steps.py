@@ -81,7 +81,9 @@ class Step:
         )
 
     def changed_inputs(self) -> list[str]:
-        """Top-level inputs that change."""
+        """Top-level inputs that change; none where the engine found nothing to do."""
+        if self.op == "same":
+            return []
         keys = {*self.old.inputs, *self.new.inputs} - {"__defaults"}
         return sorted(key for key in keys if self.changed(key))
 
@@ -107,12 +109,9 @@ class Plan:
     def top(self, step: Step) -> Step:
         """The outermost component that it is part of, or itself."""
         seen = set()
-        while step.urn not in seen:
+        while step.urn not in seen and step.parent and ":pulumi:Stack::" not in step.parent:
             seen.add(step.urn)
-            parent = self.parent(step)
-            if parent is None or parent.type.startswith("pulumi:"):
-                return step
-            step = parent
+            step = self.parent(step) or _unseen(step.parent)
         return step
 
     def component(self, step: Step) -> Component:
@@ -127,6 +126,21 @@ class Plan:
     def ends(self, step: Step) -> bool:
         """Whether it goes with something that goes as a whole."""
         return self.top(step).op == "delete"
+
+
+def _unseen(urn: str) -> Step:
+    """A parent of which the log says nothing."""
+    types, _, name = urn.split("::", 2)[-1].partition("::")
+    return Step(
+        op="same",
+        urn=urn,
+        type=types.rpartition("$")[2],
+        name=name,
+        old=_NOTHING,
+        new=_NOTHING,
+        properties=(),
+        causes=(),
+    )
 
 
 def hidden(value: object) -> bool:
