@@ -14,6 +14,8 @@ _SHOWN = re.compile(
     r"[a-z0-9.-]+\.amazonaws\.com|\d{12}"
 )
 _SECRET = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:(?P<name>.+)-[A-Za-z0-9?]{6}")
+# A key is allowed for certain secrets by it. Source: AWS Secrets Manager User Guide, "Encryption context".
+SECRET_CONTEXT = "kms:encryptioncontext:secretarn"
 _READING = "secretsmanager:getsecretvalue"
 
 
@@ -86,7 +88,10 @@ def _unknown(subject: Subject, step: Step, plan: Plan) -> Iterator[Danger | Chan
 def without_created(found: Iterable[Statement], plan: Plan) -> list[Statement]:
     """The statements without the secrets that are created as well, which nobody could read before."""
     kept = []
-    for statement in found:
+    for whole in found:
+        statement = _without_created_contexts(whole, plan)
+        if statement is None:
+            continue
         resources = frozenset(
             resource
             for resource in statement.resources
@@ -95,6 +100,23 @@ def without_created(found: Iterable[Statement], plan: Plan) -> list[Statement]:
         if resources or not statement.allows:
             kept.append(replace(statement, resources=resources) if statement.allows else statement)
     return kept
+
+
+def _without_created_contexts(statement: Statement, plan: Plan) -> Statement | None:
+    """The same for a key that decrypts certain secrets only; None if nothing is left."""
+    if not statement.allows:
+        return statement
+    kept = {}
+    for (operator, key), values in statement.conditions.items():
+        live = values
+        if key == SECRET_CONTEXT and operator == "stringequals":
+            live = frozenset(
+                value for value in values if secret_name(value, plan) not in plan.created_secrets
+            )
+            if values and not live:
+                return None
+        kept[operator, key] = live
+    return replace(statement, conditions=kept)
 
 
 def secret_name(resource: str, plan: Plan) -> str | None:

@@ -80,6 +80,8 @@ def findings(plan: Plan) -> Iterator[Danger | Change]:
         else:
             yield from _judge(step)(step, plan)
     yield from _unprotected(plan)
+    for component in sorted({plan.component(step) for step in plan.steps if _gains_protection(step)}):
+        yield Change(component=component, text=("Protected from now on",))
 
 
 def _judge(step: Step) -> _Judge:
@@ -87,7 +89,7 @@ def _judge(step: Step) -> _Judge:
         return _JUDGES[step.type]
     if step.type.startswith("pulumi:providers:"):
         return _provider
-    return _component if step.type.startswith("aws-secrets:") else _unknown_resource
+    return _unknown_resource if step.old.custom or step.new.custom else _component
 
 
 def _provider(step: Step, plan: Plan) -> Iterator[Danger | Change]:
@@ -111,6 +113,10 @@ def _unprotected(plan: Plan) -> Iterator[Danger]:
 
 def _loses_protection(step: Step) -> bool:
     return step.old.protect and not step.new.protect and step.op != "delete"
+
+
+def _gains_protection(step: Step) -> bool:
+    return step.new.protect and not step.old.protect and step.op in {"same", "update"}
 
 
 def _loses_retention(step: Step) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from automation.report.access import (
+    SECRET_CONTEXT,
     Compared,
     Subject,
     compared,
@@ -21,8 +22,9 @@ from automation.report.steps import FUNCTION, READER, UNKNOWN, Plan, Step
 _READING = {
     *("secretsmanager:getsecretvalue", "secretsmanager:describesecret", "kms:decrypt", "kms:generatedatakey"),
     *("secretsmanager:putsecretvalue", "secretsmanager:updatesecretversionstage"),
+    *("logs:createlogstream", "logs:putlogevents"),
 }
-_KMS_KEY = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/\S+")
+_ITS_OWN = re.compile(r"arn:[a-z-]+:(kms:[a-z0-9-]+:\d{12}:key/|logs:[a-z0-9-]+:\d{12}:log-group:)\S+")
 _BESIDE = ("managedPolicyArns", "inlinePolicies", "permissionsBoundary")
 
 
@@ -71,10 +73,10 @@ def _known(documents: Compared, may_read: str, step: Step, plan: Plan) -> Iterat
         more: Text = ("; beyond that ", *spelled(rest, documents.spelling, plan)) if rest else ()
         text: Text = (may_read, *named(live), *more)
         yield Danger(kind=Kind.WIDENS_ACCESS, component=plan.component(step), text=text)
-    elif found:
+    elif _beyond_reading(found, live, plan) if plan.begins(step) else found:
         text = ("The policy allows more: ", *spelled(found, documents.spelling, plan))
         yield Danger(kind=Kind.WIDENS_ACCESS, component=plan.component(step), text=text)
-    elif before == after:
+    elif before == after and not plan.begins(step):
         text = ("Reads the same secrets by another policy",)
         yield Change(component=plan.component(step), text=text)
     yield from _gained(after - live, before, may_read, step, plan)
@@ -88,9 +90,9 @@ def _beyond_reading(found: Wider, live: set[str], plan: Plan) -> Wider:
         resources=tuple(
             resource
             for resource in found.resources
-            if secret_name(resource, plan) not in live and not _KMS_KEY.fullmatch(resource)
+            if secret_name(resource, plan) not in live and not _ITS_OWN.fullmatch(resource)
         ),
-        conditions=tuple(key for key in found.conditions if key != "kms:encryptioncontext:secretarn"),
+        conditions=tuple(key for key in found.conditions if key != SECRET_CONTEXT),
         denials=found.denials,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from automation.report.access import Subject, compared, judged
-from automation.report.model import Change, Danger, Kind, Name, Text, counted, joined, named
+from automation.report.model import Change, Component, Danger, Kind, Name, Text, counted, joined, named
 from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, UNKNOWN, Plan, Step, hidden
 
 Finding: TypeAlias = Danger | Change
@@ -19,7 +19,9 @@ def secret(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.secretsmanager.Secret."""
     component = plan.component(step)
     name = Name(str((step.old.inputs or step.new.inputs).get("name", step.name)))
-    it: Text = ("Is ",) if component.name == name.text else ("Its secret ", name, " is ")
+    it: Text = ("Its secret ", name, " is ") if component.name != name.text else ("Its secret is ",)
+    if component == Component(what="secret", name=name.text):
+        it = ("Is ",)
     if step.op == "create":
         yield Change(component=component, text=(*it, "created", *_first_keys(step, plan)))
     elif step.op == "delete":

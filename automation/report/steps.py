@@ -36,11 +36,12 @@ SECRET = "aws:secretsmanager/secret:Secret"
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """A resource before or after."""
+    """A resource before or after; a component is not `custom`, and does nothing itself."""
 
     inputs: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
     parent: str = ""
+    custom: bool = False
     protect: bool = False
     retained: bool = False
 
@@ -230,6 +231,7 @@ def _state(state: Mapping[str, Any] | None) -> State:
         inputs=state.get("inputs") or {},
         outputs=state.get("outputs") or {},
         parent=str(state.get("parent") or ""),
+        custom=bool(state.get("custom")),
         protect=bool(state.get("protect")),
         retained=bool(state.get("retainOnDelete")),
     )

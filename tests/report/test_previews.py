@@ -1,0 +1,253 @@
+"""What the report says of previews that the real engine made."""
+
+import base64
+import json
+import random
+from typing import Any
+
+import pytest
+
+from automation.report import Kind, Report, report
+from automation.report.as_json import as_json
+from automation.report.events import parsed
+from automation.report.markdown import markdown
+from automation.report.model import plain
+from automation.report.terminal import terminal
+from tests.report.recordings import Recordings
+
+
+def dangers(found: Report) -> set[tuple[Kind, str, str]]:
+    return {
+        (danger.kind, f"{danger.component.what} {danger.component.name}", plain(danger.text))
+        for danger in found.dangers
+    }
+
+
+def changes(found: Report) -> set[tuple[str, str]]:
+    return {
+        (f"{change.component.what} {change.component.name}", plain(change.text)) for change in found.changes
+    }
+
+
+def every_form(found: Report) -> str:
+    return markdown(found) + as_json(found) + terminal(found)
+
+
+def test_a_first_update_is_told_in_the_words_of_the_stack_file(recordings: Recordings) -> None:
+    found = report(recordings.events("up"))
+    assert found.complete
+    assert not found.preview
+    assert found.stack == "test"
+    assert {
+        ("secret app", "Is created with BYTES, ENVIRONMENT, KEY, STRIPE, TOKEN; a person fills TOKEN"),
+        ("login shop-database", "Login is created"),
+        ("login shop-database", "Rotation is attached: every 30 days"),
+        ("rotation app", "Rotation is attached: every 30 days"),
+        ("reader web", "A new reader may read app, old, which is new as well"),
+        ("encryption key stack", "Encryption key is created"),
+    } <= changes(found)
+    # the administrator's secret is RDS's, and was there before
+    assert {(kind, component) for kind, component, _ in dangers(found)} == {
+        (Kind.WIDENS_ACCESS, "rotation function rotation")
+    }
+
+
+def test_a_preview_without_changes_says_so_in_one_line(recordings: Recordings) -> None:
+    found = report(recordings.events("nothing"))
+    assert plain(found.verdict) == "Changes nothing"
+    assert (found.dangers, found.changes, found.details, found.complete) == ((), (), (), True)
+
+
+def test_what_harms_nothing_live_is_told_and_not_dangerous(recordings: Recordings) -> None:
+    found = report(recordings.events("harmless"))
+    assert plain(found.verdict) == (
+        "Creates 1 secret, changes 2 secrets, 1 login, 2 readers, 1 rotation; nothing dangerous"
+    )
+    assert changes(found) == {
+        ("secret new", "Is created with N, TOKEN; a person fills TOKEN"),
+        ("reader hook", "May read new, which is new as well"),
+        ("reader web", "No longer reads old"),
+        ("rotation app", "Rotates every 14 days instead of every 30 days"),
+        ("secret app", "Description changes"),
+        ("secret app", "Tags change: team"),
+        ("secret other", "Protected from now on"),
+        ("secret other", "Recovery window from 14 days to 30 days"),
+        ("login shop-database", "The login's roles and privileges in the database are set anew"),
+    }
+    assert found.complete
+    assert found.preview
+
+
+def test_each_danger_of_a_stack_file_is_found(recordings: Recordings) -> None:
+    found = report(recordings.events("dangerous"))
+    told: dict[tuple[Kind, str], list[str]] = {}
+    for kind, component, text in sorted(dangers(found)):
+        told.setdefault((kind, component), []).append(text)
+    foreign = "principals arn:aws:iam::210987654321:role/foreign"
+    keeps = ": AWS keeps the secret as it is"
+    assert told == {
+        (Kind.DELETES_SECRET, "secret old"): ["Is deleted; it can be restored for 30 days"],
+        (Kind.WIDENS_ACCESS, "encryption key stack"): [f"The key's policy lets more in: {foreign}"],
+        (Kind.WIDENS_ACCESS, "reader late"): ["A new reader may read app"],
+        (Kind.WIDENS_ACCESS, "reader web"): [
+            "May read shop-database",
+            (
+                "The role web-role can be taken in more ways: other or fewer conditions on "
+                "oidc.eks.us-east-1.amazonaws.com/id/abc:sub"
+            ),
+        ],
+        (Kind.WIDENS_ACCESS, "secret app"): [
+            (
+                f"The secret's policy lets more in: {foreign}; "
+                "actions secretsmanager:DescribeSecret, secretsmanager:GetSecretValue"
+            )
+        ],
+        (Kind.WIDENS_ACCESS, "secret team/pay"): [
+            (
+                "The secret's policy lets more in: principals arn:aws:iam::210987654321:role/other and 1 of "
+                "another form; actions secretsmanager:* and 1 of another form"
+            )
+        ],
+        (Kind.REMOVES_ROTATION, "rotation app"): ["Rotation ends; the secret keeps the value it has"],
+        (Kind.ROTATES_LESS_OFTEN, "login shop-database"): ["Rotates every 90 days instead of every 30 days"],
+        (Kind.REMOVES_PROTECTION, "secret team/pay"): [
+            "No longer protected: a later update may delete or replace it"
+        ],
+        (Kind.SHORTENS_RECOVERY, "secret team/pay"): [
+            "A deleted secret can be restored for less time: from 30 days to 7 days"
+        ],
+        (Kind.STAYS_OUT_OF_AWS, "login shop-database"): [
+            "password is generated again in Pulumi's state alone; AWS keeps the value it has"
+        ],
+        (Kind.STAYS_OUT_OF_AWS, "secret app"): [
+            (
+                "In the stack file the first value of ENVIRONMENT, KEY changes (perhaps also of STRIPE, which is "
+                f"hidden); ADDED is added; BYTES is taken away{keeps}"
+            )
+        ],
+        (Kind.STAYS_OUT_OF_AWS, "secret other"): [
+            "The key of its own is taken away only here: AWS goes on encrypting with it"
+        ],
+        (Kind.STAYS_OUT_OF_AWS, "secret team/pay"): [
+            f"In the stack file a first value out of VENDOR changes; which one is hidden{keeps}"
+        ],
+    }
+    assert plain(found.verdict).startswith(
+        "15 dangerous changes: deletes 1 secret, widens access in 6 places"
+    )
+
+
+def test_each_danger_of_a_changed_program_is_found(recordings: Recordings) -> None:
+    found = report(recordings.events("program"))
+    assert {(kind, component) for kind, component, _ in dangers(found)} == {
+        (Kind.REPLACES_SECRET, "secret other"),
+        (Kind.OVERWRITES_VALUE, "secret app"),
+        (Kind.OVERWRITES_VALUE, "rotation app"),
+        (Kind.OVERWRITES_VALUE, "login shop-database"),
+        (Kind.DELETES_KEY, "encryption key stack"),
+        (Kind.WIDENS_ACCESS, "secret team/pay"),
+        (Kind.REMOVES_ROTATION, "encryption key stack"),
+        (Kind.REMOVES_PROTECTION, "encryption key stack"),
+        (Kind.SHORTENS_RECOVERY, "encryption key stack"),
+    }
+
+
+def test_a_failed_preview_names_what_failed_and_calls_nothing_harmless(recordings: Recordings) -> None:
+    found = report(recordings.events("failing"))
+    assert not found.complete
+    [problem] = map(plain, found.problems)
+    assert problem.startswith("the run failed at ")
+    assert "which this report does not repeat" in problem
+    assert plain(found.verdict).startswith("Incomplete: ")
+
+
+def test_the_log_of_a_refresh_is_not_judged(recordings: Recordings) -> None:
+    found = report(recordings.events("refresh"))
+    assert not found.complete
+    assert found.dangers == ()
+    assert "refresh" in plain(found.verdict)
+
+
+def test_no_value_no_encrypted_text_and_no_message_shows(recordings: Recordings) -> None:
+    assert len(recordings.values) > 20
+    logs = b"".join(recordings.log(name).read_bytes() for name in recordings.names).decode()
+    assert "value-in-an-error" in logs
+    for name in recordings.names:
+        shown = every_form(report(recordings.events(name)))
+        for number, value in enumerate(recordings.values):
+            forms = (value, json.dumps(value)[1:-1], base64.b64encode(value.encode()).decode().rstrip("="))
+            shows = any(form in shown for form in forms)
+            assert not shows, f"value number {number} shows in {name}"  # pytest would print what it compares
+        for forbidden in ("ciphertext", "4dabf18193072939515e22adb298388d", "v1:", "[secret]"):
+            assert forbidden not in shown
+
+
+def test_the_same_steps_in_any_order_make_the_same_text(recordings: Recordings) -> None:
+    for name in ("dangerous", "up"):
+        events = recordings.events(name)
+        first, *rest = events  # the prelude, which begins a run
+        expected = every_form(report(events))
+        assert every_form(report(events)) == expected
+        for seed in range(5):
+            random.Random(seed).shuffle(rest)  # noqa: S311  nothing here is secret
+            assert every_form(report([first, *rest])) == expected
+
+
+def test_a_log_that_is_cut_off_anywhere_is_incomplete(recordings: Recordings) -> None:
+    log = recordings.log("harmless").read_bytes()
+    lines = log.splitlines(keepends=True)
+    summary = next(number for number, line in enumerate(lines) if b"summaryEvent" in line)
+    ends = [*range(0, len(lines) - 2, 25), summary]
+    cuts = [b"".join(lines[:end]) for end in ends] + [b"".join(lines[: end + 1])[:-20] for end in ends]
+    for cut in cuts:
+        found = report(parsed(cut.splitlines()))
+        assert not found.complete
+        assert "nothing dangerous" not in every_form(found)
+
+
+def test_a_log_that_lacks_or_spoils_a_step_is_incomplete(recordings: Recordings) -> None:
+    lines = recordings.log("harmless").read_bytes().splitlines()
+    steps = [
+        number for number, line in enumerate(lines) if b"resourcePreEvent" in line and b'"logical"' in line
+    ]
+    for number in steps:
+        line = lines[number]
+        if b'"type":"pulumi:providers' in line:
+            continue
+        for spoiled in ([], [b'{"resourcePreEvent": {"metadata": {}}}'], [line[:-5]], [b"[]"], [b"\xff"]):
+            found = report(parsed([*lines[:number], *spoiled, *lines[number + 1 :]]))
+            assert not found.complete, line[:200]
+
+
+@pytest.mark.parametrize("broken", [7, "text", [], None, {"metadata": {"op": "update", "urn": "x"}}])
+def test_an_event_of_another_form_is_no_exception(recordings: Recordings, broken: object) -> None:
+    for kind in ("resourcePreEvent", "diagnosticEvent", "summaryEvent", "resOpFailedEvent", "preludeEvent"):
+        events: list[dict[str, Any]] = [*recordings.events("harmless"), {kind: broken}]
+        every_form(report(events))
+
+
+def test_an_operation_that_the_engine_does_not_have_yet_makes_the_report_incomplete(
+    recordings: Recordings,
+) -> None:
+    text = recordings.log("harmless").read_text().replace('"op":"update"', '"op":"transmute"')
+    text = text.replace('"update":', '"transmute":')
+    found = report(parsed(text.encode().splitlines()))
+    assert not found.complete
+    assert any("transmute" in plain(problem) for problem in found.problems)
+
+
+def test_a_resource_of_a_type_that_this_report_does_not_know_cannot_be_judged(recordings: Recordings) -> None:
+    log = (
+        recordings.log("up")
+        .read_text()
+        .replace("aws:cloudwatch/metricAlarm:MetricAlarm", "aws:kms/grant:Grant")
+    )
+    found = report(parsed(log.encode().splitlines()))
+    assert (Kind.CANNOT_BE_JUDGED, "rotation function rotation") in {
+        (kind, component) for kind, component, _ in dangers(found)
+    }
+
+
+def test_of_a_preview_and_its_update_in_one_log_the_update_counts(recordings: Recordings) -> None:
+    events = [*recordings.events("dangerous"), *recordings.events("nothing")]
+    assert report(events) == report(recordings.events("nothing"))
