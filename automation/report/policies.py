@@ -112,15 +112,15 @@ def _texts(value: object) -> Atoms:
 def _principals(statement: Mapping[str, object]) -> Atoms:
     if "NotPrincipal" in statement:
         return frozenset({f"{_NOT}{json.dumps(statement['NotPrincipal'], sort_keys=True)}"})
-    declared = statement.get("Principal", _EVERYTHING)
+    if "Principal" not in statement:  # an identity's policy: whose it is
+        return frozenset({_EVERYTHING})
+    declared = statement["Principal"]
     if isinstance(declared, str):
         declared = {"AWS": declared}
     if not isinstance(declared, Mapping):
         raise UnknownPolicyError("Principal")
     return frozenset(
-        _EVERYTHING if principal == _EVERYTHING and kind == "AWS" else f"{kind} {principal}"
-        for kind, principals in declared.items()
-        for principal in _texts(principals)
+        f"{kind} {principal}" for kind, principals in declared.items() for principal in _texts(principals)
     )
 
 
@@ -185,7 +185,8 @@ def _collect(statement: Statement, allowed: list[Statement], found: dict[str, se
         new = False
         for key in ("principals", "actions", "resources"):
             atoms: Atoms = getattr(one, key)
-            if not any(_all_matched(atoms, getattr(other, key)) for other in allowed):
+            exactly = key == "principals"
+            if not any(_all_matched(atoms, getattr(other, key), exactly=exactly) for other in allowed):
                 found[key] |= atoms
                 new = True
         if not new:  # each is allowed somewhere, but not together
@@ -200,7 +201,7 @@ def _covers(wide: Statement, narrow: Statement) -> bool:
 
 def _covers_but_for_conditions(wide: Statement, narrow: Statement) -> bool:
     return (
-        (narrow.principals <= wide.principals or _EVERYTHING in wide.principals)
+        _all_matched(narrow.principals, wide.principals, exactly=True)
         and _all_matched(narrow.actions, wide.actions)
         and _all_matched(narrow.resources, wide.resources)
     )
@@ -217,7 +218,10 @@ def _less_bound(one: Statement, other: Statement) -> set[str]:
     return loose
 
 
-def _all_matched(atoms: Atoms, patterns: Atoms) -> bool:
+def _all_matched(atoms: Atoms, patterns: Atoms, *, exactly: bool = False) -> bool:
+    """Whether each is covered; exactly: of patterns IAM knows for principals only that of all accounts."""
+    if exactly:
+        return all(atom in patterns or (atom.startswith("AWS ") and "AWS *" in patterns) for atom in atoms)
     return atoms <= patterns or all(_matched(atom, patterns) for atom in atoms)
 
 

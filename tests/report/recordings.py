@@ -147,7 +147,7 @@ class _Recorder:
 
 
 def _record_harmless(recorder: _Recorder) -> None:
-    """A new secret for a reader, another description, better care; after a person has filled a placeholder."""
+    """A new secret for a reader, other words, better care; after a person has filled a placeholder."""
     secrets, workloads = copy.deepcopy(SECRETS), copy.deepcopy(WORKLOADS)
     secrets["app"]["description"] = "another-description"
     secrets["app"]["tags"]["team"] = "another-value-of-a-tag"

@@ -121,8 +121,8 @@ def test_each_danger_of_a_stack_file_is_found(recordings: Recordings) -> None:
         ],
         (Kind.STAYS_OUT_OF_AWS, "secret app"): [
             (
-                "In the stack file the first value of ENVIRONMENT, KEY changes (perhaps also of STRIPE, which is "
-                f"hidden); ADDED is added; BYTES is taken away{keeps}"
+                "In the stack file the first value of ENVIRONMENT, KEY changes (perhaps also of STRIPE, "
+                f"which is hidden); ADDED is added; BYTES is taken away{keeps}"
             )
         ],
         (Kind.STAYS_OUT_OF_AWS, "secret other"): [
