@@ -1,9 +1,12 @@
 """Names that others chose, made harmless: in a pull request they are whatever its author likes."""
 
+import functools
+
 _MOST_CHARACTERS = 120
 _TAIL = 30
 
 
+@functools.lru_cache(maxsize=4_096)
 def visible(text: str) -> str:
     r"""The text in printable ASCII without backticks and backslashes; others as `\u{1f511}`.
 

@@ -219,6 +219,13 @@ def test_a_log_that_lacks_or_spoils_a_step_is_incomplete(recordings: Recordings)
             assert not found.complete, line[:200]
 
 
+def test_a_line_that_is_no_event_makes_the_report_incomplete(recordings: Recordings) -> None:
+    lines = recordings.log("harmless").read_bytes().splitlines()
+    for noise in (b"panic: runtime error", b"[]", b"\xff", b'{"diagnosticEvent": '):
+        assert not report(parsed([*lines[:30], noise, *lines[30:]])).complete
+    assert report(parsed([*lines[:30], b"", *lines[30:], b"\n"])).complete
+
+
 @pytest.mark.parametrize("broken", [7, "text", [], None, {"metadata": {"op": "update", "urn": "x"}}])
 def test_an_event_of_another_form_is_no_exception(recordings: Recordings, broken: object) -> None:
     for kind in ("resourcePreEvent", "diagnosticEvent", "summaryEvent", "resOpFailedEvent", "preludeEvent"):
