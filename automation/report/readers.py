@@ -40,7 +40,7 @@ def role_policy(step: Step, plan: Plan) -> Iterator[Danger | Change]:
     declared = _declared(plan.parent(step))
     if may_read and documents.old is not None and documents.new is not None:
         yield from _known(documents, may_read, step, plan)
-    elif may_read and documents.old is not None and declared is not None:
+    elif may_read and documents.old is not None and declared is not None and new == UNKNOWN:
         # not known only because of secrets that have no ARN yet: the component has their names
         yield from _gained(declared, readable(documents.old, plan), may_read, step, plan)
     else:
