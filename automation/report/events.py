@@ -86,7 +86,7 @@ def _has_the_engines_form(metadata: Mapping[str, Any]) -> bool:
         and any(state is not None for state in states)
         and all(state is None or _is_state(state) for state in states)
         and isinstance(metadata.get("detailedDiff") or {}, Mapping)
-        and isinstance(metadata.get("diffs") or [], list)
+        and all(isinstance(metadata.get(key) or [], list) for key in ("diffs", "keys"))
     )
 
 

@@ -15,7 +15,7 @@ def _mere_resource(step: Step, plan: Plan) -> Iterator[Danger | Change]:
 
 
 def _unknown_resource(step: Step, plan: Plan) -> Iterator[Danger | Change]:
-    if step.op not in {"same", "read"}:
+    if step.op != "same":
         text = (*_done_to(step), ", and this report does not know what that means")
         yield Danger(kind=Kind.CANNOT_BE_JUDGED, component=plan.component(step), text=text)
 
@@ -75,7 +75,7 @@ def findings(plan: Plan) -> Iterator[Danger | Change]:
     for step in plan.steps:
         if step.type == "pulumi:pulumi:Stack":
             continue
-        if step.op == "import":
+        if step.op in {"import", "read"}:
             yield Change(component=plan.component(step), text=_done_to(step))
         else:
             yield from _judge(step)(step, plan)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from automation.report.access import Subject, compared, judged
 from automation.report.model import Change, Danger, Kind, Text, counted, named
-from automation.report.steps import UNKNOWN, Plan, Step
+from automation.report.steps import UNKNOWN, Plan, Step, number
 
 _POLICY = Subject(it=("The key's policy",), allows_more=("The key's policy lets more in",))
 _DEFAULT_WINDOW = 30
@@ -39,10 +39,8 @@ def _property(step: Step, name: str, plan: Plan) -> Iterator[Danger | Change]:
             if old != new or new == UNKNOWN:
                 yield from judged(compared(old, new), _POLICY, step, plan)
         case "deletionWindowInDays":
-            before, after = (
-                value if isinstance(value, int | float) else _DEFAULT_WINDOW for value in (old, new)
-            )
-            how = f"from {counted(int(before), 'day')} to {counted(int(after), 'day')}"
+            before, after = (number(value) or _DEFAULT_WINDOW for value in (old, new))
+            how = f"from {counted(before, 'day')} to {counted(after, 'day')}"
             if after < before:
                 text = (f"A deleted key can be restored for less time: {how}",)
                 yield Danger(kind=Kind.SHORTENS_RECOVERY, component=owner, text=text)

@@ -6,9 +6,9 @@ from typing import Any
 
 from automation.report.access import as_mapping
 from automation.report.model import Change, Danger, Kind, Name, Text, counted, named
-from automation.report.steps import SECRET, Plan, Step
+from automation.report.steps import SECRET, Plan, Step, number
 
-_RATE = re.compile(r"rate\((?P<number>\d{1,5}) (?P<unit>hour|day)s?\)")
+_RATE = re.compile(r"rate\((?P<number>[0-9]{1,5}) (?P<unit>hour|day)s?\)")
 _CRON = re.compile(r"cron\((?P<minute>\S+) (?P<hour>\S+) (?P<days>\S+ \S+ \S+ \S+)\)")
 _HOURS_A_DAY = 24
 _FUNCTION = "aws:lambda/function:Function"
@@ -59,26 +59,26 @@ def _rarer(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool | None:
     if before is not None and after is not None:
         return after > before
     crons = [_CRON.fullmatch(str(rules.get("scheduleExpression") or "")) for rules in (old, new)]
-    if crons[0] and crons[1] and all(cron and cron["hour"].isdigit() for cron in crons):
+    if crons[0] and crons[1] and all(cron and cron["hour"].isdecimal() for cron in crons):
         return False if crons[0]["days"] == crons[1]["days"] else None
     return None
 
 
-def _hours(rules: Mapping[str, Any]) -> float | None:
-    days = rules.get("automaticallyAfterDays")
-    if isinstance(days, int | float):
-        return float(days) * _HOURS_A_DAY
+def _hours(rules: Mapping[str, Any]) -> int | None:
+    days = number(rules.get("automaticallyAfterDays"))
+    if days is not None:
+        return days * _HOURS_A_DAY
     rate = _RATE.fullmatch(str(rules.get("scheduleExpression") or ""))
-    return float(rate["number"]) * (1 if rate["unit"] == "hour" else _HOURS_A_DAY) if rate else None
+    return int(rate["number"]) * (1 if rate["unit"] == "hour" else _HOURS_A_DAY) if rate else None
 
 
 def _said(rules: Mapping[str, Any]) -> Text:
-    days = rules.get("automaticallyAfterDays")
+    days = number(rules.get("automaticallyAfterDays"))
     expression = str(rules.get("scheduleExpression") or "")
     duration = str(rules.get("duration") or "")
-    window = f" within {duration}" if re.fullmatch(r"\d{1,2}h", duration) else ""
-    if isinstance(days, int | float):
-        return (f"every {counted(int(days), 'day')}{window}",)
+    window = f" within {duration}" if re.fullmatch(r"[0-9]{1,2}h", duration) else ""
+    if days is not None:
+        return (f"every {counted(days, 'day')}{window}",)
     if _RATE.fullmatch(expression) or _CRON.fullmatch(expression):
         return (Name(expression), window)
     return ("by a schedule",)

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from automation.report.access import Subject, compared, judged
 from automation.report.model import Change, Component, Danger, Kind, Name, Text, counted, joined, named
-from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, UNKNOWN, Plan, Step, hidden
+from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, UNKNOWN, Plan, Step, hidden, number
 
 Finding: TypeAlias = Danger | Change
 
@@ -127,8 +127,8 @@ def _tags(old: object, new: object, step: Step, plan: Plan) -> Iterator[Finding]
 
 
 def _window(inputs: Mapping[str, Any]) -> int:
-    days = inputs.get("recoveryWindowInDays", _DEFAULT_WINDOW)
-    return int(days) if isinstance(days, int | float) else _DEFAULT_WINDOW
+    days = number(inputs.get("recoveryWindowInDays"))
+    return _DEFAULT_WINDOW if days is None else days
 
 
 def _initial_values(step: Step | None, *, old: bool) -> Mapping[str, Any]:

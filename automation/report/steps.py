@@ -47,6 +47,7 @@ class State:
 
 
 _NOTHING = State()
+_MOST = 1_000_000  # more than AWS takes anywhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +143,13 @@ def _unseen(urn: str) -> Step:
         properties=(),
         causes=(),
     )
+
+
+def number(value: object) -> int | None:
+    """A whole number, such as one of days; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
+        return None
+    return int(value)
 
 
 def hidden(value: object) -> bool:

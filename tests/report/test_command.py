@@ -1,6 +1,7 @@
 """`python -m automation.report` as a workflow runs it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,21 @@ def test_a_log_comes_through_standard_input_too(recordings: Recordings) -> None:
     )
     assert (done.returncode, done.stderr) == (DANGEROUS, b"")
     assert json.loads(done.stdout)["complete"] is True
+
+
+def test_the_same_log_makes_the_same_text_in_every_process(recordings: Recordings) -> None:
+    written = {
+        subprocess.run(
+            [sys.executable, "-m", "automation.report", "--format", "markdown"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            input=recordings.log("dangerous").read_bytes(),
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(written) == 1
 
 
 def test_a_log_that_is_not_there_makes_an_incomplete_report(

@@ -210,10 +210,8 @@ def test_a_log_that_lacks_or_spoils_a_step_is_incomplete(recordings: Recordings)
     steps = [
         number for number, line in enumerate(lines) if b"resourcePreEvent" in line and b'"logical"' in line
     ]
-    for number in steps:
+    for number in steps[::4]:
         line = lines[number]
-        if b'"type":"pulumi:providers' in line:
-            continue
         for spoiled in ([], [b'{"resourcePreEvent": {"metadata": {}}}'], [line[:-5]], [b"[]"], [b"\xff"]):
             found = report(parsed([*lines[:number], *spoiled, *lines[number + 1 :]]))
             assert not found.complete, line[:200]
