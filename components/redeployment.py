@@ -97,7 +97,9 @@ class EcsRedeployment(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: EcsRedeploymentArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("aws-secrets:index:EcsRedeployment", name, None, opts)
+        # for previews: the role's policy is not known before the log group is made
+        reads: dict[str, list[str]] = {"reads": []}
+        super().__init__("aws-secrets:index:EcsRedeployment", name, reads, opts)
         tags = dict(args.tags) or None
         about = f"Deploys the ECS service {args.service} again when a secret that it reads changes"
         log_group = aws.cloudwatch.LogGroup(

@@ -141,7 +141,9 @@ class RotationFunction(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: RotationFunctionArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("aws-secrets:index:RotationFunction", name, None, opts)
+        # for previews: the role's policy is not known before the log group is made
+        reads = {"reads": sorted(set(args.secret_names)), "readsByArn": list(args.admin_secret_arns)}
+        super().__init__("aws-secrets:index:RotationFunction", name, reads, opts)
         tags = dict(args.tags) or None
         log_group = aws.cloudwatch.LogGroup(
             f"{name}-log-group",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from automation.report import keys, readers, rotation, secrets
 from automation.report.model import Change, Component, Danger, Kind, Name, Text, named
-from automation.report.steps import FUNCTION, KEY, LOGIN, READER, SECRET_COMPONENT, Plan, Step
+from automation.report.steps import FUNCTION, KEY, LOGIN, READER, REDEPLOYMENT, SECRET_COMPONENT, Plan, Step
 
 _Judge = Callable[[Step, Plan], Iterator[Danger | Change]]
 
@@ -40,8 +40,11 @@ def _done_to(step: Step) -> Text:
     return (Name(kind), " ", Name(step.name), f" is {done[step.op]}")
 
 
+_NAMED = {LOGIN: "Login", READER: "Reader", FUNCTION: "Rotation function", REDEPLOYMENT: "Redeployment"}
+
+
 def _component(step: Step, plan: Plan) -> Iterator[Danger | Change]:
-    what = {LOGIN: "Login", READER: "Reader", FUNCTION: "Rotation function"}.get(step.type)
+    what = _NAMED.get(step.type)
     if step.type == KEY and step.op == "create":  # one that goes stays in AWS: the key's own step says so
         yield Change(component=plan.component(step), text=("Encryption key is created",))
     if what and step.op in {"create", "delete"}:
@@ -67,6 +70,8 @@ _JUDGES: dict[str, _Judge] = {
     "aws:lambda/invocation:Invocation": rotation.provisioning,
     "aws:cloudwatch/logGroup:LogGroup": _mere_resource,
     "aws:cloudwatch/metricAlarm:MetricAlarm": _mere_resource,
+    "aws:cloudwatch/eventRule:EventRule": _mere_resource,
+    "aws:cloudwatch/eventTarget:EventTarget": _mere_resource,
 }
 
 

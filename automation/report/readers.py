@@ -16,7 +16,7 @@ from automation.report.access import (
 )
 from automation.report.model import Change, Danger, Kind, Name, Text, named
 from automation.report.policies import Wider, wider
-from automation.report.steps import FUNCTION, READER, UNKNOWN, Plan, Step
+from automation.report.steps import FUNCTION, READER, REDEPLOYMENT, UNKNOWN, Plan, Step
 
 # What a reader does with a secret and its key, and what the function does to rotate.
 _READING = {
@@ -37,11 +37,11 @@ def role_policy(step: Step, plan: Plan) -> Iterator[Danger | Change]:
         return
     documents = compared(old, new)
     may_read = _may_read(step, plan)
-    declared = _declared(plan.parent(step))
+    declared = _declared(plan.parent(step), plan)
     if may_read and documents.old is not None and documents.new is not None:
         yield from _known(documents, may_read, step, plan)
     elif may_read and documents.old is not None and declared is not None and new == UNKNOWN:
-        # not known only because of secrets that have no ARN yet: the component has their names
+        # not known because something has no ARN yet: the component has the names of its secrets
         yield from _gained(declared, readable(documents.old, plan), may_read, step, plan)
     else:
         it = ("The policy ", Name(step.name))
@@ -53,14 +53,25 @@ def _may_read(step: Step, plan: Plan) -> str:
     top = plan.top(step)
     if top.type == FUNCTION:
         return "May rotate, and so read, "
-    if top.type == READER:
-        return "A new reader may read " if top.op == "create" else "May read "
-    return ""
+    if top.type == READER and top.op == "create":
+        return "A new reader may read "
+    return "May read " if top.type in {READER, REDEPLOYMENT} else ""
 
 
-def _declared(component: Step | None) -> set[str] | None:
-    names = component.new.inputs.get("reads") if component is not None else None
-    return {str(name) for name in names} if isinstance(names, list) else None
+def _declared(component: Step | None, plan: Plan) -> set[str] | None:
+    """Names of the secrets that a component says it reads; None if it does not say."""
+    if component is None:
+        return None
+    names, arns = (component.new.inputs.get(key) for key in ("reads", "readsByArn"))
+    if not isinstance(names, list):
+        return None
+    # one without an ARN yet is made by this update as well
+    by_arn = {
+        secret_name(str(arn), plan) or str(arn)
+        for arn in (arns if isinstance(arns, list) else [])
+        if arn != UNKNOWN
+    }
+    return {str(name) for name in names} | by_arn
 
 
 def _known(documents: Compared, may_read: str, step: Step, plan: Plan) -> Iterator[Danger | Change]:
@@ -106,7 +117,7 @@ def _gained(
     if live:
         yield Danger(kind=Kind.WIDENS_ACCESS, component=owner, text=(may_read, *named(live)))
     if new:
-        yield Change(component=owner, text=(may_read, *named(new), ", which is new as well"))
+        yield Change(component=owner, text=(may_read, *named(new), ", created by the same update"))
     if before - after:
         yield Change(component=owner, text=("No longer reads ", *named(before - after)))
 

@@ -1,4 +1,4 @@
-"""What happens to rotation: schedules, and the function that does it."""
+"""What happens to rotation: schedules, and the functions that Lambda runs."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,12 +6,12 @@ from typing import Any
 
 from automation.report.access import as_mapping
 from automation.report.model import Change, Danger, Kind, Name, Text, counted, named
-from automation.report.steps import SECRET, Plan, Step, number
+from automation.report.steps import FUNCTION, SECRET, Plan, Step, number
 
 _RATE = re.compile(r"rate\((?P<number>[0-9]{1,5}) (?P<unit>hour|day)s?\)")
 _CRON = re.compile(r"cron\((?P<minute>\S+) (?P<hour>\S+) (?P<days>\S+ \S+ \S+ \S+)\)")
 _HOURS_A_DAY = 24
-_FUNCTION = "aws:lambda/function:Function"
+_LAMBDA_FUNCTION = "aws:lambda/function:Function"
 
 
 def schedule(step: Step, plan: Plan) -> Iterator[Danger | Change]:
@@ -109,19 +109,20 @@ def permission(step: Step, plan: Plan) -> Iterator[Danger | Change]:
     if step.op == "same" or plan.begins(step):
         return
     if step.op == "delete":
-        siblings = [other for other in plan.steps if other.parent == step.parent and other.type == _FUNCTION]
-        if not siblings or any(other.op != "delete" for other in siblings):
-            yield Danger(
-                kind=Kind.REMOVES_ROTATION,
-                component=owner,
-                text=("Secrets Manager may no longer call the rotation function",),
-            )
+        siblings = [
+            other for other in plan.steps if other.parent == step.parent and other.type == _LAMBDA_FUNCTION
+        ]
+        if siblings and all(other.op == "delete" for other in siblings):
+            return
+        if plan.top(step).type == FUNCTION:
+            text = ("Secrets Manager may no longer call the rotation function",)
+            yield Danger(kind=Kind.REMOVES_ROTATION, component=owner, text=text)
+        else:
+            yield Change(component=owner, text=("The function may no longer be called",))
     elif step.op == "create" or {"principal", "sourceAccount", "sourceArn", "action"} & {
         *step.changed_inputs()
     }:
-        yield Danger(
-            kind=Kind.WIDENS_ACCESS, component=owner, text=("Who may call the rotation function changes",)
-        )
+        yield Danger(kind=Kind.WIDENS_ACCESS, component=owner, text=("Who may call the function changes",))
     else:
         yield Change(component=owner, text=("The permission to call the function is given anew",))
 
@@ -131,7 +132,7 @@ def function(step: Step, plan: Plan) -> Iterator[Danger | Change]:
     owner = plan.component(step)
     if step.op in {"create", "delete"}:
         if not plan.begins(step) and not plan.ends(step):
-            yield Change(component=owner, text=(f"The rotation function is {step.op}d",))
+            yield Change(component=owner, text=(f"The function is {step.op}d",))
         return
     changed = [key for key in step.changed_inputs() if key not in {"tagsAll", "sourceCodeHash"}]
     if "code" in changed:
@@ -139,7 +140,7 @@ def function(step: Step, plan: Plan) -> Iterator[Danger | Change]:
     if others := [key for key in changed if key != "code"]:
         yield Change(component=owner, text=("The function's settings change: ", *named(others)))
     if step.op == "replace":
-        yield Change(component=owner, text=("The rotation function is made again",))
+        yield Change(component=owner, text=("The function is made again",))
 
 
 def provisioning(step: Step, plan: Plan) -> Iterator[Danger | Change]:

@@ -22,6 +22,7 @@ LOGIN = "aws-secrets:index:PostgresLogin"
 READER = "aws-secrets:index:ReadAccess"
 ROTATION = "aws-secrets:index:Rotation"
 FUNCTION = "aws-secrets:index:RotationFunction"
+REDEPLOYMENT = "aws-secrets:index:EcsRedeployment"
 KEY = "aws-secrets:index:EncryptionKey"
 WORDS = {
     SECRET_COMPONENT: "secret",
@@ -29,6 +30,7 @@ WORDS = {
     READER: "reader",
     ROTATION: "rotation",
     FUNCTION: "rotation function",
+    REDEPLOYMENT: "redeployment",
     KEY: "encryption key",
 }
 SECRET = "aws:secretsmanager/secret:Secret"

@@ -156,6 +156,10 @@ def _record_harmless(recorder: _Recorder) -> None:
     secrets["other"]["protect"] = True
     secrets["new"] = {"values": {"N": {"random": {}}, "TOKEN": {"filledByHand": "hint-of-a-placeholder"}}}
     workloads["hook"]["environment"]["N"] = {"secret": "new"}
+    workloads["worker"] = {
+        "ecs": {"redeploy": {"cluster": "shop", "service": "worker"}},
+        "environment": {"N": {"secret": "new"}},
+    }
     del workloads["web"]["environment"]["Y"]
     recorder.configure(secrets, workloads, grants="read-write")
     recorder.run("harmless", "preview", "--refresh")

@@ -17,6 +17,7 @@ from automation.report.__main__ import DANGEROUS, INCOMPLETE
 from automation.report.as_json import as_json
 from automation.report.markdown import markdown
 from automation.report.model import plain
+from automation.report.steps import UNKNOWN
 from automation.report.terminal import terminal
 from tests.engine.stacks import ROOT
 from tests.report.recordings import Recordings
@@ -130,6 +131,20 @@ def test_the_policy_of_a_reader_that_says_nothing_of_its_secrets_cannot_be_judge
 
     found = edited(recordings.events("harmless"), "ReadAccess::hook", without_names)
     assert [danger.kind for danger in found.dangers] == [Kind.CANNOT_BE_JUDGED]
+
+
+def test_a_preview_that_does_not_know_a_policy_yet_says_what_the_update_says(recordings: Recordings) -> None:
+    events = recordings.events("up")
+    told = report(events)
+    for event in events:
+        if "resourcePreEvent" in event and event["resourcePreEvent"]["metadata"]["type"].endswith(
+            "RolePolicy"
+        ):
+            event["resourcePreEvent"]["metadata"]["new"]["inputs"]["policy"] = UNKNOWN
+    found = report(events)
+    assert found.dangers == told.dangers
+    assert found.changes == told.changes
+    assert found.dangers
 
 
 def test_a_state_from_before_first_values_were_known_is_no_danger(recordings: Recordings) -> None:

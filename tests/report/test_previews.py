@@ -43,7 +43,7 @@ def test_a_first_update_is_told_in_the_words_of_the_stack_file(recordings: Recor
         ("login shop-database", "Login is created"),
         ("login shop-database", "Rotation is attached: every 30 days"),
         ("rotation app", "Rotation is attached: every 30 days"),
-        ("reader web", "A new reader may read app, old, which is new as well"),
+        ("reader web", "A new reader may read app, old, created by the same update"),
         ("encryption key stack", "Encryption key is created"),
     } <= changes(found)
     # the administrator's secret is RDS's, and was there before
@@ -61,11 +61,15 @@ def test_a_preview_without_changes_says_so_in_one_line(recordings: Recordings) -
 def test_what_harms_nothing_live_is_told_and_not_dangerous(recordings: Recordings) -> None:
     found = report(recordings.events("harmless"))
     assert plain(found.verdict) == (
-        "Creates 1 secret, changes 2 secrets, 1 login, 2 readers, 1 rotation; nothing dangerous"
+        "Creates 1 secret, 1 reader, 1 redeployment, changes 2 secrets, 1 login, 2 readers, 1 rotation; "
+        "nothing dangerous"
     )
     assert changes(found) == {
         ("secret new", "Is created with N, TOKEN; a person fills TOKEN"),
-        ("reader hook", "May read new, which is new as well"),
+        ("reader hook", "May read new, created by the same update"),
+        ("reader worker", "A new reader may read new, created by the same update"),
+        ("reader worker", "Reader is created"),
+        ("redeployment worker-redeploy", "Redeployment is created"),
         ("reader web", "No longer reads old"),
         ("rotation app", "Rotates every 14 days instead of every 30 days"),
         ("secret app", "Description changes"),
