@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from automation.report.model import Change, Danger, Kind, Text, counted, joined, named
+from automation.report.model import Change, Danger, Finding, Kind, Text, counted, joined, named
 from automation.report.policies import Statement, UnknownPolicyError, Wider, matches, statements, wider
 from automation.report.steps import UNKNOWN, Plan, Step
 
@@ -61,7 +61,7 @@ class Subject:
     allows_more: Text
 
 
-def judged(documents: Compared, subject: Subject, step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def judged(documents: Compared, subject: Subject, step: Step, plan: Plan) -> Iterator[Finding]:
     """What follows from a change of a document."""
     owner = plan.component(step)
     if documents.old is None or documents.new is None:
@@ -77,7 +77,7 @@ def judged(documents: Compared, subject: Subject, step: Step, plan: Plan) -> Ite
         yield Change(component=owner, text=(*subject.it, " changes, and allows no more"))
 
 
-def _unknown(subject: Subject, step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def _unknown(subject: Subject, step: Step, plan: Plan) -> Iterator[Finding]:
     text = (*subject.it, " is not known before the update")
     if plan.has_live_secrets:
         yield Danger(kind=Kind.CANNOT_BE_JUDGED, component=plan.component(step), text=text)

@@ -2,7 +2,7 @@
 
 import json
 
-from automation.report.model import Change, Danger, Name, Report, Text
+from automation.report.model import Finding, Name, Report, Text
 from automation.report.terminal import in_words
 
 # A field may be added within a version; none changes its meaning or goes.
@@ -35,7 +35,7 @@ def as_json(report: Report) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _said(finding: Danger | Change) -> dict[str, object]:
+def _said(finding: Finding) -> dict[str, object]:
     return {
         "component": {"what": finding.component.what, "name": finding.component.name},
         "text": in_words(finding.text),

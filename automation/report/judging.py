@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Iterator
 
-from automation.report import keys, readers, rotation, secrets
-from automation.report.model import Change, Component, Danger, Kind, Name, Text, named
+from automation.report import first_values, keys, readers, rotation, secrets
+from automation.report.model import Change, Component, Danger, Finding, Kind, Name, Text, named
 from automation.report.steps import FUNCTION, KEY, LOGIN, READER, REDEPLOYMENT, SECRET_COMPONENT, Plan, Step
 
-_Judge = Callable[[Step, Plan], Iterator[Danger | Change]]
+_Judge = Callable[[Step, Plan], Iterator[Finding]]
 
 
-def _mere_resource(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def _mere_resource(step: Step, plan: Plan) -> Iterator[Finding]:
     if step.op != "same" and not plan.begins(step) and not plan.ends(step):
         yield Change(component=plan.component(step), text=_done_to(step))
 
 
-def _unknown_resource(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def _unknown_resource(step: Step, plan: Plan) -> Iterator[Finding]:
     if step.op != "same":
         text = (*_done_to(step), ", and this report does not know what that means")
         yield Danger(kind=Kind.CANNOT_BE_JUDGED, component=plan.component(step), text=text)
@@ -43,7 +43,7 @@ def _done_to(step: Step) -> Text:
 _NAMED = {LOGIN: "Login", READER: "Reader", FUNCTION: "Rotation function", REDEPLOYMENT: "Redeployment"}
 
 
-def _component(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def _component(step: Step, plan: Plan) -> Iterator[Finding]:
     what = _NAMED.get(step.type)
     if step.type == KEY and step.op == "create":  # one that goes stays in AWS: the key's own step says so
         yield Change(component=plan.component(step), text=("Encryption key is created",))
@@ -52,12 +52,12 @@ def _component(step: Step, plan: Plan) -> Iterator[Danger | Change]:
 
 
 _JUDGES: dict[str, _Judge] = {
-    SECRET_COMPONENT: secrets.component,
+    SECRET_COMPONENT: first_values.component,
     "aws:secretsmanager/secret:Secret": secrets.secret,
-    "aws:secretsmanager/secretVersion:SecretVersion": secrets.version,
+    "aws:secretsmanager/secretVersion:SecretVersion": first_values.version,
     "aws:secretsmanager/secretPolicy:SecretPolicy": secrets.policy,
     "aws:secretsmanager/secretRotation:SecretRotation": rotation.schedule,
-    "random:index/randomPassword:RandomPassword": secrets.random_value,
+    "random:index/randomPassword:RandomPassword": first_values.random_value,
     "aws:kms/key:Key": keys.key,
     "aws:kms/alias:Alias": keys.alias,
     "aws:iam/role:Role": readers.role,
@@ -75,7 +75,7 @@ _JUDGES: dict[str, _Judge] = {
 }
 
 
-def findings(plan: Plan) -> Iterator[Danger | Change]:
+def findings(plan: Plan) -> Iterator[Finding]:
     """All that the steps mean."""
     for step in plan.steps:
         if step.type == "pulumi:pulumi:Stack":
@@ -97,7 +97,7 @@ def _judge(step: Step) -> _Judge:
     return _unknown_resource if step.old.custom or step.new.custom else _component
 
 
-def _provider(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def _provider(step: Step, plan: Plan) -> Iterator[Finding]:
     if step.op in {"update", "replace"}:
         yield Change(component=plan.component(step), text=_done_to(step))
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from automation.report.access import Subject, compared, judged
-from automation.report.model import Change, Danger, Kind, Text, counted, named
+from automation.report.model import Change, Danger, Finding, Kind, Text, counted, named
 from automation.report.steps import UNKNOWN, Plan, Step, number
 
 _POLICY = Subject(it=("The key's policy",), allows_more=("The key's policy lets more in",))
 _DEFAULT_WINDOW = 30
 
 
-def key(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def key(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.kms.Key."""
     owner = plan.component(step)
     if step.op == "create":
@@ -31,7 +31,7 @@ def _gone(step: Step) -> Text:
     return (f"The key is deleted, and with it all that it encrypts{again}",)
 
 
-def _property(step: Step, name: str, plan: Plan) -> Iterator[Danger | Change]:
+def _property(step: Step, name: str, plan: Plan) -> Iterator[Finding]:
     owner = plan.component(step)
     old, new = step.old.inputs.get(name), step.new.inputs.get(name)
     match name:
@@ -58,7 +58,7 @@ def _property(step: Step, name: str, plan: Plan) -> Iterator[Danger | Change]:
             yield Change(component=owner, text=("The key changes: ", *named([name])))
 
 
-def alias(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def alias(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.kms.Alias."""
     owner = plan.component(step)
     if step.op in {"delete", "replace"}:

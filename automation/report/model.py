@@ -59,6 +59,9 @@ class Change:
     text: Text
 
 
+Finding: TypeAlias = Danger | Change
+
+
 @dataclass(frozen=True, kw_only=True)
 class Detail:
     """A resource that changes.

@@ -14,7 +14,7 @@ from automation.report.access import (
     spelled,
     without_created,
 )
-from automation.report.model import Change, Danger, Kind, Name, Text, named
+from automation.report.model import Change, Danger, Finding, Kind, Name, Text, named
 from automation.report.policies import Wider, wider
 from automation.report.steps import FUNCTION, READER, REDEPLOYMENT, UNKNOWN, Plan, Step
 
@@ -28,7 +28,7 @@ _ITS_OWN = re.compile(r"arn:[a-z-]+:(kms:[a-z0-9-]+:\d{12}:key/|logs:[a-z0-9-]+:
 _BESIDE = ("managedPolicyArns", "inlinePolicies", "permissionsBoundary")
 
 
-def role_policy(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def role_policy(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.iam.RolePolicy or aws.iam.Policy: what a role may do."""
     old, new = (state.inputs.get("policy") for state in (step.old, step.new))
     if step.op == "replace" and step.changed("role"):
@@ -74,7 +74,7 @@ def _declared(component: Step | None, plan: Plan) -> set[str] | None:
     return {str(name) for name in names} | by_arn
 
 
-def _known(documents: Compared, may_read: str, step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def _known(documents: Compared, may_read: str, step: Step, plan: Plan) -> Iterator[Finding]:
     old, new = documents.old or [], documents.new or []
     found = wider(old, without_created(new, plan))
     before, after = readable(old, plan), readable(new, plan)
@@ -108,9 +108,7 @@ def _beyond_reading(found: Wider, live: set[str], plan: Plan) -> Wider:
     )
 
 
-def _gained(
-    after: set[str], before: set[str], may_read: str, step: Step, plan: Plan
-) -> Iterator[Danger | Change]:
+def _gained(after: set[str], before: set[str], may_read: str, step: Step, plan: Plan) -> Iterator[Finding]:
     owner = plan.component(step)
     live = after - before - plan.created_secrets
     new = (after - before) & plan.created_secrets
@@ -122,7 +120,7 @@ def _gained(
         yield Change(component=owner, text=("No longer reads ", *named(before - after)))
 
 
-def role(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def role(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.iam.Role: who may take it."""
     owner = plan.component(step)
     if step.op == "delete":
@@ -160,7 +158,7 @@ def role(step: Step, plan: Plan) -> Iterator[Danger | Change]:
         yield Change(component=owner, text=("The role changes: ", *named(others)))
 
 
-def attachment(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def attachment(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.iam.RolePolicyAttachment."""
     if step.op == "delete":
         yield Change(
@@ -174,7 +172,7 @@ def attachment(step: Step, plan: Plan) -> Iterator[Danger | Change]:
         )
 
 
-def pod_identity(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def pod_identity(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.eks.PodIdentityAssociation: which pods have a role."""
     owner = plan.component(step)
     if step.op == "same" or plan.begins(step) or plan.ends(step):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from automation.report.access import as_mapping
-from automation.report.model import Change, Danger, Kind, Name, Text, counted, named
+from automation.report.model import Change, Danger, Finding, Kind, Name, Text, counted, named
 from automation.report.steps import FUNCTION, SECRET, Plan, Step, number
 
 _RATE = re.compile(r"rate\((?P<number>[0-9]{1,5}) (?P<unit>hour|day)s?\)")
@@ -14,7 +14,7 @@ _HOURS_A_DAY = 24
 _LAMBDA_FUNCTION = "aws:lambda/function:Function"
 
 
-def schedule(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def schedule(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.secretsmanager.SecretRotation."""
     owner = plan.component(step)
     old, new = (as_mapping(state.inputs.get("rotationRules")) for state in (step.old, step.new))
@@ -40,7 +40,7 @@ def schedule(step: Step, plan: Plan) -> Iterator[Danger | Change]:
 
 def _changed_rules(
     old: Mapping[str, Any], new: Mapping[str, Any], step: Step, plan: Plan
-) -> Iterator[Danger | Change]:
+) -> Iterator[Finding]:
     before, after = _said(old), _said(new)
     text: Text = ("Rotates ", *after, " instead of ", *before)
     rarer = _rarer(old, new)
@@ -103,7 +103,7 @@ def _is_new(step: Step, plan: Plan) -> bool:
     return step.op == "create" and _secret_of(step, plan) is None and bool(plan.created_secrets)
 
 
-def permission(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def permission(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.lambda.Permission: who may call the function."""
     owner = plan.component(step)
     if step.op == "same" or plan.begins(step):
@@ -127,7 +127,7 @@ def permission(step: Step, plan: Plan) -> Iterator[Danger | Change]:
         yield Change(component=owner, text=("The permission to call the function is given anew",))
 
 
-def function(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def function(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.lambda.Function."""
     owner = plan.component(step)
     if step.op in {"create", "delete"}:
@@ -143,7 +143,7 @@ def function(step: Step, plan: Plan) -> Iterator[Danger | Change]:
         yield Change(component=owner, text=("The function is made again",))
 
 
-def provisioning(step: Step, plan: Plan) -> Iterator[Danger | Change]:
+def provisioning(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.lambda.Invocation: the login's role in the database."""
     if step.op in {"update", "replace"} or (step.op == "create" and not plan.begins(step)):
         yield Change(

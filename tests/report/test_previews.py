@@ -133,7 +133,7 @@ def test_each_danger_of_a_stack_file_is_found(recordings: Recordings) -> None:
             "The key of its own is taken away only here: AWS goes on encrypting with it"
         ],
         (Kind.STAYS_OUT_OF_AWS, "secret team/pay"): [
-            f"In the stack file a first value out of VENDOR changes; which one is hidden{keeps}"
+            f"In the stack file the first value of VENDOR changes{keeps}"
         ],
     }
     assert plain(found.verdict).startswith(

@@ -1,0 +1,106 @@
+"""What happens to first values: in the stack file, in Pulumi's state, and by mistake in AWS."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from automation.report.model import Change, Danger, Finding, Kind, Name, Text, joined, named
+from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, Plan, Step, hidden
+
+_VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
+
+
+def initial_values(step: Step | None, *, old: bool) -> Mapping[str, Any]:
+    """Key to where its first value comes from, as a component Secret says; empty for any other step."""
+    if step is None or step.type != SECRET_COMPONENT:
+        return {}
+    declared = (step.old if old else step.new).inputs.get("initialValues")
+    return declared if isinstance(declared, Mapping) else {}
+
+
+def component(step: Step, plan: Plan) -> Iterator[Finding]:
+    """A component Secret, whose inputs say where first values come from."""
+    if step.op != "update" or "initialValues" not in step.old.inputs or _writes_a_value(step, plan):
+        return
+    before, after = (initial_values(step, old=old) for old in (True, False))
+    changed = {key for key in {*before} & {*after} if before[key] != after[key]}
+    secret_ones = {key for key in {*before} & {*after} if hidden(before[key]) and hidden(after[key])}
+    sentences: list[Text] = []
+    if changed:
+        perhaps: Text = (
+            (" (perhaps also of ", *named(secret_ones), ", which is hidden)") if secret_ones else ()
+        )
+        sentences.append(("the first value of ", *named(changed), " changes", *perhaps))
+    if {*after} - {*before}:
+        sentences.append((*named({*after} - {*before}), " is added"))
+    if {*before} - {*after}:
+        sentences.append((*named({*before} - {*after}), " is taken away"))
+    if not sentences and secret_ones:
+        one_of = "the first value of " if len(secret_ones) == 1 else "the first value of one of "
+        sentences.append((one_of, *named(secret_ones), " changes"))
+    if sentences:
+        yield Danger(
+            kind=Kind.STAYS_OUT_OF_AWS,
+            component=plan.component(step),
+            text=("In the stack file ", *joined(sentences, "; "), ": AWS keeps the secret as it is"),
+        )
+
+
+def _writes_a_value(step: Step, plan: Plan) -> bool:
+    """Whether the first value goes to AWS again, against all that this program does."""
+    top = plan.top(step).urn
+    return any(
+        other.type == _VERSION and other.op != "same" and plan.top(other).urn == top for other in plan.steps
+    )
+
+
+def random_value(step: Step, plan: Plan) -> Iterator[Finding]:
+    """A random.RandomPassword: a value in Pulumi's state, which AWS got when the secret was created."""
+    if step.op == "same" or plan.begins(step) or plan.ends(step) or _writes_a_value(step, plan):
+        return
+    parent = plan.parent(step)
+    key = step.name.rpartition("-random:")[2]
+    owner = plan.component(step)
+    if parent is not None and parent.type == SECRET_COMPONENT:
+        before, after = (initial_values(parent, old=old) for old in (True, False))
+        if parent.op == "update" and before.get(key) != after.get(key):
+            return  # the component says it
+    if step.op != "replace":
+        text: Text = ("The random value ", Name(key), f" is {step.op}d in Pulumi's state")
+        yield Change(component=owner, text=text)
+    elif parent is not None and parent.type in {SECRET_COMPONENT, LOGIN}:
+        yield Danger(
+            kind=Kind.STAYS_OUT_OF_AWS,
+            component=owner,
+            text=(Name(key), " is generated again in Pulumi's state alone; AWS keeps the value it has"),
+        )
+    else:
+        yield Danger(
+            kind=Kind.CANNOT_BE_JUDGED,
+            component=owner,
+            text=(Name(step.name), " is generated again, and this report does not know who uses it"),
+        )
+
+
+def version(step: Step, plan: Plan) -> Iterator[Finding]:
+    """An aws.secretsmanager.SecretVersion: the one that is written once."""
+    made_with_it = any(
+        other.type == SECRET and other.parent == step.parent and other.op in {"create", "replace", "delete"}
+        for other in plan.steps
+    )
+    if step.op == "same" or made_with_it:
+        return
+    what = {
+        "create": "A first value is written to a secret that exists: it becomes the live value",
+        "replace": "The initial version is deleted and written again: the first value becomes the live value",
+        "delete": "The initial version is deleted, and the secret stays: its live value may go with it",
+    }.get(step.op)
+    value = any(step.changed(key) for key in ("secretString", "secretBinary", "versionStages", "secretId"))
+    if what or value:
+        yield Danger(
+            kind=Kind.OVERWRITES_VALUE,
+            component=plan.component(step),
+            text=(what or "The initial version is written again: the live value is overwritten",),
+        )
+    else:
+        changed = named(step.changed_inputs() or step.properties)
+        yield Change(component=plan.component(step), text=("The initial version changes: ", *changed))
