@@ -83,6 +83,10 @@ WORKLOADS: dict[str, Any] = {
         "environment": {"KEY": {"secret": "app"}, "Y": {"secret": "old", "key": "X"}},
     },
     "hook": {"lambda": {"role": "hook-role"}, "environment": {"X": {"secret": "other"}}},
+    "pods": {
+        "kubernetes": {"operator": "secrets-store-csi", "podIdentity": {"cluster": "shop"}},
+        "environment": {"X": {"secret": "other"}},
+    },
 }
 
 
@@ -90,7 +94,7 @@ def record(shop: Shop, folder: Path) -> None:
     """Deploys the stack, and writes all logs into the folder."""
     stack = shop.stack
     recorder = _Recorder(shop, folder)
-    _make_role(stack)
+    _make_what_exists(stack)
     recorder.configure()
     recorder.run("up", "up", "--yes", "--skip-preview")
     recorder.run("nothing", "preview")
@@ -107,7 +111,7 @@ def record(shop: Shop, folder: Path) -> None:
     _record_with_another_program(recorder)
 
 
-def _make_role(stack: Stack) -> None:
+def _make_what_exists(stack: Stack) -> None:
     trust = {
         "Version": "2012-10-17",
         "Statement": [
@@ -119,6 +123,9 @@ def _make_role(stack: Stack) -> None:
         ],
     }
     stack.client("iam").create_role(RoleName="hook-role", AssumeRolePolicyDocument=json.dumps(trust))
+    network = {"subnetIds": ["subnet-1", "subnet-2"]}
+    role = "arn:aws:iam::123456789012:role/hook-role"
+    stack.client("eks").create_cluster(name="shop", roleArn=role, resourcesVpcConfig=network)
 
 
 @dataclass(frozen=True)
@@ -185,6 +192,7 @@ def _record_dangerous(recorder: _Recorder) -> None:
         "kubernetes": {**workloads["web"]["kubernetes"], "serviceAccount": "web"},
         "environment": {"KEY": {"secret": "app"}, "DATABASE_URL": {"secret": "shop-database"}},
     }
+    workloads["pods"]["kubernetes"]["namespace"] = "another"
     workloads["late"] = {"lambda": {"role": "hook-role"}, "environment": {"KEY": {"secret": "app"}}}
     workloads["foreign"] = {
         "lambda": {"role": "arn:aws:iam::210987654321:role/foreign"},

@@ -1,7 +1,6 @@
 """Single judgements: steps that the real engine recorded, with the one property changed that matters."""
 
 import copy
-import functools
 import json
 import re
 from collections.abc import Callable
@@ -9,16 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from automation.report import Kind, Report, report
 from automation.report.__main__ import DANGEROUS, INCOMPLETE
 from automation.report.as_json import as_json
-from automation.report.markdown import markdown
 from automation.report.model import plain
 from automation.report.steps import UNKNOWN
-from automation.report.terminal import terminal
 from tests.engine.stacks import ROOT
 from tests.report.recordings import Recordings
 
@@ -159,41 +154,6 @@ def test_a_state_from_before_first_values_were_known_is_no_danger(recordings: Re
             event["summaryEvent"]["resourceChanges"]["update"] = 1
     found = edited(events, "Secret::app", older)
     assert plain(found.verdict) == "Changes 1 secret; nothing dangerous"
-
-
-@functools.cache
-def changing_steps(recordings: Recordings) -> str:
-    """Events of steps that are not the same, without what no judgement looks at, as JSON."""
-    events = [event for event in recordings.events("dangerous") if "resourcePreEvent" in event]
-    return json.dumps([event for event in events if event["resourcePreEvent"]["metadata"]["op"] != "same"])
-
-
-_json = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=2),
-        st.dictionaries(st.sampled_from(["region", "Statement", "x"]), inner, max_size=2),
-    ),
-    max_leaves=4,
-)
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_no_form_of_a_step_is_an_exception(recordings: Recordings, data: st.DataObject) -> None:
-    events: list[dict[str, Any]] = json.loads(changing_steps(recordings))
-    changed = [event["resourcePreEvent"]["metadata"] for event in events]
-    place: Any = data.draw(st.sampled_from(changed))
-    while True:
-        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
-        if not (isinstance(place[key], (dict, list)) and place[key]) or data.draw(st.integers(0, 3)) == 0:
-            break
-        place = place[key]
-    place[key] = data.draw(_json)
-    found = report(events)
-    assert markdown(found)
-    assert terminal(found)
-    assert json.loads(as_json(found))["dangers"]
 
 
 def test_a_deletion_at_once_is_told_as_one(recordings: Recordings) -> None:

@@ -3,9 +3,6 @@
 import base64
 import json
 import random
-from typing import Any
-
-import pytest
 
 from automation.report import Kind, Report, report
 from automation.report.as_json import as_json
@@ -100,6 +97,13 @@ def test_each_danger_of_a_stack_file_is_found(recordings: Recordings) -> None:
                 "oidc.eks.us-east-1.amazonaws.com/id/abc:sub"
             ),
         ],
+        (Kind.WIDENS_ACCESS, "reader pods"): [
+            "Pods of another service account have the role",
+            (
+                "The role pods-role can be taken in more ways: other or fewer conditions on "
+                "aws:requesttag/kubernetes-namespace"
+            ),
+        ],
         (Kind.WIDENS_ACCESS, "secret app"): [
             (
                 f"The secret's policy lets more in: {foreign}; "
@@ -137,7 +141,7 @@ def test_each_danger_of_a_stack_file_is_found(recordings: Recordings) -> None:
         ],
     }
     assert plain(found.verdict).startswith(
-        "15 dangerous changes: deletes 1 secret, widens access in 6 places"
+        "17 dangerous changes: deletes 1 secret, widens access in 8 places"
     )
 
 
@@ -197,58 +201,6 @@ def test_the_same_steps_in_any_order_make_the_same_text(recordings: Recordings) 
             assert every_form(report([first, *rest])) == expected
 
 
-def test_a_log_that_is_cut_off_anywhere_is_incomplete(recordings: Recordings) -> None:
-    log = recordings.log("harmless").read_bytes()
-    lines = log.splitlines(keepends=True)
-    summary = next(number for number, line in enumerate(lines) if b"summaryEvent" in line)
-    ends = [*range(0, len(lines) - 2, 25), summary]
-    cuts = [b"".join(lines[:end]) for end in ends] + [b"".join(lines[: end + 1])[:-20] for end in ends]
-    for cut in cuts:
-        found = report(parsed(cut.splitlines()))
-        assert not found.complete
-        assert "nothing dangerous" not in every_form(found)
-
-
-def test_a_log_that_lacks_or_spoils_a_step_is_incomplete(recordings: Recordings) -> None:
-    lines = recordings.log("harmless").read_bytes().splitlines()
-    metadata = [event.get("resourcePreEvent", {}).get("metadata", {}) for event in map(json.loads, lines)]
-    steps = [
-        number
-        for number, step in enumerate(metadata)
-        if step.get("logical") and not step["type"].startswith("pulumi:providers:")  # which nothing counts
-    ]
-    assert len(steps) > 40
-    for number in steps[::4]:
-        line = lines[number]
-        for spoiled in ([], [b'{"resourcePreEvent": {"metadata": {}}}'], [line[:-5]], [b"[]"], [b"\xff"]):
-            found = report(parsed([*lines[:number], *spoiled, *lines[number + 1 :]]))
-            assert not found.complete, line[:200]
-
-
-def test_a_line_that_is_no_event_makes_the_report_incomplete(recordings: Recordings) -> None:
-    lines = recordings.log("harmless").read_bytes().splitlines()
-    for noise in (b"panic: runtime error", b"[]", b"\xff", b'{"diagnosticEvent": '):
-        assert not report(parsed([*lines[:30], noise, *lines[30:]])).complete
-    assert report(parsed([*lines[:30], b"", *lines[30:], b"\n"])).complete
-
-
-@pytest.mark.parametrize("broken", [7, "text", [], None, {"metadata": {"op": "update", "urn": "x"}}])
-def test_an_event_of_another_form_is_no_exception(recordings: Recordings, broken: object) -> None:
-    for kind in ("resourcePreEvent", "diagnosticEvent", "summaryEvent", "resOpFailedEvent", "preludeEvent"):
-        events: list[dict[str, Any]] = [*recordings.events("harmless"), {kind: broken}]
-        every_form(report(events))
-
-
-def test_an_operation_that_the_engine_does_not_have_yet_makes_the_report_incomplete(
-    recordings: Recordings,
-) -> None:
-    text = recordings.log("harmless").read_text().replace('"op":"update"', '"op":"transmute"')
-    text = text.replace('"update":', '"transmute":')
-    found = report(parsed(text.encode().splitlines()))
-    assert not found.complete
-    assert any("transmute" in plain(problem) for problem in found.problems)
-
-
 def test_a_resource_of_a_type_that_this_report_does_not_know_cannot_be_judged(recordings: Recordings) -> None:
     log = (
         recordings.log("up")
@@ -259,8 +211,3 @@ def test_a_resource_of_a_type_that_this_report_does_not_know_cannot_be_judged(re
     assert (Kind.CANNOT_BE_JUDGED, "rotation function rotation") in {
         (kind, component) for kind, component, _ in dangers(found)
     }
-
-
-def test_of_a_preview_and_its_update_in_one_log_the_update_counts(recordings: Recordings) -> None:
-    events = [*recordings.events("dangerous"), *recordings.events("nothing")]
-    assert report(events) == report(recordings.events("nothing"))
