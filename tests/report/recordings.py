@@ -74,7 +74,7 @@ SECRETS: dict[str, Any] = {
             ]
         },
     },
-    "old": {"values": {"X": {"random": {}}}},
+    "old": {"values": {"X": {"random": {}}}, "rotation": {"keys": ["X"], "automaticallyAfterDays": 30}},
     "other": {"recoveryWindowDays": 14, "values": {"X": {"random": {}}}},
 }
 WORKLOADS: dict[str, Any] = {
@@ -161,7 +161,10 @@ def _record_harmless(recorder: _Recorder) -> None:
     secrets["app"]["rotation"]["automaticallyAfterDays"] = 14
     secrets["other"]["recoveryWindowDays"] = 30
     secrets["other"]["protect"] = True
-    secrets["new"] = {"values": {"N": {"random": {}}, "TOKEN": {"filledByHand": "hint-of-a-placeholder"}}}
+    secrets["new"] = {
+        "values": {"N": {"random": {}}, "TOKEN": {"filledByHand": "hint-of-a-placeholder"}},
+        "rotation": {"keys": ["N"], "automaticallyAfterDays": 30, "rotateImmediately": True},
+    }
     workloads["hook"]["environment"]["N"] = {"secret": "new"}
     workloads["worker"] = {
         "ecs": {"redeploy": {"cluster": "shop", "service": "worker"}},

@@ -156,6 +156,45 @@ def test_a_state_from_before_first_values_were_known_is_no_danger(recordings: Re
     assert plain(found.verdict) == "Changes 1 secret; nothing dangerous"
 
 
+def test_a_policy_that_moves_to_another_role_lets_that_role_read(recordings: Recordings) -> None:
+    def moved(step: dict[str, Any]) -> None:
+        step["op"] = "replace"
+        step["new"]["inputs"]["role"] = "another-role"
+        step["new"]["inputs"]["policy"] = step["old"]["inputs"]["policy"]
+
+    found = edited(recordings.events("dangerous"), "::hook-policy", moved)
+    assert (Kind.WIDENS_ACCESS, "May read other") in of(found, "hook")
+
+
+def test_a_known_policy_for_a_secret_of_the_same_update_is_no_danger(recordings: Recordings) -> None:
+    def known(step: dict[str, Any]) -> None:
+        old = step["old"]["inputs"]["policy"]
+        new, number = re.subn(r'("[^"]*:secret:)other-\w{6}"', r'\g<0>, \1new-AbCdEf"', old)
+        assert number == 2
+        step["new"]["inputs"]["policy"] = new
+
+    found = edited(recordings.events("harmless"), "::hook-policy", known)
+    assert of(found, "hook") == [(None, "May read new, created by the same update")]
+
+
+@pytest.mark.parametrize(
+    ("retained", "text"),
+    [
+        (True, "The key leaves the stack and stays in AWS"),
+        (False, "The key is deleted, and with it all that it encrypts"),
+    ],
+)
+def test_a_key_that_goes_is_told_from_one_that_stays_in_aws(
+    recordings: Recordings, retained: bool, text: str
+) -> None:
+    def gone(step: dict[str, Any]) -> None:
+        step["op"] = "delete"
+        step["old"]["retainOnDelete"] = retained
+
+    found = edited(recordings.events("dangerous"), "::stack-key", gone)
+    assert (Kind.DELETES_KEY, text) in of(found, "stack")
+
+
 def test_a_deletion_at_once_is_told_as_one(recordings: Recordings) -> None:
     def at_once(step: dict[str, Any]) -> None:
         step["old"]["inputs"]["recoveryWindowInDays"] = 0

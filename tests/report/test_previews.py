@@ -58,12 +58,14 @@ def test_a_preview_without_changes_says_so_in_one_line(recordings: Recordings) -
 def test_what_harms_nothing_live_is_told_and_not_dangerous(recordings: Recordings) -> None:
     found = report(recordings.events("harmless"))
     assert plain(found.verdict) == (
-        "Creates 1 secret, 1 reader, 1 redeployment, changes 2 secrets, 1 login, 2 readers, 1 rotation; "
-        "nothing dangerous"
+        "Creates 1 secret, 1 reader, 1 rotation, 1 redeployment, changes 2 secrets, 1 login, 2 readers, "
+        "1 rotation, 1 rotation function; nothing dangerous"
     )
     assert changes(found) == {
         ("secret new", "Is created with N, TOKEN; a person fills TOKEN"),
         ("reader hook", "May read new, created by the same update"),
+        ("rotation new", "Rotation is attached: every 30 days"),
+        ("rotation function rotation", "May rotate, and so read, new, created by the same update"),
         ("reader worker", "A new reader may read new, created by the same update"),
         ("reader worker", "Reader is created"),
         ("redeployment worker-redeploy", "Redeployment is created"),
@@ -151,6 +153,7 @@ def test_each_danger_of_a_changed_program_is_found(recordings: Recordings) -> No
         (Kind.REPLACES_SECRET, "secret other"),
         (Kind.OVERWRITES_VALUE, "secret app"),
         (Kind.OVERWRITES_VALUE, "rotation app"),
+        (Kind.OVERWRITES_VALUE, "rotation old"),
         (Kind.OVERWRITES_VALUE, "login shop-database"),
         (Kind.DELETES_KEY, "encryption key stack"),
         (Kind.WIDENS_ACCESS, "secret team/pay"),
@@ -167,6 +170,14 @@ def test_a_failed_preview_names_what_failed_and_calls_nothing_harmless(recording
     assert problem.startswith("the run failed at ")
     assert "which this report does not repeat" in problem
     assert plain(found.verdict).startswith("Incomplete: ")
+
+
+def test_a_failure_shows_in_what_the_engine_sums_up_or_in_what_it_says(recordings: Recordings) -> None:
+    events = recordings.events("failing")
+    assert not report([event for event in events if "diagnosticEvent" not in event]).complete
+    for event in events:
+        event.get("summaryEvent", {}).pop("result", None)
+    assert not report(events).complete
 
 
 def test_the_log_of_a_refresh_is_not_judged(recordings: Recordings) -> None:

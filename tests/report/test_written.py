@@ -244,7 +244,7 @@ def test_programs_read_what_people_read(recordings: Recordings) -> None:
         "text": "Is deleted; it can be restored for 30 days",
         "names": [],
     }
-    assert document["counts"]["delete"] == 7
+    assert document["counts"]["delete"] == 9
     app = next(resource for resource in document["resources"] if resource["urn"].endswith("Secret::app"))
     assert app["op"] == "update"
     assert app["properties"] == [
