@@ -1,21 +1,14 @@
 """The only reader of a stack's configuration."""
 
-import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pulumi
-import yaml
 from pulumi.runtime import config as runtime_config
-from pydantic import ValidationError
-from pydantic_core import PydanticCustomError
 
-from settings.cross_checks import mistakes_between
-from settings.mistakes import Mistake, SettingsError, from_validation, nearest, path_of
-from settings.secrets import Secret, check_region
+from settings.checking import Checked, Configuration, check, parsed
+from settings.mistakes import Mistake, SettingsError
+from settings.secrets import Secret
 from settings.stack_file import StackFile
 
 __all__ = ["Mistake", "Secret", "Settings", "SettingsError", "StackFile", "check", "load"]

@@ -1,0 +1,235 @@
+"""Checks a stack's configuration, wherever it comes from; needs no engine."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from settings.cross_checks import mistakes_between
+from settings.mistakes import Mistake, SettingsError, from_validation, nearest, path_of
+from settings.secrets import check_region
+from settings.stack_file import StackFile
+
+_STRUCTURE = [field.alias or name for name, field in StackFile.model_fields.items()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """A stack's configuration before it is checked, wherever it comes from.
+
+    Attributes:
+        project, stack: their names.
+        values: full key, such as `aws:region`, to value, parsed where it is JSON.
+        encrypted: those keys whose value, or a part of it, is encrypted.
+    """
+
+    project: str
+    stack: str
+    values: Mapping[str, Any]
+    encrypted: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A configuration without mistakes.
+
+    Attributes:
+        stack_file: its structure.
+        region: the region of the stack.
+        references: config keys that a `config:` in the structure names.
+        idle: encrypted keys that nothing reads.
+    """
+
+    stack_file: StackFile
+    region: str
+    references: frozenset[str]
+    idle: tuple[str, ...]
+
+
+def check(configuration: Configuration) -> Checked:
+    """Checks a configuration.
+
+    Raises:
+        SettingsError: with every mistake there is.
+    """
+    namespace = configuration.project
+    raw = {
+        key.removeprefix(f"{namespace}:"): value
+        for key, value in configuration.values.items()
+        if key.startswith(f"{namespace}:")
+    }
+    structure = {key: value for key, value in raw.items() if key in _STRUCTURE}
+    references = dict(_references(structure))
+    unread = _unread(namespace, raw, set(references.values()))
+    region = _region(configuration)
+    mistakes = [
+        *_secrets_in_structure(configuration, structure),
+        *_unknown_keys(configuration, unread, set(references.values())),
+        *_wrong_references(configuration, references),
+        *_wrong_region(region),
+    ]
+    try:
+        # strict JSON mode takes a list where the model has a tuple
+        stack_file = StackFile.model_validate_json(json.dumps(structure))
+    except ValidationError as error:
+        mistakes += from_validation(namespace, StackFile, error)
+    else:
+        mistakes += mistakes_between(namespace, stack_file, region)
+    if mistakes:
+        raise SettingsError(configuration.stack, sorted(mistakes, key=lambda mistake: mistake.path))
+    return Checked(
+        stack_file=stack_file,
+        region=region or "",
+        references=frozenset(references.values()),
+        idle=tuple(unread),
+    )
+
+
+def parsed(text: str) -> Any:  # noqa: ANN401  whatever JSON holds
+    """A config value as it is meant: Pulumi keeps structures, numbers and booleans as JSON."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _map(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _references(structure: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every `config:` with its place, as far as the structure is sound enough to hold it."""
+    for place, value in _values(structure):
+        name = _map(value).get("config")
+        if isinstance(name, str) and name:
+            yield (*place, "config"), name
+
+
+def _values(structure: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Everything that may be a `{config: ...}`, with its place."""
+    for secret, declared in _map(structure.get("secrets")).items():
+        for key, value in _map(_map(declared).get("values")).items():
+            yield ("secrets", secret, "values", key), value
+    for database, declared in _map(structure.get("databases")).items():
+        place = ("databases", database)
+        yield (*place, "admin", "password"), _map(_map(declared).get("admin")).get("password")
+        for login, about in _map(_map(declared).get("logins")).items():
+            yield (*place, "logins", login, "password"), _map(about).get("password")
+            for key, value in _map(_map(about).get("values")).items():
+                yield (*place, "logins", login, "values", key), value
+
+
+def _secrets_in_structure(configuration: Configuration, structure: Mapping[str, Any]) -> Iterator[Mistake]:
+    namespace = configuration.project
+    for key in structure:
+        full_key = f"{namespace}:{key}"
+        if full_key in configuration.encrypted:
+            # the engine hands over decrypted values; only the file itself shows where they were encrypted
+            text = _stack_file_text(configuration.stack, full_key)
+            places = list(_encrypted_places(text, (key,))) or [(key,)]
+            for place in places:
+                yield Mistake(
+                    path_of(namespace, place),
+                    'an encrypted value ("secure:") is nested in the structure',
+                    "Pulumi would hand the whole structure to the program in plain text",
+                    "Give the value a key of its own with: pulumi config set --secret NAME; "
+                    "then write {config: NAME} here",
+                )
+
+
+def _stack_file_text(stack: str, full_key: str) -> object:
+    """What the stack file has under this key, still encrypted; None where there is no such file."""
+    path = Path(f"Pulumi.{stack}.yaml")
+    if not path.is_file():
+        return None
+    return _map(_map(yaml.safe_load(path.read_text())).get("config")).get(full_key)
+
+
+def _encrypted_places(value: object, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(value, dict):
+        if value.keys() == {"secure"}:
+            yield place
+            return
+        for key, item in value.items():
+            yield from _encrypted_places(item, (*place, str(key)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _encrypted_places(item, (*place, index))
+
+
+def _unread(namespace: str, raw: Mapping[str, Any], referenced: set[str]) -> list[str]:
+    known = {*_STRUCTURE, *referenced}
+    return [key for key in raw if key not in known and f"{namespace}:{key}" not in known]
+
+
+def _unknown_keys(
+    configuration: Configuration, unread: Iterable[str], referenced: set[str]
+) -> Iterator[Mistake]:
+    namespace = configuration.project
+    for key in unread:
+        if f"{namespace}:{key}" in configuration.encrypted:
+            continue
+        yield Mistake(
+            path_of(namespace, (key,)),
+            f'unknown key "{key}"{nearest(key, [*_STRUCTURE, *referenced])}',
+            "Nothing would read it",
+            f"Known keys here: {', '.join(_STRUCTURE)}, and those that a {{config: ...}} names. "
+            f"Remove it with: pulumi config rm {key}",
+        )
+
+
+def _wrong_references(
+    configuration: Configuration, references: Mapping[tuple[str, ...], str]
+) -> Iterator[Mistake]:
+    namespace = configuration.project
+    for place, name in references.items():
+        path = path_of(namespace, place)
+        full_name = name if ":" in name else f"{namespace}:{name}"
+        if full_name.removeprefix(f"{namespace}:") in _STRUCTURE:
+            yield Mistake(
+                path,
+                f'"{name}" is part of the structure',
+                "The secret would hold the stack file's own text",
+                "Name a config key of its own",
+            )
+        elif full_name not in configuration.values:
+            yield Mistake(
+                path,
+                f'the config value "{name}" is not set',
+                "The secret would have nothing to hold",
+                f"Set it with: pulumi config set --secret {name}",
+            )
+        elif full_name not in configuration.encrypted:
+            yield Mistake(
+                path,
+                f'the config value "{name}" is stored in plain text',
+                "Everyone who reads the stack file would know it",
+                f"Encrypt it with: pulumi config set --secret {name}; what is no secret is a {{value: ...}}",
+            )
+
+
+def _region(configuration: Configuration) -> str | None:
+    configured = configuration.values.get("aws:region")
+    return configured or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+
+
+def _wrong_region(region: str | None) -> Iterator[Mistake]:
+    if region is None:
+        yield Mistake(
+            "aws:region",
+            "no AWS region is set",
+            "Pulumi would not know where to create the secrets",
+            "Set it with: pulumi config set aws:region us-east-1",
+        )
+        return
+    try:
+        check_region(region)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        yield Mistake("aws:region", context["wrong"], context["consequence"], context["remedy"])
