@@ -1,6 +1,5 @@
 """The composition root: what a stack file declares becomes components and outputs."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.guards import register_guards
 from components.secret import Secret
 from program import lookup, placeholders, rotations, workloads
-from program.making import Account, Making, chosen
+from program.making import Account, Making, chosen, key_alias
 from settings import Settings, StackFile
 from settings.stack_secrets import stack_secrets
 
@@ -91,15 +90,15 @@ def _encryption_key(
     }
     if not with_stack_key:
         return None
-    owner = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    project, stack = pulumi.get_project(), pulumi.get_stack()
     return EncryptionKey(
         "stack",
         EncryptionKeyArgs(
             account_id=account.account_id,
             partition=account.partition,
             region=account.region,
-            alias=re.sub(r"[^A-Za-z0-9/_-]", "-", owner),
-            description=f"Encrypts the secrets of {owner}",
+            alias=key_alias(project, stack),
+            description=f"Encrypts the secrets of {project}/{stack}",
             reader_arns=sorted({arn for name in with_stack_key for arn in foreign_readers.get(name, ())}),
             tags=declared.tags,
         ),

@@ -1,5 +1,6 @@
 """What the stack file's settings mean for the arguments of any secret."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,7 +11,7 @@ from components import initial_value, rotation_tags
 from components.encryption_key import EncryptionKey
 from components.guards import Guards
 from components.secret import Replica, SecretArgs
-from settings import Settings
+from settings import Settings, StackFile
 from settings import secrets as declared_secrets
 
 Setting = TypeVar("Setting")
@@ -28,6 +29,11 @@ class Account:
 def chosen(own: Setting | None, stack_wide: Setting) -> Setting:
     """A secret's own setting, else the stack's."""
     return stack_wide if own is None else own
+
+
+def key_alias(project: str, stack: str) -> str:
+    """The alias of a stack's key, without the leading `alias/`."""
+    return re.sub(r"[^A-Za-z0-9/_-]", "-", f"{project}/{stack}")
 
 
 @dataclass(frozen=True)
@@ -61,35 +67,14 @@ class Making:
             description=secret.description,
             kms_key_id=self.kms_key_id(secret),
             recovery_window_days=chosen(secret.recovery_window_days, stack_wide.recovery_window_days),
-            policy=self._policy(secret, self.foreign_readers.get(name, ())),
+            policy=policy_of(secret, self.foreign_readers.get(name, ())),
             replicas=[
                 Replica(region=replica.region, kms_key_id=self._key_named(replica.encryption))
                 for replica in chosen(secret.replicas, stack_wide.replicas)
             ],
-            tags={**stack_wide.tags, **secret.tags, **_rotation_tags(secret)},
+            tags=tags_of(stack_wide, secret),
             guards=self.guards,
         )
-
-    def _policy(self, secret: declared_secrets.Kept, readers: Sequence[str]) -> dict[str, object] | None:
-        if not secret.policy and not readers:
-            return None
-        declared: Mapping[str, object] = secret.policy or {"Statement": []}
-        statements = declared["Statement"]
-        reading = {
-            "Sid": "RolesOfOtherAccountsRead",
-            "Effect": "Allow",
-            "Principal": {"AWS": list(readers)},
-            "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
-            "Resource": "*",
-        }
-        return {
-            "Version": "2012-10-17",
-            **declared,
-            "Statement": [
-                *(statements if isinstance(statements, list) else [statements]),
-                *([reading] if readers else []),
-            ],
-        }
 
     def kms_key_id(self, secret: declared_secrets.Kept) -> pulumi.Input[str] | None:
         """ARN of the key or alias that encrypts a secret; None for AWS's own."""
@@ -120,6 +105,34 @@ class Making:
         if value.filled_by_hand is not None:
             return initial_value.FilledByHand(hint=value.filled_by_hand)
         return initial_value.Given(value=value.value or "")
+
+
+def policy_of(secret: declared_secrets.Kept, readers: Sequence[str]) -> dict[str, object] | None:
+    """A secret's resource policy, which lets in these roles of other accounts too; None where it has none."""
+    if not secret.policy and not readers:
+        return None
+    declared: Mapping[str, object] = secret.policy or {"Statement": []}
+    statements = declared["Statement"]
+    reading = {
+        "Sid": "RolesOfOtherAccountsRead",
+        "Effect": "Allow",
+        "Principal": {"AWS": list(readers)},
+        "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+        "Resource": "*",
+    }
+    return {
+        "Version": "2012-10-17",
+        **declared,
+        "Statement": [
+            *(statements if isinstance(statements, list) else [statements]),
+            *([reading] if readers else []),
+        ],
+    }
+
+
+def tags_of(stack_file: StackFile, secret: declared_secrets.Kept) -> dict[str, str]:
+    """A secret's tags in AWS, without those that a login has by itself."""
+    return {**stack_file.tags, **secret.tags, **_rotation_tags(secret)}
 
 
 def _rotation_tags(secret: declared_secrets.Kept) -> dict[str, str]:

@@ -116,13 +116,14 @@ def attach(making: Making, secrets: Mapping[str, Secret], functions: Mapping[str
                 RotationArgs(
                     secret_arn=secret.arn,
                     function=rotation.function_arn or functions[_OUTSIDE_VPC],
-                    schedule=_schedule(rotation),
+                    schedule=schedule_of(rotation),
                     after=[secret],
                 ),
             )
 
 
-def _schedule(rotation: declared_rotation.Schedule) -> Schedule:
+def schedule_of(rotation: declared_rotation.Schedule) -> Schedule:
+    """When to rotate, as Secrets Manager takes it."""
     days = rotation.automatically_after_days
     return Schedule(
         automatically_after_days=_DEFAULT_DAYS if not days and not rotation.schedule_expression else days,
@@ -172,7 +173,7 @@ def _admin(making: Making, declared: Admin, place: _Place) -> PostgresLogin:
             alternating=False,
             function=place.function,
             password=making.settings.configured[declared.password.config] if declared.password else None,
-            schedule=_schedule(rotated) if rotated else None,
+            schedule=schedule_of(rotated) if rotated else None,
         ),
         making.options(kept),
     )
@@ -194,7 +195,7 @@ def _login_args(making: Making, name: str, login: Login, place: _Place) -> Postg
         owner_role=login.owner_role,
         password=making.settings.configured[login.password.config] if login.password else None,
         password_length=login.password_length,
-        schedule=_schedule(login.rotation) if login.rotation.enabled else None,
+        schedule=schedule_of(login.rotation) if login.rotation.enabled else None,
         after=[place.admin] if place.admin else [],
     )
 
