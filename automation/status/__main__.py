@@ -1,0 +1,142 @@
+"""The status of a stack's secrets, from its file and from AWS; reads no value."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import TypeAdapter
+from rich.console import Console
+
+from automation.status import page, terminal, texts
+from automation.status.asked import status
+from automation.status.errors import CannotAskError
+from automation.status.model import Kind, Status
+from settings import SettingsError
+from settings.files import FileError
+
+WELL, CANNOT_ASK, WRONG_CALL, INTERRUPTED = 0, 1, 2, 130
+CODES: dict[Kind, int] = {
+    "unavailable": 13,
+    "rotation": 12,
+    "drift": 11,
+    "waiting": 10,
+    "unknown": CANNOT_ASK,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code."""
+    asked = _parser().parse_args(arguments)
+    if not asked.stack:
+        return _refuse("Which stack? Write --stack NAME.", WRONG_CALL)
+    try:
+        found = status(asked.stack, outputs=_outputs(asked.outputs), policies=not asked.no_policies)
+        _show(found, asked)
+    except (FileError, SettingsError) as error:
+        return _refuse(str(error), WRONG_CALL)
+    except CannotAskError as error:
+        return _refuse(str(error), CANNOT_ASK)
+    except BrokenPipeError:  # whoever read it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        return _refuse(f"{error.filename or 'the output'}: {error.strerror}.", WRONG_CALL)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return exit_code(found, asked.fail_on)
+
+
+def exit_code(found: Status, fail_on: frozenset[Kind]) -> int:
+    """That of the worst kind of problem that counts."""
+    kinds = {problem.kind for problem in found.problems} & fail_on
+    return next((code for kind, code in CODES.items() if kind in kinds), WELL)
+
+
+def as_json(found: Status) -> str:
+    """The JSON output."""
+    return json.dumps(TypeAdapter(Status).dump_python(found, mode="json", by_alias=True), indent=2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m automation.status",
+        description=__doc__,
+        epilog="Exit codes: 0 all well; 13 unavailable, 12 rotation, 11 drift, 10 waiting (the worst one "
+        "that --fail-on names); 1 AWS could not be asked; 2 wrong call, stack or stack file. "
+        "More: docs/status.md",
+    )
+    parser.add_argument("--stack", default=os.environ.get("PULUMI_STACK"), help="name of the stack")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON (docs/status.schema.json)")
+    form.add_argument("--html", metavar="FILE", type=Path, help="write one HTML page that needs nothing else")
+    parser.add_argument(
+        "--fail-on",
+        metavar="KINDS",
+        type=_kinds,
+        default=frozenset(CODES),
+        help=f"what makes the exit code other than 0: all, none, or some of {', '.join(CODES)}, with commas",
+    )
+    parser.add_argument(
+        "--outputs",
+        metavar="FILE",
+        help="what `pulumi stack output --json` prints, for the names of roles; - reads it from the input",
+    )
+    parser.add_argument("--no-policies", action="store_true", help="leave resource policies out: AWS is slow")
+    return parser
+
+
+def _kinds(text: str) -> frozenset[Kind]:
+    if text in {"all", "none"}:
+        return frozenset(CODES if text == "all" else ())
+    wanted = text.split(",")
+    unknown = [word for word in wanted if word not in get_args(Kind)]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f'there is no kind "{unknown[0]}"; write all, none, or some of {", ".join(CODES)}'
+        )
+    return frozenset(kind for kind in CODES if kind in wanted)
+
+
+def _outputs(file: str | None) -> Mapping[str, Any] | None:
+    if file is None:
+        return None
+    text = sys.stdin.read() if file == "-" else Path(file).read_text()
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise FileError(f"--outputs {file}: this is not what `pulumi stack output --json` prints.")
+    return found
+
+
+def _show(found: Status, asked: argparse.Namespace) -> None:
+    if asked.json:
+        sys.stdout.write(as_json(found) + "\n")
+    elif asked.html:
+        _write(asked.html, page.page(found))
+        sys.stdout.write(f"{asked.html}: {texts.clean(texts.headline(found))}\n")
+    elif sys.stdout.isatty():
+        terminal.show(found, Console())
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in texts.lines(found))
+    sys.stdout.flush()
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all: somebody may be serving the page."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def _refuse(message: str, code: int) -> int:
+    sys.stderr.write(f"error: {message.rstrip()}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,205 @@
+"""One secret: what is declared beside what AWS says, and what of it wants attention."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import quote
+
+from automation.status import drift, rotation
+from automation.status.aws import Denied, Found, Key
+from automation.status.declared import Declared, IgnoredTags
+from automation.status.model import Difference, Placeholder, Problem, Reader, Secret
+from automation.status.rotation import shown, version_with
+from components.guards import INITIAL_VERSION_LABEL
+from program.making import Account
+
+Filled = Literal["waiting", "filled", "unclear", "not-by-hand", "unknown"]
+
+_CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """All that AWS said.
+
+    Attributes:
+        found: by the secret's name.
+        keys: by every name that a KMS key goes by.
+        versions: ARN of a secret to its versions' dates, of those secrets that are in doubt.
+        ignored_tags: tags that do not count.
+        account: where.
+        on_aws: whether it is AWS itself, whose console can be linked.
+        now: the moment to judge for.
+    """
+
+    found: Mapping[str, Found]
+    keys: Mapping[str, Key | Denied]
+    versions: Mapping[str, rotation.Versions]
+    ignored_tags: IgnoredTags
+    account: Account
+    on_aws: bool
+    now: datetime
+
+
+def secret_of(declared: Declared, answers: Answers) -> Secret:
+    """The status of one secret."""
+    found = answers.found[declared.name]
+    described = found.described
+    readers = tuple(Reader(workload=name, keys=keys) for name, keys in declared.reads.items())
+    placeholders = tuple(Placeholder(key=key, hint=hint) for key, hint in declared.placeholders.items())
+    if not isinstance(described, Mapping):
+        presence, problem = _absent(described)
+        return Secret(
+            name=declared.name,
+            path=declared.path,
+            presence=presence,
+            arn=None,
+            console=None,
+            keys=declared.keys,
+            placeholders=placeholders,
+            filled="unknown" if placeholders else "not-by-hand",
+            created=None,
+            last_changed=None,
+            deletion_after=None,
+            rotation=None,
+            drift=(),
+            readers=readers,
+            problems=(problem,),
+        )
+    console = _console(declared.name, answers)
+    compared = drift.drift(declared, found, answers.keys, answers.ignored_tags)
+    filled = _filled(declared, described)
+    known = rotation.rotation_of(described)
+    problems = _unavailable(declared, described, answers.keys)
+    deleted = described.get("DeletedDate")
+    if known is not None and not deleted:
+        versions = answers.versions.get(str(described["ARN"]), {})
+        known, wrong = rotation.judged(known, described, versions, answers.now)
+        problems += wrong
+    problems += _of_drift(declared, compared.differences)
+    problems += _of_replicas(described)
+    if filled == "waiting":
+        problems.append(_waiting(declared, console))
+    problems += [_denied(action) for action in compared.denied]
+    return Secret(
+        name=declared.name,
+        path=declared.path,
+        presence="deletion-scheduled" if deleted else "present",
+        arn=str(described["ARN"]),
+        console=console,
+        keys=declared.keys,
+        placeholders=placeholders,
+        filled=filled,
+        created=described.get("CreatedDate"),
+        last_changed=described.get("LastChangedDate"),
+        deletion_after=deleted,
+        rotation=known,
+        drift=compared.differences,
+        readers=readers,
+        problems=tuple(problems),
+    )
+
+
+def _absent(described: Denied | None) -> tuple[Literal["unknown", "missing"], Problem]:
+    if isinstance(described, Denied):
+        return "unknown", _denied(described.action)
+    return "missing", Problem(
+        kind="unavailable",
+        text="AWS has no secret of this name",
+        remedy="pulumi up --refresh makes it. If it was there before, its value is lost.",
+    )
+
+
+def _denied(action: str) -> Problem:
+    return Problem(
+        kind="unknown",
+        text=f"These credentials may not call {action} on it",
+        remedy="Allow it: docs/status.md lists what a status needs.",
+    )
+
+
+def _console(name: str, answers: Answers) -> str | None:
+    if not answers.on_aws:
+        return None
+    region = answers.account.region
+    domain = _CONSOLES.get(answers.account.partition, "console.aws.amazon.com")
+    return f"https://{region}.{domain}/secretsmanager/secret?name={quote(name, safe='')}&region={region}"
+
+
+def _filled(declared: Declared, described: Mapping[str, Any]) -> Filled:
+    """By the label of the initial version alone; an edit of one key counts for all keys of a secret."""
+    if not declared.placeholders:
+        return "not-by-hand"
+    if version_with("AWSCURRENT", described) == version_with(INITIAL_VERSION_LABEL, described):
+        return "waiting"
+    return "unclear" if described.get("LastRotatedDate") else "filled"
+
+
+def _waiting(declared: Declared, console: str | None) -> Problem:
+    keys = ", ".join(declared.placeholders)
+    hints = "; ".join(dict.fromkeys(declared.placeholders.values()))
+    where = f"fill it at {console}" if console else "fill it in AWS, as the README says"
+    return Problem(
+        kind="waiting",
+        text=f"{keys} {'waits' if len(declared.placeholders) == 1 else 'wait'} for a person",
+        remedy=f"Get it here: {hints}. Then {where}.",
+    )
+
+
+def _unavailable(
+    declared: Declared, described: Mapping[str, Any], keys: Mapping[str, Key | Denied]
+) -> list[Problem]:
+    problems = []
+    deleted = described.get("DeletedDate")
+    if deleted:
+        text = f"Its deletion is scheduled for {shown(deleted)}; nobody can read it"
+        remedy = f"Have it back: aws secretsmanager restore-secret --secret-id {declared.name}"
+        problems.append(Problem(kind="unavailable", text=text, remedy=remedy))
+    elif version_with("AWSCURRENT", described) is None:
+        text = "It has no current version; nobody can read it"
+        remedy = "An update was interrupted: pulumi up goes on. docs/recovery.md says more."
+        problems.append(Problem(kind="unavailable", text=text, remedy=remedy))
+    key = keys.get(str(described.get("KmsKeyId")))
+    if isinstance(key, Key) and not key.usable:
+        text = f"Its KMS key cannot be used ({key.state}); nobody can read it"
+        remedy = (
+            f'Have the key back: docs/recovery.md, "A refresh fails with DecryptionFailure". Key: {key.arn}'
+        )
+        problems.append(Problem(kind="unavailable", text=text, remedy=remedy))
+    return problems
+
+
+def _of_drift(declared: Declared, differences: tuple[Difference, ...]) -> list[Problem]:
+    problems = []
+    for one in differences:
+        remedy = (
+            "pulumi up --refresh writes what the stack file says. If AWS is right, change the stack file."
+        )
+        if one.what == "encryption" and one.declared == "aws-managed":
+            remedy = (
+                "The provider does not take a key away: aws secretsmanager update-secret --secret-id "
+                f"{declared.name} --kms-key-id alias/aws/secretsmanager"
+            )
+        elif one.what == "replicas" and one.declared.startswith("none"):
+            region = one.actual.partition(" ")[0]
+            remedy = (
+                "The provider does not remove replicas: aws secretsmanager remove-regions-from-replication "
+                f"--secret-id {declared.name} --remove-replica-regions {region}"
+            )
+        verb = "differ" if one.what in {"tags", "replicas"} else "differs"
+        text = f"The {one.what} {verb}: the stack file has {one.declared}, AWS has {one.actual}"
+        problems.append(Problem(kind="drift", text=text, remedy=remedy))
+    return problems
+
+
+def _of_replicas(described: Mapping[str, Any]) -> list[Problem]:
+    return [
+        Problem(
+            kind="drift",
+            text=f"The replica in {replica['Region']} failed: {replica.get('StatusMessage') or 'unknown'}",
+            remedy="Remove the cause, then replicate again: aws secretsmanager replicate-secret-to-regions.",
+        )
+        for replica in described.get("ReplicationStatus") or ()
+        if replica.get("Status") == "Failed"
+    ]

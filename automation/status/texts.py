@@ -1,0 +1,134 @@
+"""A status as lines of text, for logs and pipes; the words are shared with the other forms."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from automation.status.model import Kind, Secret, Status, Workload
+from automation.status.rotation import shown
+
+# Worst first: what cannot be read, what may soon not work, what is not as declared, what is not finished.
+KINDS: dict[Kind, str] = {
+    "unavailable": "unavailable",
+    "rotation": "rotation",
+    "drift": "drift",
+    "waiting": "waiting",
+    "unknown": "unknown",
+}
+_UNITS = (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1)))
+
+
+def clean(text: str) -> str:
+    """Without what could move a terminal's cursor or turn its text around: AWS takes any character."""
+    return "".join(one if one.isprintable() else " " for one in text)
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """`3 days ago`, `in 27 days`, `now`; a dash for never."""
+    if moment is None:
+        return "-"
+    distance = abs(now - moment)
+    for unit, length in _UNITS:
+        number = distance // length
+        if number:
+            plural = "" if number == 1 else "s"
+            return f"{number} {unit}{plural} ago" if moment < now else f"in {number} {unit}{plural}"
+    return "now"
+
+
+def state(secret: Secret) -> str:
+    """What a secret is like, in a few words."""
+    found = [problem.kind for problem in secret.problems]
+    words = [_word(kind, secret) for kind in KINDS if kind in found]
+    if not words:
+        words = ["filled by hand"] if secret.filled == "filled" else ["well"]
+    if secret.filled == "unclear":
+        words.append("rotated before anybody was seen to fill it")
+    return ", ".join(words)
+
+
+def _word(kind: Kind, secret: Secret) -> str:
+    if kind == "unavailable":
+        return {"missing": "missing", "deletion-scheduled": "being deleted"}.get(
+            secret.presence, "unreadable"
+        )
+    if kind == "rotation":
+        return f"rotation {secret.rotation.state}" if secret.rotation else "rotation"
+    if kind == "drift":
+        what = dict.fromkeys(one.what for one in secret.drift)
+        return f"differs: {', '.join(what) or 'replicas'}"
+    return "waits for a person" if kind == "waiting" else "not known"
+
+
+def rotation(secret: Secret, now: datetime) -> str:
+    """When it rotated and will, in a few words."""
+    found = secret.rotation
+    if found is None:
+        return "-"
+    if found.state == "off":
+        return "off"
+    last = f"{ago(found.last_rotated, now)}" if found.last_rotated else "never yet"
+    if found.state != "on-schedule":
+        return f"{last}, {found.state}"
+    return f"{last}, next {ago(found.next_by, now)}"
+
+
+def headline(status: Status) -> str:
+    """Counts in a sentence."""
+    found = status.summary
+    parts = [f"{found.well} of {found.secrets} well"]
+    counts = {
+        "unavailable": found.unavailable,
+        "with a rotation to look at": found.rotation,
+        "not as declared": found.drift,
+        "waiting for a person": found.waiting,
+        "not known": found.unknown,
+    }
+    return ", ".join([*parts, *(f"{number} {words}" for words, number in counts.items() if number)])
+
+
+def place(status: Status) -> str:
+    """Which stack, where and when."""
+    where = f"account {status.account}, {status.region}"
+    return f"{status.project}/{status.stack} in {where}, {shown(status.asked_at)}"
+
+
+def attention(status: Status) -> Iterator[tuple[Kind, str, str, str]]:
+    """Kind, whose, what and what to do of every problem, worst first."""
+    found = [
+        *((problem, secret.name) for secret in status.secrets for problem in secret.problems),
+        *(
+            (problem, f"function {function.arn.rpartition(':')[2]}")
+            for function in status.functions
+            for problem in function.problems
+        ),
+    ]
+    for kind in KINDS:
+        for problem, whose in found:
+            if problem.kind == kind:
+                yield kind, whose, problem.text, problem.remedy
+
+
+def role_of(workload: Workload) -> str:
+    """The role in words."""
+    return workload.role or "a role that the stack makes"
+
+
+def lines(status: Status) -> Iterator[str]:
+    """Everything, a line each: the secrets, who reads them, what wants attention, the counts."""
+    for secret in status.secrets:
+        changed = ago(secret.last_changed, status.asked_at)
+        yield clean(
+            f"{secret.name}: {state(secret)}; changed {changed}; "
+            f"rotated {rotation(secret, status.asked_at)}; keys {', '.join(secret.keys)}"
+        )
+    for workload in status.workloads:
+        reads = "; ".join(
+            f"{secret.name} ({', '.join(reader.keys)})"
+            for secret in status.secrets
+            for reader in secret.readers
+            if reader.workload == workload.name
+        )
+        yield clean(f"workload {workload.name} ({workload.runs_as}, {role_of(workload)}) reads {reads}")
+    for kind, whose, text, remedy in attention(status):
+        yield clean(f"{kind}: {whose}: {text}. {remedy}")
+    yield clean(f"{place(status)}: {headline(status)}")
