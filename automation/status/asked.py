@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from automation.status import functions
-from automation.status.aws import Asking, Caller, Denied, Found, Key
+from automation.status.aws import Asking, Caller, Denied, Found, Key, asking
 from automation.status.declared import Declared, declared_secrets, ignored_tags
 from automation.status.errors import CannotAskError
 from automation.status.judged import Answers, secret_of
@@ -54,12 +54,12 @@ def status_of(
 ) -> Status:
     """The same for a configuration that the caller has. See `status`."""
     checked, moment, told = check(configuration), now or datetime.now(UTC), outputs or {}
-    asking = Asking(checked.region)
-    caller = asking.caller()
+    aws = asking(checked.region)
+    caller = aws.caller()
     _refuse_other_accounts(configuration, caller)
     account = Account(caller.account_id, caller.partition, checked.region)
     declared = declared_secrets(configuration, checked, account, told)
-    found = asking.secrets((one.name for one in declared), policies=policies)
+    found = aws.secrets((one.name for one in declared), policies=policies)
     if declared and all(isinstance(one.described, Denied) for one in found.values()):
         raise CannotAskError(
             f"These credentials ({caller.arn}) may not call {_DESCRIBE} on any secret of the stack.\n"
@@ -67,15 +67,15 @@ def status_of(
         )
     answers = Answers(
         found=found,
-        keys=_keys(asking, declared, found),
-        versions=asking.versions(_in_doubt(found, moment)),
+        keys=_keys(aws, declared, found),
+        versions=aws.versions(_in_doubt(found, moment)),
         ignored_tags=ignored_tags(configuration),
         account=account,
-        on_aws=asking.on_aws,
+        on_aws=aws.on_aws,
         now=moment,
     )
     secrets = tuple(secret_of(one, answers) for one in declared)
-    rotating = functions.functions_of(secrets, declared, asking)
+    rotating = functions.functions_of(secrets, declared, aws)
     return Status(
         version=VERSION,
         project=configuration.project,
@@ -101,14 +101,12 @@ def _refuse_other_accounts(configuration: Configuration, caller: Caller) -> None
         )
 
 
-def _keys(
-    asking: Asking, declared: Iterable[Declared], found: Mapping[str, Found]
-) -> dict[str, Key | Denied]:
+def _keys(aws: Asking, declared: Iterable[Declared], found: Mapping[str, Found]) -> dict[str, Key | Denied]:
     names = {one.encryption for one in declared if one.encryption != "aws-managed"}
     for one in found.values():
         if isinstance(one.described, Mapping) and one.described.get("KmsKeyId"):
             names.add(str(one.described["KmsKeyId"]))
-    return asking.keys(sorted(name for name in names if not name.endswith("alias/aws/secretsmanager")))
+    return aws.keys(sorted(name for name in names if not name.endswith("alias/aws/secretsmanager")))
 
 
 def _in_doubt(found: Mapping[str, Found], now: datetime) -> list[str]:

@@ -19,7 +19,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from automation.status.errors import CannotAskError, cannot_ask, code_of, is_denied
+from automation.status.errors import cannot_ask, code_of, is_denied
 
 AlarmState: TypeAlias = Literal["OK", "INSUFFICIENT_DATA", "ALARM"]
 
@@ -89,12 +89,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Asking:
-    """Connections to AWS in one region, with the credentials of the environment.
-
-    Every method raises CannotAskError for whatever is no plain denial.
-    """
+    """A session of boto3 in one region. Every method raises CannotAskError for what is no plain denial."""
 
     region: str
+    session: Any
 
     def caller(self) -> Caller:
         """Who asks; fails soon where there is no network."""
@@ -107,7 +105,7 @@ class Asking:
         return Caller(account_id=str(found["Account"]), partition=arn.split(":")[1], arn=arn)
 
     def client(self, service: str, attempts: int = 8) -> Any:  # noqa: ANN401  boto3 makes its types at run time
-        """A client that slows down when AWS throttles it."""
+        """A client of its own, which slows down when AWS throttles it."""
         config = Config(
             connect_timeout=5,
             read_timeout=20,
@@ -115,7 +113,7 @@ class Asking:
             retries={"mode": "adaptive", "total_max_attempts": attempts},
         )
         try:
-            return boto3.session.Session().client(service, region_name=self.region, config=config)
+            return self.session.client(service, region_name=self.region, config=config)
         except (BotoCoreError, ValueError) as error:  # the latter for an endpoint that is no address
             raise cannot_ask(error, service) from None
 
@@ -146,8 +144,10 @@ class Asking:
         client = self.client("secretsmanager")
 
         def dates(arn: str) -> Mapping[str, datetime] | Denied:
-            pages = client.get_paginator("list_secret_version_ids").paginate(SecretId=arn)
-            found = _asked(_VERSIONS, lambda: [version for page in pages for version in page["Versions"]])
+            # those with labels alone, of which a secret has 20 at the most: never more than one page
+            found = _asked(
+                _VERSIONS, lambda: client.list_secret_version_ids(SecretId=arn, MaxResults=100)["Versions"]
+            )
             if isinstance(found, Denied):
                 return found
             return {str(version["VersionId"]): version["CreatedDate"] for version in found or ()}
@@ -196,6 +196,18 @@ class Asking:
         return _each(functions, alarm)
 
 
+def asking(region: str) -> Asking:
+    """With the credentials of the environment.
+
+    Raises:
+        CannotAskError: AWS_PROFILE names a profile that is not there.
+    """
+    try:
+        return Asking(region, boto3.session.Session())
+    except BotoCoreError as error:
+        raise cannot_ask(error, "no operation yet") from None
+
+
 def _each(items: Iterable[str], ask: Callable[[str], Answer]) -> dict[str, Answer]:
     """Several at a time; the first failure ends it."""
     wanted = list(dict.fromkeys(items))
@@ -230,6 +242,3 @@ def _document(asked: Mapping[str, Any] | Denied | None) -> Mapping[str, Any] | D
         return asked
     text = asked.get("ResourcePolicy")
     return dict(json.loads(text)) if text else None
-
-
-__all__ = ["Alarm", "Asking", "Caller", "CannotAskError", "Denied", "Found", "Key"]

@@ -8,7 +8,7 @@ from automation.status.model import Function, Problem, Secret
 
 
 def functions_of(
-    secrets: Iterable[Secret], declared: Iterable[Declared], asking: Asking
+    secrets: Iterable[Secret], declared: Iterable[Declared], aws: Asking
 ) -> tuple[Function, ...]:
     """All that rotate secrets of the stack now."""
     operators_own = {one.schedule.function_arn for one in declared if one.schedule}
@@ -16,7 +16,7 @@ def functions_of(
     for secret in secrets:
         if secret.rotation and secret.rotation.state != "off" and secret.rotation.function:
             rotated.setdefault(secret.rotation.function, []).append(secret.name)
-    alarms = asking.alarms(rotated)
+    alarms = aws.alarms(rotated)
     return tuple(
         _function(arn, names, alarms[arn], ours=arn not in operators_own) for arn, names in rotated.items()
     )

@@ -52,7 +52,7 @@ def page(status: Status) -> str:
             anchors=anchors,
             headline=_headline(status),
             shares={kind: worst.count(kind) for kind in texts.KINDS},
-        counts={kind: getattr(status.summary, kind) for kind in texts.KINDS},
+            counts={kind: getattr(status.summary, kind) for kind in texts.KINDS},
             groups=groups[:_MOST_PROBLEMS],
             more_groups=groups[_MOST_PROBLEMS:],
             picture=picture(status, anchors),
