@@ -41,6 +41,13 @@ rotate: $(INSTALLED) ## Renew a database password now and log in with it: make r
 env: $(INSTALLED) ## Print what leads a shell to the local cloud, as `. .local/env` does
 	@$(PYTHON_OF_VENV) -m localcloud env
 
+# STATUS is given to the command: make status STATUS="--html status.html"
+STATUS =
+.PHONY: status
+status: $(INSTALLED) ## Tell which secrets wait for a person, rotate and differ: make status [STATUS=--json]
+	@. .local/env && pulumi stack output --stack local --json | \
+	  $(PYTHON_OF_VENV) -m automation.status --stack local --outputs - --fail-on none $(STATUS)
+
 .PHONY: manifests
 manifests: $(INSTALLED) ## Write what the workloads of the local stack need to .local/manifests
 	@. .local/env && pulumi stack output --json workloads | $(PYTHON_OF_VENV) -m workloads.write .local/manifests

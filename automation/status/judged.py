@@ -71,17 +71,18 @@ def secret_of(declared: Declared, answers: Answers) -> Secret:
     compared = drift.drift(declared, found, answers.keys, answers.ignored_tags)
     filled = _filled(declared, described)
     known = rotation.rotation_of(described)
+    versions = answers.versions.get(str(described["ARN"]), {})
     problems = _unavailable(declared, described, answers.keys)
     deleted = described.get("DeletedDate")
     if known is not None and not deleted:
-        versions = answers.versions.get(str(described["ARN"]), {})
         known, wrong = rotation.judged(known, described, versions, answers.now)
         problems += wrong
     problems += _of_drift(declared, compared.differences)
     problems += _of_replicas(described)
     if filled == "waiting":
         problems.append(_waiting(declared, console))
-    problems += [_denied(action) for action in compared.denied]
+    refused = [versions.action] if isinstance(versions, Denied) else []
+    problems += [_denied(action) for action in (*compared.denied, *refused)]
     return Secret(
         name=declared.name,
         path=declared.path,

@@ -1,13 +1,17 @@
 """The stack that the tests of the status deploy, and ways to ask for its status."""
 
+import io
+import os
 import subprocess
-import sys
 from collections.abc import Mapping
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from unittest.mock import patch
 
 from automation.status import Status, status
+from automation.status.__main__ import main
 from automation.status.model import Secret
 from tests.engine.stacks import ROOT, Stack
 
@@ -74,6 +78,15 @@ def configure(stack: Stack) -> None:
 
 
 @dataclass(frozen=True)
+class Done:
+    """What a command did."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
 class Asked:
     """A deployed stack of which the status can be had."""
 
@@ -87,19 +100,37 @@ class Asked:
         """Of one secret."""
         return next(secret for secret in self.status(now).secrets if secret.name == name)
 
-    def command(
-        self, *arguments: str, environment: Mapping[str, str] | None = None
-    ) -> "subprocess.CompletedProcess[str]":
-        """From the command line, without a terminal."""
-        return subprocess.run(
-            [sys.executable, "-m", "automation.status", *arguments],
+    def command(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Done:
+        """The command line, in this process: the imports alone take a second."""
+        output, errors = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, {**self.stack.environment, **(environment or {})}, clear=True),
+            chdir(self.stack.folder),
+            redirect_stdout(output),
+            redirect_stderr(errors),
+        ):
+            try:
+                code = main(list(arguments))
+            except SystemExit as ended:  # argparse
+                code = int(str(ended.code))
+        return Done(code, output.getvalue(), errors.getvalue())
+
+    def process(self, command: str) -> Done:
+        """A command in a shell, without a terminal."""
+        done = subprocess.run(
+            ["bash", "-euc", command],
             cwd=self.stack.folder,
-            env={**self.stack.environment, "PYTHONPATH": str(ROOT), **(environment or {})},
+            env={
+                **self.stack.environment,
+                "PYTHONPATH": str(ROOT),
+                "PATH": f"{ROOT / '.venv' / 'bin'}:{self.stack.environment['PATH']}",
+            },
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=120,
         )
+        return Done(done.returncode, done.stdout, done.stderr)
 
     def values(self) -> list[str]:
         """Every value that the stack's secrets hold or held."""
