@@ -12,7 +12,8 @@ _MOST_SECRETS = 40
 # More groups than this are one: only what has a problem is drawn for itself.
 _MOST_GROUPS = 60
 _MOST_WORKLOADS = 80
-_ROW, _MARGIN, _BETWEEN, _CHARACTER = 28, 20, 250, 7.6
+# Pixels; names of workloads are bold, and so wider.
+_ROW, _MARGIN, _BETWEEN, _CHARACTER, _BOLD_CHARACTER, _GAP = 28, 20, 250, 7.8, 9.2, 13
 _LEFT_LETTERS, _RIGHT_LETTERS = 26, 44
 _ROUNDS = 6
 _GOLDEN_ANGLE = 137.508  # hues that follow each other are far apart
@@ -89,7 +90,7 @@ def picture(status: Status, anchors: Mapping[str, str]) -> Picture | None:
         return None
     workloads, groups = _ordered(names, _groups(read))
     rows = max(len(workloads), len(groups))
-    left = _MARGIN + _CHARACTER * min(max(map(len, workloads)), _LEFT_LETTERS)
+    left = _MARGIN + _GAP + _BOLD_CHARACTER * min(max(map(len, workloads)), _LEFT_LETTERS)
     longest = max(len(_short(group.label, _RIGHT_LETTERS)) + len(_words(group)) + 3 for group in groups)
     right, height = left + _BETWEEN, _ROW * rows + _MARGIN
     places = {name: _row(index, len(workloads), height) for index, name in enumerate(workloads)}
@@ -110,7 +111,7 @@ def picture(status: Status, anchors: Mapping[str, str]) -> Picture | None:
             for name, title in group.reads.items()
         ]
     return Picture(
-        width=round(right + _CHARACTER * longest + _MARGIN),
+        width=round(right + _GAP + _CHARACTER * longest + _MARGIN),
         height=height,
         workloads=tuple(
             Node(
