@@ -85,10 +85,12 @@ def judged(
         # without a value it is no younger than the last change of anything
         since = dates.get(pending)
         begun = since or described.get("LastChangedDate") or now
-        running = now - begun < _RUNNING
+        left = pending == version_with("AWSPREVIOUS", described)
+        running = now - begun < _RUNNING and not left
         state: Literal["running", "unfinished"] = "running" if running else "unfinished"
         found = replace(known, state=state, pending_since=since)
-        return found, [] if running else [_unfinished(found, begun)]
+        problem = _left_behind(described, pending) if left else _unfinished(found, begun)
+        return found, [] if running else [problem]
     if known.state == "off":
         return known, []
     current = version_with("AWSCURRENT", described)
@@ -115,6 +117,16 @@ def _unfinished(found: Rotation, begun: datetime) -> Problem:
         kind="rotation",
         text=f"A rotation has not ended since {shown(begun)}; the version labelled AWSPENDING {value}",
         remedy=_REMEDY,
+    )
+
+
+def _left_behind(described: Mapping[str, Any], version: str) -> Problem:
+    return Problem(
+        kind="rotation",
+        text="An edit after a rotation left AWSPENDING on the version before: AWS takes the rotation for not "
+        "ended, and the next one may bring that version back",
+        remedy="Take the label off: aws secretsmanager update-secret-version-stage --secret-id "
+        f"{described['Name']} --version-stage AWSPENDING --remove-from-version-id {version}",
     )
 
 

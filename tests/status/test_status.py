@@ -230,6 +230,23 @@ def test_a_rotation_that_has_not_ended_is_running_for_an_hour_and_then_unfinishe
     assert asked.secret("pending", now + timedelta(hours=2)).problems == ()
 
 
+def test_an_edit_that_left_the_label_of_a_rotation_behind_is_told_at_once(asked: Asked) -> None:
+    client = asked.stack.client()
+    settle(client, "pending")
+    before = client.describe_secret(SecretId="pending")["VersionIdsToStages"]
+    [current] = [version for version, labels in before.items() if "AWSCURRENT" in labels]
+    client.update_secret_version_stage(SecretId="pending", VersionStage="AWSPENDING", MoveToVersionId=current)
+    assert asked.secret("pending").problems == ()
+    asked.stack.edit("pending", KEY="by-hand-and-secret")
+    [problem] = asked.secret("pending").problems
+    assert "may bring that version back" in problem.text
+    assert f"--remove-from-version-id {current}" in problem.remedy
+    client.update_secret_version_stage(
+        SecretId="pending", VersionStage="AWSPENDING", RemoveFromVersionId=current
+    )
+    assert asked.secret("pending").problems == ()
+
+
 def test_a_rotation_is_overdue_when_the_date_that_aws_names_has_passed(asked: Asked) -> None:
     found = asked.secret("sessions")
     assert found.rotation is not None

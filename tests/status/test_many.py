@@ -1,0 +1,226 @@
+"""Stacks made without the engine: many secrets, throttling, rotations that are late by AWS's own dates."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+import yaml
+
+from automation.status import Status, status
+from tests.engine.stacks import ROOT
+from tests.localcloud.emulator_functions import client, deploy, until, zipped
+from tests.localcloud.emulator_process import Emulator, running_emulator
+
+MANY = 300
+
+# Moves every rotation's dates 40 days back in the emulator's data, as if nothing had worked since.
+AGE = """
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from localcloud.emulator import secrets_service, state
+path, day = Path(sys.argv[1]), 86_400
+restored = state.load(path)
+assert restored.restored
+for secret in secrets_service.all_secrets():
+    secret.created -= 40 * day
+    if secret.name == "late-by-its-date":
+        secret.rotation.closes -= 40 * day
+    if secret.rotation.last:
+        secret.rotation.last -= 40 * day
+    for version in secret.versions.values():
+        version.created -= 40 * day
+state.save(path, restored.instance, nullcontext())
+"""
+
+
+def project(folder: Path, secrets: dict[str, Any]) -> Path:
+    """A project's folder with a stack `many` that declares these."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+    config = {
+        "aws:region": "us-east-1",
+        "aws-secrets:encryption": "aws-managed",
+        "aws-secrets:secrets": secrets,
+    }
+    (folder / "Pulumi.many.yaml").write_text(yaml.safe_dump({"config": config}))
+    return folder
+
+
+def lead_to(emulator: Emulator, patch: pytest.MonkeyPatch) -> None:
+    for name, value in emulator.environment.items():
+        patch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Emulator, Path]]:
+    """An emulator with MANY secrets, and the project that declares them."""
+    names = [f"app-{number:03d}" for number in range(MANY)]
+    hand = {"values": {"TOKEN": {"filledByHand": "Vendor > Settings"}}}
+    with running_emulator(None) as emulator:
+        secrets = client(emulator, "secretsmanager")
+
+        def make(name: str) -> None:
+            made = secrets.create_secret(Name=name, SecretString='{"TOKEN": ""}')
+            secrets.update_secret_version_stage(
+                SecretId=name, VersionStage="aws-secrets-initial", MoveToVersionId=made["VersionId"]
+            )
+
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(make, names))
+        yield emulator, project(tmp_path_factory.mktemp("crowd"), dict.fromkeys(names, hand))
+
+
+def test_three_hundred_secrets_take_one_request_each_and_one_for_their_policies(
+    crowd: tuple[Emulator, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator, folder = crowd
+    lead_to(emulator, monkeypatch)
+    before = emulator.log.read_text()
+    found = status("many", folder=folder)
+    asked = emulator.log.read_text()[len(before) :]
+    assert (found.summary.secrets, found.summary.waiting, found.summary.drift) == (MANY, MANY, 0)
+    assert asked.count("secretsmanager DescribeSecret") == MANY
+    assert asked.count("secretsmanager GetResourcePolicy") == MANY
+    assert asked.count("secretsmanager") == 2 * MANY
+    assert len(asked.splitlines()) == 2 * MANY + 1  # and who asks
+
+
+def test_without_policies_half_of_the_requests_are_left(
+    crowd: tuple[Emulator, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator, folder = crowd
+    lead_to(emulator, monkeypatch)
+    before = emulator.log.read_text()
+    assert status("many", folder=folder, policies=False).summary.waiting == MANY
+    assert emulator.log.read_text()[len(before) :].count("secretsmanager") == MANY
+
+
+class Throttling(ThreadingHTTPServer):
+    """In front of an emulator: answers every third request as AWS does when there are too many."""
+
+    daemon_threads = True
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Throttled)
+        self.endpoint, self.lock, self.number, self.throttled = endpoint, Lock(), 0, 0
+
+
+class _Throttled(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Throttling
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with self.server.lock:
+            self.server.number += 1
+            throttle = self.server.number % 3 == 0
+            self.server.throttled += throttle
+        if throttle:
+            code, answer = HTTPStatus.BAD_REQUEST, b'{"__type": "ThrottlingException", "message": "slower"}'
+        else:
+            request = Request(self.server.endpoint, data=body, headers=dict(self.headers), method="POST")
+            with urlopen(request, timeout=20) as answered:
+                code, answer = HTTPStatus(answered.status), answered.read()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_throttled_status_is_slower_and_whole(
+    crowd: tuple[Emulator, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    emulator, folder = crowd
+    lead_to(emulator, monkeypatch)
+    few = yaml.safe_load((folder / "Pulumi.many.yaml").read_text())["config"]["aws-secrets:secrets"]
+    small = project(tmp_path, dict(list(few.items())[:5]))
+    with Throttling(emulator.endpoint) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_address[1]}")
+        try:
+            found = status("many", folder=small)
+        finally:
+            server.shutdown()
+    assert server.throttled >= 3
+    assert (found.summary.waiting, found.summary.unknown) == (5, 0)
+
+
+def test_a_rotation_that_aws_dates_into_the_past_is_overdue(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data, names = tmp_path / "data", ("late-by-its-date", "late-by-its-schedule")
+    with running_emulator(data) as emulator:
+        function = deploy(emulator, "rotate", zipped(ROTATE))
+        client(emulator, "lambda").add_permission(
+            FunctionName="rotate",
+            StatementId="sm",
+            Action="lambda:InvokeFunction",
+            Principal="secretsmanager.amazonaws.com",
+        )
+        for name in names:
+            make_rotated(emulator, name, function)
+        declared = {
+            "values": {"KEY": {"random": {}}},
+            "rotation": {"functionArn": function, "automaticallyAfterDays": 30},
+        }
+        folder = project(tmp_path / "project", dict.fromkeys(names, declared))
+        lead_to(emulator, monkeypatch)
+        assert states(status("many", folder=folder)) == ["on-schedule", "on-schedule"]
+    subprocess.run([sys.executable, "-c", AGE, str(data)], cwd=ROOT, check=True)
+    with running_emulator(data) as emulator:
+        lead_to(emulator, monkeypatch)
+        found = status("many", folder=folder)
+        assert states(found) == ["overdue", "overdue"]
+        assert [secret.problems[0].text.partition(":")[0] for secret in found.secrets] == [
+            "The rotation is overdue",
+            "The rotation is overdue",
+        ]
+        secrets = client(emulator, "secretsmanager")
+        for name in names:
+            secrets.put_secret_value(SecretId=name, SecretString='{"KEY": "by hand"}')
+        # a person's edit counts as a rotation, as it does for AWS; but not against the date that AWS names
+        assert states(status("many", folder=folder)) == ["overdue", "on-schedule"]
+
+
+def make_rotated(emulator: Emulator, name: str, function: str) -> None:
+    """A secret that has rotated once."""
+    secrets = client(emulator, "secretsmanager")
+    secrets.create_secret(Name=name, SecretString='{"KEY": "first"}')
+    rules = {"AutomaticallyAfterDays": 30}
+    version = secrets.rotate_secret(SecretId=name, RotationLambdaARN=function, RotationRules=rules)[
+        "VersionId"
+    ]
+    until(lambda: secrets.describe_secret(SecretId=name).get("LastRotatedDate"))
+    secrets.update_secret_version_stage(SecretId=name, VersionStage="AWSPENDING", RemoveFromVersionId=version)
+
+
+def states(found: Status) -> list[str]:
+    return [secret.rotation.state for secret in found.secrets if secret.rotation]
+
+
+ROTATE = """
+import boto3
+def handle(event, context):
+    step, secret, token = event["Step"], event["SecretId"], event["ClientRequestToken"]
+    manager = boto3.client("secretsmanager")
+    if step == "createSecret":
+        manager.put_secret_value(SecretId=secret, ClientRequestToken=token, SecretString='{"KEY": "next"}',
+                                 VersionStages=["AWSPENDING"])
+    if step == "finishSecret":
+        stages = manager.describe_secret(SecretId=secret)["VersionIdsToStages"]
+        current = next(version for version, labels in stages.items() if "AWSCURRENT" in labels)
+        manager.update_secret_version_stage(SecretId=secret, VersionStage="AWSCURRENT", MoveToVersionId=token,
+                                            RemoveFromVersionId=current)
+"""
