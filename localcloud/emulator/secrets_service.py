@@ -302,7 +302,7 @@ class SecretsManager(BaseResponse):
         versions = [
             version
             for version in secret.versions.values()
-            if version.labels or asked.get("IncludeDeprecated")
+            if (version.labels or asked.get("IncludeDeprecated")) and not version.content.missing
         ]
         page, more = _page(versions, asked)
         return {
