@@ -124,7 +124,7 @@ def _left_behind(described: Mapping[str, Any], version: str) -> Problem:
     return Problem(
         kind="rotation",
         text="An edit after a rotation left AWSPENDING on the version before: AWS takes the rotation for not "
-        "ended, and the next one may bring that version back",
+        "ended, so no new one can start, and trying it again may bring that version back",
         remedy="Take the label off: aws secretsmanager update-secret-version-stage --secret-id "
         f"{described['Name']} --version-stage AWSPENDING --remove-from-version-id {version}",
     )

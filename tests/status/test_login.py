@@ -1,0 +1,106 @@
+"""A database login and its administrator on a real PostgreSQL: as declared, then with a failing function."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import chdir
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from automation.status import Status, status
+from localcloud import postgres
+from localcloud.postgres import PostgresServer
+from tests.engine.shops import SECRET, Shop, new_shop
+from tests.engine.stacks import CONFIGURED, new_stack
+from tests.local_engine import stack_environment
+from tests.localcloud.emulator_functions import until
+from tests.localcloud.emulator_process import running_emulator
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    # the server's user must be able to enter, which pytest's own folders do not allow
+    folder = Path(tempfile.mkdtemp(prefix="status-postgres-"))
+    try:
+        yield postgres.start(folder)
+    finally:
+        postgres.remove(folder)
+
+
+@pytest.fixture
+def shop(server: PostgresServer, tmp_path: Path) -> Iterator[Shop]:
+    """A login and the administrator that makes it, deployed."""
+    with running_emulator(None) as emulator:
+        environment = stack_environment(tmp_path, emulator.endpoint)
+        shop = new_shop(new_stack(tmp_path / "project", environment, emulator.endpoint), server)
+        admin = f"{shop.username}_admin"
+        with shop.administrator() as connection:
+            connection.run(f"CREATE ROLE {admin} LOGIN CREATEROLE PASSWORD '{CONFIGURED}'")
+            connection.run(f"GRANT ALL ON DATABASE {shop.database} TO {admin} WITH GRANT OPTION")
+            connection.run(f"GRANT ALL ON SCHEMA public TO {admin} WITH GRANT OPTION")
+        shop.configure(
+            {"grants": "read-write", "description": "The shop's login"},
+            server={
+                "admin": {
+                    "secret": "shop-admin",
+                    "username": admin,
+                    "password": {"config": "stripeKey"},
+                    "rotation": {"scheduleExpression": "rate(20 days)", "duration": "3h"},
+                    "database": shop.database,
+                }
+            },
+        )
+        shop.stack.up()
+        shop.wait_for_rotations()
+        yield shop
+
+
+def asked(shop: Shop, now: datetime | None = None) -> Status:
+    with patch.dict(os.environ, shop.stack.environment, clear=True), chdir(shop.stack.folder):
+        return status("test", now=now)
+
+
+def test_logins_are_as_declared_and_a_function_that_fails_leaves_an_unfinished_rotation(shop: Shop) -> None:
+    now = datetime.now(UTC)
+    found = {secret.name: secret for secret in asked(shop, now).secrets}
+    assert set(found) == {SECRET, "shop-admin"}
+    for secret in found.values():
+        assert secret.drift == ()
+        assert secret.problems == ()
+        assert secret.rotation is not None
+        assert secret.rotation.state == "on-schedule"
+    outputs = json.loads(shop.stack.pulumi("stack", "output", "--json").stdout)
+    with patch.dict(os.environ, shop.stack.environment, clear=True), chdir(shop.stack.folder):
+        assert status("test", now=now, outputs=outputs) == asked(shop, now)  # the function's name is the same
+    admin = found["shop-admin"].rotation
+    assert admin is not None
+    assert admin.schedule == "rate(20 days), within 3h"
+
+    break_function(shop)
+    client = shop.stack.client()
+    client.rotate_secret(SecretId=SECRET)
+    until(lambda: ["AWSPENDING"] in shop.described()["VersionIdsToStages"].values())
+    states = [login_state(shop, moment) for moment in (now, now + timedelta(hours=2))]
+    assert states == ["running", "unfinished"]
+    [problem] = next(
+        one for one in asked(shop, now + timedelta(hours=2)).secrets if one.name == SECRET
+    ).problems
+    assert "has no value" in problem.text
+    assert "docs/rotation.md" in problem.remedy
+
+
+def login_state(shop: Shop, now: datetime) -> str | None:
+    rotation = next(one for one in asked(shop, now).secrets if one.name == SECRET).rotation
+    return rotation.state if rotation else None
+
+
+def break_function(shop: Shop) -> None:
+    """Takes the function's permissions away, as a mistake in IAM does."""
+    iam = shop.stack.client("iam")
+    [role] = [role["RoleName"] for role in iam.list_roles()["Roles"]]
+    for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=role, PolicyName=policy)
