@@ -56,8 +56,12 @@ def _description(declared: Declared, described: Mapping[str, Any]) -> Iterator[D
     actual = str(described.get("Description") or "")
     if not re.fullmatch(declared.description, actual, re.DOTALL):
         yield Difference(
-            what="description", declared=declared.description_in_words or _NOTHING, actual=actual or _NOTHING
+            what="description", declared=_quoted(declared.description_in_words), actual=_quoted(actual)
         )
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if text else _NOTHING
 
 
 def _tags(declared: Declared, described: Mapping[str, Any], ignored: IgnoredTags) -> Iterator[Difference]:

@@ -1,6 +1,5 @@
 """A status as one HTML page that needs nothing else: no script, no font, no request."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -10,7 +9,7 @@ from markupsafe import Markup
 
 from automation.status import texts
 from automation.status.drawing import picture
-from automation.status.model import Kind, Secret, Status
+from automation.status.model import Secret, Status
 from automation.status.rotation import shown
 
 _FOLDER = Path(__file__).parent
@@ -26,21 +25,11 @@ _LABELS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Attention:
-    """All that is wrong with one secret or function, in sentences, and what to do about it."""
-
-    whose: str
-    kinds: tuple[Kind, ...]
-    texts: tuple[str, ...]
-    remedies: tuple[str, ...]
-
-
 def page(status: Status) -> str:
     """The page; every text in it is escaped."""
     anchors = {secret.name: f"s{index}" for index, secret in enumerate(status.secrets)}
     wrong = [secret for secret in status.secrets if secret.problems]
-    groups = _attention(status)
+    groups = texts.groups(status)
     worst = [secret.problems[0].kind for secret in wrong]
     return (
         _environment()
@@ -86,22 +75,6 @@ def _headline(status: Status) -> str:
     if not wrong:
         return f"{secrets} are well, a rotation function is not"
     return f"{wrong} of {secrets} want{'s' if wrong == 1 else ''} attention"
-
-
-def _attention(status: Status) -> list[_Attention]:
-    """What wants attention, the worst first, all of one secret or function together."""
-    found: dict[str, list[tuple[Kind, str, str]]] = {}
-    for kind, whose, text, remedy in texts.attention(status):
-        found.setdefault(whose, []).append((kind, text, remedy))
-    return [
-        _Attention(
-            whose=whose,
-            kinds=tuple(dict.fromkeys(kind for kind, _, _ in problems)),
-            texts=tuple(text for _, text, _ in problems),
-            remedies=tuple(dict.fromkeys(remedy for _, _, remedy in problems)),
-        )
-        for whose, problems in found.items()
-    ]
 
 
 def _severity(secret: Secret) -> int:

@@ -20,13 +20,17 @@ _STYLES: dict[Kind, str] = {
 def show(status: Status, console: Console) -> None:
     """Secrets, readers, and last what wants attention: it is what a person sees first."""
     console.print(Text(texts.clean(texts.place(status)), style="dim"))
-    console.print(_secrets(status))
+    console.print(_secrets(status), "")
     if status.workloads:
-        console.print(_workloads(status))
-    for kind, whose, text, remedy in texts.attention(status):
-        head = Text.assemble((f"{kind:11} ", _STYLES[kind]), (texts.clean(whose), "bold"))
-        body = Group(Text(f"{texts.clean(text)}."), Text(texts.clean(remedy), style="dim"))
-        console.print(head, Padding(body, (0, 0, 0, 12)))
+        console.print(_workloads(status), "")
+    for group in texts.groups(status):
+        kinds = Text(" ").join(Text(kind, style=_STYLES[kind]) for kind in group.kinds)
+        body = Group(
+            *(Text(f"{texts.clean(text)}.") for text in group.texts),
+            *(Text(texts.clean(remedy), style="dim") for remedy in group.remedies),
+        )
+        console.print(Text.assemble((texts.clean(group.whose), "bold"), "  ", kinds))
+        console.print(Padding(body, (0, 0, 1, 2)))
     style = "green" if not status.problems else "bold"
     console.print(Text(texts.headline(status), style=style))
 
@@ -53,7 +57,7 @@ def _workloads(status: Status) -> Table:
     table = _table("Workload", "Runs as", "Role", "Reads")
     for workload in status.workloads:
         reads = [
-            f"{secret.name}: {', '.join(reader.keys)}"
+            texts.clean(f"{secret.name}: {', '.join(reader.keys)}")
             for secret in status.secrets
             for reader in secret.readers
             if reader.workload == workload.name
@@ -62,7 +66,7 @@ def _workloads(status: Status) -> Table:
             Text(workload.name, style="bold", overflow="fold"),
             Text(texts.clean(workload.runs_as)),
             Text(texts.clean(texts.role_of(workload)), overflow="fold"),
-            Text(texts.clean("\n".join(reads)).replace("  ", " "), overflow="fold"),
+            Text("\n".join(reads), overflow="fold"),
         )
     return table
 

@@ -1,6 +1,7 @@
 """A status as lines of text, for logs and pipes; the words are shared with the other forms."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from automation.status.model import Kind, Secret, Status, Workload
@@ -106,6 +107,32 @@ def attention(status: Status) -> Iterator[tuple[Kind, str, str, str]]:
         for problem, whose in found:
             if problem.kind == kind:
                 yield kind, whose, problem.text, problem.remedy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attention:
+    """All that is wrong with one secret or function, in sentences, and what to do about it."""
+
+    whose: str
+    kinds: tuple[Kind, ...]
+    texts: tuple[str, ...]
+    remedies: tuple[str, ...]
+
+
+def groups(status: Status) -> list[Attention]:
+    """What wants attention, the worst first, all of one secret or function together."""
+    found: dict[str, list[tuple[Kind, str, str]]] = {}
+    for kind, whose, text, remedy in attention(status):
+        found.setdefault(whose, []).append((kind, text, remedy))
+    return [
+        Attention(
+            whose=whose,
+            kinds=tuple(dict.fromkeys(kind for kind, _, _ in problems)),
+            texts=tuple(text for _, text, _ in problems),
+            remedies=tuple(dict.fromkeys(remedy for _, _, remedy in problems)),
+        )
+        for whose, problems in found.items()
+    ]
 
 
 def role_of(workload: Workload) -> str:

@@ -108,7 +108,7 @@ READING = f"Allow secretsmanager:GetSecretValue for {READER}"
 EDITS: dict[str, tuple[Callable[[Any, str], None], Difference]] = {
     "description": (
         edit_description,
-        Difference(what="description", declared="none", actual="by hand"),
+        Difference(what="description", declared="none", actual='"by hand"'),
     ),
     "tags": (edit_tags, Difference(what="tags", declared="team=web", actual="team=other")),
     "key": (
