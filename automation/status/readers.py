@@ -56,8 +56,11 @@ def _roles(workload: declared.Workload) -> Iterator[str]:
 
 def _runs_as(workload: declared.Workload) -> str:
     pod = workload.kubernetes
+    if workload.ecs:
+        service = workload.ecs.redeploy
+        return f"ECS service {service.cluster}/{service.service}" if service else "tasks of Amazon ECS"
     if pod is None:
-        return "tasks of Amazon ECS" if workload.ecs else "a Lambda function"
+        return "a Lambda function"
     place = f"service account {pod.namespace}/{pod.service_account}"
     if pod.pod_identity:
         return f"{place} of the EKS cluster {pod.pod_identity.cluster} (Pod Identity)"

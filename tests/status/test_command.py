@@ -205,7 +205,7 @@ def test_another_account_than_the_stack_files_is_refused(asked: Asked) -> None:
 def test_an_unknown_stack_is_refused_with_the_stacks_that_there_are(asked: Asked) -> None:
     message = refused(asked.command("--stack", "tset"), 2)
     assert 'did you mean "test"?' in message
-    assert "Which stack?" in refused(asked.command(), 2)
+    assert "Which stack?" in refused(asked.command(environment={"PULUMI_STACK": ""}), 2)
 
 
 @pytest.mark.parametrize(
