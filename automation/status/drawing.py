@@ -219,7 +219,7 @@ def _curve(left: float, y: float, right: float, to: float) -> str:
 
 
 def _hue(number: int) -> int:
-    return round(210 + number * _GOLDEN_ANGLE) % 360
+    return round(265 + number * _GOLDEN_ANGLE) % 360
 
 
 def _short(text: str, letters: int) -> str:

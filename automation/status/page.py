@@ -78,8 +78,7 @@ def _headline(status: Status) -> str:
 
 
 def _severity(secret: Secret) -> int:
-    order = list(texts.KINDS)
-    return min(order.index(problem.kind) for problem in secret.problems)
+    return min(texts.KINDS.index(problem.kind) for problem in secret.problems)
 
 
 def _shown(moment: datetime | None) -> str:

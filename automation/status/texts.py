@@ -8,13 +8,7 @@ from automation.status.model import Kind, Secret, Status, Workload
 from automation.status.rotation import shown
 
 # Worst first: what cannot be read, what may soon not work, what is not as declared, what is not finished.
-KINDS: dict[Kind, str] = {
-    "unavailable": "unavailable",
-    "rotation": "rotation",
-    "drift": "drift",
-    "waiting": "waiting",
-    "unknown": "unknown",
-}
+KINDS: tuple[Kind, ...] = ("unavailable", "rotation", "drift", "waiting", "unknown")
 _UNITS = (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1)))
 
 

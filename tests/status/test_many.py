@@ -42,15 +42,16 @@ state.save(path, restored.instance, nullcontext())
 """
 
 
-def project(folder: Path, secrets: dict[str, Any]) -> Path:
-    """A project's folder with a stack `many` that declares these."""
+def project(folder: Path, secrets: dict[str, Any], **more: object) -> Path:
+    """A project's folder with a stack `many` that declares these; `more` has __ for the colon."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
-    config = {
+    config: dict[str, object] = {
         "aws:region": "us-east-1",
         "aws-secrets:encryption": "aws-managed",
         "aws-secrets:secrets": secrets,
     }
+    config |= {key.replace("__", ":"): value for key, value in more.items()}
     (folder / "Pulumi.many.yaml").write_text(yaml.safe_dump({"config": config}))
     return folder
 
@@ -102,6 +103,31 @@ def test_without_policies_half_of_the_requests_are_left(
     before = emulator.log.read_text()
     assert status("many", folder=folder, policies=False).summary.waiting == MANY
     assert emulator.log.read_text()[len(before) :].count("secretsmanager") == MANY
+
+
+def test_tags_count_as_the_provider_counts_them(
+    crowd: tuple[Emulator, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    emulator, _ = crowd
+    lead_to(emulator, monkeypatch)
+    tags = {"team": "web", "owner": "me", "cost": "12", "kubernetes.io/cluster": "blue"}
+    client(emulator, "secretsmanager").create_secret(
+        Name="tagged", SecretString="{}", Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
+    )
+    declared = {"tagged": {"values": {"KEY": {"random": {}}}, "tags": {"owner": "me"}}}
+    for more, differing in (
+        ({}, ["no cost", "no kubernetes.io/cluster", "no team"]),
+        ({"aws__defaultTags": {"tags": {"team": "web"}}}, ["no cost", "no kubernetes.io/cluster"]),
+        (
+            {
+                "aws__defaultTags": {"tags": {"team": "web"}},
+                "aws__ignoreTags": {"keys": ["cost"], "keyPrefixes": ["kubernetes.io/"]},
+            },
+            [],
+        ),
+    ):
+        [secret] = status("many", folder=project(tmp_path, declared, **more)).secrets
+        assert [one.declared for one in secret.drift] == differing
 
 
 class Throttling(ThreadingHTTPServer):

@@ -1,0 +1,92 @@
+"""A stack's configuration from its files is the one that the engine hands over."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from settings import Configuration, SettingsError, check
+from settings.files import FileError, read, stacks_in
+from tests.engine.stacks import ROOT
+
+SECRET = {"app": {"values": {"KEY": {"random": {}}, "STRIPE": {"config": "stripeKey"}}}}
+KEY = {"secure": "v1:aaaa:bbbb"}
+
+
+def configured(folder: Path, config: dict[str, Any], project: dict[str, Any] | None = None) -> Configuration:
+    (folder / "Pulumi.yaml").write_text(
+        yaml.safe_dump(project or yaml.safe_load((ROOT / "Pulumi.yaml").read_text()))
+    )
+    (folder / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": config}))
+    return read(folder, "dev")
+
+
+def usual(**more: object) -> dict[str, Any]:
+    config: dict[str, Any] = {"aws:region": "us-east-1", "aws-secrets:secrets": SECRET}
+    return {
+        **config,
+        "aws-secrets:stripeKey": KEY,
+        **{f"aws-secrets:{key}": value for key, value in more.items()},
+    }
+
+
+def test_what_the_project_declares_for_all_stacks_counts_where_the_stack_is_silent(tmp_path: Path) -> None:
+    found = check(configured(tmp_path, usual()))
+    assert found.stack_file.recovery_window_days == 30
+    project = {
+        "name": "aws-secrets",
+        "config": {"recoveryWindowDays": {"default": 9}, "aws-secrets:tags": {"value": {"team": "web"}}},
+    }
+    found = check(configured(tmp_path, usual(), project))
+    assert (found.stack_file.recovery_window_days, found.stack_file.tags) == (9, {"team": "web"})
+
+
+def test_numbers_and_booleans_as_pulumi_config_set_writes_them_are_what_they_are(tmp_path: Path) -> None:
+    found = check(configured(tmp_path, usual(recoveryWindowDays="8", protect="true")))
+    assert (found.stack_file.recovery_window_days, found.stack_file.protect) == (8, True)
+
+
+def test_a_key_without_a_namespace_is_the_projects(tmp_path: Path) -> None:
+    config = {"aws:region": "us-east-1", "secrets": SECRET, "stripeKey": KEY}
+    assert check(configured(tmp_path, config)).references == {"stripeKey"}
+
+
+def test_encrypted_values_are_known_to_be_there_and_never_kept(tmp_path: Path) -> None:
+    found = configured(tmp_path, usual())
+    assert found.encrypted == {"aws-secrets:stripeKey"}
+    assert "v1:aaaa" not in repr(found)
+    plain = configured(tmp_path, {**usual(), "aws-secrets:stripeKey": "in plain text"})
+    with pytest.raises(SettingsError, match="is stored in plain text"):
+        check(plain)
+
+
+def test_an_encrypted_value_nested_in_the_structure_is_refused_as_by_the_program(tmp_path: Path) -> None:
+    nested = {"app": {"values": {"KEY": {"value": KEY}}}}
+    with pytest.raises(SettingsError, match="is nested in the structure"):
+        check(configured(tmp_path, {"aws:region": "us-east-1", "aws-secrets:secrets": nested}))
+
+
+def test_an_encrypted_value_that_nothing_reads_is_idle_and_a_plain_one_a_mistake(tmp_path: Path) -> None:
+    assert check(configured(tmp_path, usual(forgotten=KEY))).idle == ("forgotten",)
+    with pytest.raises(SettingsError, match='unknown key "forgotten"'):
+        check(configured(tmp_path, usual(forgotten="text")))
+
+
+def test_a_stack_is_found_by_its_whole_name_and_a_wrong_one_by_what_is_there(tmp_path: Path) -> None:
+    configured(tmp_path, usual())
+    assert read(tmp_path, "organization/aws-secrets/dev").stack == "dev"
+    assert stacks_in(tmp_path) == ["dev"]
+    with pytest.raises(FileError, match=r"Stacks with a file: dev\."):
+        read(tmp_path, "production")
+    with pytest.raises(FileError, match="Run this in the project's folder"):
+        read(tmp_path / "elsewhere", "dev")
+
+
+def test_a_file_that_is_no_yaml_is_refused_without_showing_what_is_in_it(tmp_path: Path) -> None:
+    configured(tmp_path, usual())
+    (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  a: [canary-4f1d\n  b: canary-4f1d]: x\n")
+    with pytest.raises(FileError) as refused:
+        read(tmp_path, "dev")
+    assert "line" in str(refused.value)
+    assert "canary" not in str(refused.value)
