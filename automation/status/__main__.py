@@ -129,8 +129,11 @@ def _show(found: Status, asked: argparse.Namespace) -> None:
 def _write(path: Path, text: str) -> None:
     """Whole or not at all: somebody may be serving the page."""
     beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _refuse(message: str, code: int) -> int:

@@ -226,6 +226,16 @@ def test_a_wrong_stack_file_is_refused_with_the_place(asked: Asked, text: str, w
         file.unlink()
 
 
+def test_a_page_that_cannot_be_written_is_told_by_its_name(asked: Asked, tmp_path: Path) -> None:
+    message = refused(asked.command("--stack", "test", "--html", str(tmp_path / "no" / "page.html")), 2)
+    assert message == f"error: {tmp_path / 'no' / 'page.html'}: No such file or directory.\n"
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(asked: Asked) -> None:
+    done = asked.process("set -o pipefail; python -m automation.status --stack test --fail-on none | true")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_outputs_that_are_none_are_refused(asked: Asked, tmp_path: Path) -> None:
     wrong = tmp_path / "outputs"
     wrong.write_text("error: no stack selected")
