@@ -6,6 +6,11 @@ from collections.abc import Callable
 from localcloud.plugins.property_types import Failure, snake_case
 
 
+def text(document: object) -> str:
+    """A policy document as AWS keeps it, of which boto3 makes an object."""
+    return document if isinstance(document, str) else json.dumps(document, separators=(",", ":"))
+
+
 def normal(text: object) -> object:
     """A policy document as the provider keeps it: keys sorted, no white space."""
     if not isinstance(text, str):

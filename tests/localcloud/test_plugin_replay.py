@@ -193,7 +193,7 @@ def learn_names(call: dict[str, Any], answer: dict[str, Any], names: Names) -> N
             names.learn(recorded["inputs"].get(key), actual.get("inputs", {}).get(key))
     if call["method"] == "Create" and not call["request"].get("preview"):
         old, new = recorded.get("properties", {}), actual.get("properties", {})
-        for key in ("versionId", "keyId", "arn", "id", "uniqueId"):
+        for key in ("versionId", "keyId", "arn", "id", "uniqueId", "policyId"):
             names.learn(old.get(key), new.get(key))
     if call["method"] in {"Create", "Update"} and not call["request"].get("preview"):
         old, new = recorded.get("properties", {}), actual.get("properties", {})
@@ -221,9 +221,8 @@ def changes_made_outside() -> None:
     boto3.client("logs").delete_log_group(logGroupName="/aws/lambda/rec-fn")
     # the recording's program attached it by a resource that the stand-in does not serve
     iam = boto3.client("iam")
-    (role,) = iam.list_roles()["Roles"]
-    policy = iam.create_policy(PolicyName="mp-a3f1618", PolicyDocument=role_policy(iam, role["RoleName"]))
-    iam.attach_role_policy(RoleName=role["RoleName"], PolicyArn=policy["Policy"]["Arn"])
+    (role,), (policy,) = iam.list_roles()["Roles"], iam.list_policies(Scope="Local")["Policies"]
+    iam.attach_role_policy(RoleName=role["RoleName"], PolicyArn=policy["Arn"])
 
 
 def wait_for_rotations() -> None:
@@ -245,11 +244,6 @@ def end_rotation(secret: str) -> None:
             client.update_secret_version_stage(
                 SecretId=secret, VersionStage="AWSPENDING", RemoveFromVersionId=version
             )
-
-
-def role_policy(iam: Any, role: str) -> str:
-    (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    return json.dumps(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
 
 
 @pytest.fixture

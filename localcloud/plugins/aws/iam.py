@@ -1,6 +1,5 @@
 """The resources aws:iam/role:Role and aws:iam/rolePolicy:RolePolicy."""
 
-import json
 import re
 from typing import Any
 
@@ -15,11 +14,6 @@ from localcloud.plugins.values import Properties
 
 def _is_gone(error: Exception) -> bool:
     return is_error(error, "NoSuchEntity")
-
-
-def _text(document: object) -> str:
-    """A policy document as AWS keeps it, of which boto3 makes an object."""
-    return document if isinstance(document, str) else json.dumps(document, separators=(",", ":"))
 
 
 def _create_role(account: Account, inputs: Properties) -> str:
@@ -83,7 +77,7 @@ def _read_role(account: Account, identity: str, known: Properties) -> Properties
     return {
         "arn": found["Arn"],
         "assumeRolePolicy": policies.as_known(
-            known.get("assumeRolePolicy"), _text(found["AssumeRolePolicyDocument"])
+            known.get("assumeRolePolicy"), policies.text(found["AssumeRolePolicyDocument"])
         ),
         "createDate": found["CreateDate"].strftime("%Y-%m-%dT%H:%M:%SZ"),
         "description": found.get("Description", ""),
@@ -109,7 +103,7 @@ def _inline_names(client: Any, role: str) -> list[str]:  # noqa: ANN401  boto3 i
 
 
 def _inline_text(client: Any, role: str, policy: str) -> str:  # noqa: ANN401  boto3 is untyped
-    return _text(client.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"])
+    return policies.text(client.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"])
 
 
 def _attached(client: Any, role: str) -> list[str]:  # noqa: ANN401  boto3 is untyped

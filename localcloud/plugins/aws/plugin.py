@@ -6,6 +6,7 @@ from localcloud.plugins.aws.event_rule import EVENT_RULE
 from localcloud.plugins.aws.event_target import EVENT_TARGET
 from localcloud.plugins.aws.functions import FUNCTIONS
 from localcloud.plugins.aws.iam import ROLE, ROLE_POLICY
+from localcloud.plugins.aws.iam_policy import POLICY
 from localcloud.plugins.aws.kms import ALIAS, KEY
 from localcloud.plugins.aws.lambda_function import FUNCTION
 from localcloud.plugins.aws.lambda_invocation import INVOCATION
@@ -30,6 +31,7 @@ RESOURCES = (
     METRIC_ALARM,
     PERMISSION,
     POD_IDENTITY_ASSOCIATION,
+    POLICY,
     ROLE,
     ROLE_POLICY,
     SECRET,
