@@ -26,6 +26,21 @@ _ADMINISTRATION = [
     "kms:UntagResource",
     "kms:Update*",
 ]
+# What an update does with the key once it is made; it never deletes it.
+_KEEPING = [
+    "kms:CreateAlias",
+    "kms:DeleteAlias",
+    "kms:DescribeKey",
+    "kms:EnableKeyRotation",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+]
 # What Secrets Manager does with a customer managed key in the caller's name.
 # Source: AWS Secrets Manager User Guide, "Secret encryption and decryption".
 _USE_BY_SECRETS_MANAGER = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
@@ -40,6 +55,7 @@ class EncryptionKeyArgs:
         alias: without the leading `alias/`; letters, digits, `/`, `_` and `-`.
         description: shown in the KMS console.
         reader_arns: roles of other accounts that read secrets encrypted with it.
+        administrator_arns: roles that keep the key without the account's other keys, as a pipeline's.
         tags: tags of the key.
     """
 
@@ -49,6 +65,7 @@ class EncryptionKeyArgs:
     alias: str
     description: str
     reader_arns: Sequence[str] = ()
+    administrator_arns: Sequence[str] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -62,6 +79,13 @@ def _key_policy(args: EncryptionKeyArgs) -> str:
         "Action": "kms:Decrypt",
         "Resource": "*",
         "Condition": {"StringEquals": by_secrets_manager},
+    }
+    administrators = {
+        "Sid": "TheseRolesKeepTheKey",
+        "Effect": "Allow",
+        "Principal": {"AWS": sorted(args.administrator_arns)},
+        "Action": _KEEPING,
+        "Resource": "*",
     }
     return document(
         {
@@ -80,6 +104,7 @@ def _key_policy(args: EncryptionKeyArgs) -> str:
             "Condition": {"StringEquals": {"kms:CallerAccount": args.account_id, **by_secrets_manager}},
         },
         *([other_accounts] if args.reader_arns else []),
+        *([administrators] if args.administrator_arns else []),
     )
 
 

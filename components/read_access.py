@@ -67,6 +67,7 @@ class ReadAccessArgs:
         secret_names: names of the same in AWS, for previews: one that is not made yet has no ARN.
         kms_key_ids: ARNs of the KMS keys, or of aliases, that encrypt them; AWS's own key needs none.
         tags: of a role that is made.
+        permissions_boundary: ARN of the policy that bounds it.
     """
 
     account_id: str
@@ -77,6 +78,7 @@ class ReadAccessArgs:
     secret_names: Sequence[str] = ()
     kms_key_ids: Sequence[pulumi.Input[str]] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    permissions_boundary: str | None = None
 
 
 def _trust(args: ReadAccessArgs, reader: MadeFor) -> str:
@@ -179,6 +181,7 @@ class ReadAccess(pulumi.ComponentResource):
                 f"{name}-role",
                 description=f"Reads the secrets of {name}",
                 assume_role_policy=_trust(args, args.reader),
+                permissions_boundary=args.permissions_boundary,
                 tags=dict(args.tags) or None,
                 opts=pulumi.ResourceOptions(parent=self),
             )

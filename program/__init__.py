@@ -27,6 +27,9 @@ def declare(settings: Settings) -> None:
     """
     declared = settings.stack_file
     account = _account(settings.region)
+    if declared.pipeline:
+        pulumi.export("pipeline", pipeline.declare(declared.pipeline, account, declared.tags))
+        return
     servers = lookup.look_up(declared.databases, account)
     archive = rotations.archive(settings)
     foreign_readers = workloads.foreign_readers(declared, account)
@@ -100,6 +103,7 @@ def _encryption_key(
             alias=key_alias(project, stack),
             description=f"Encrypts the secrets of {project}/{stack}",
             reader_arns=sorted({arn for name in with_stack_key for arn in foreign_readers.get(name, ())}),
+            administrator_arns=[declared.update_role] if declared.update_role else [],
             tags=declared.tags,
         ),
     )

@@ -26,6 +26,11 @@ class Account:
     region: str
 
 
+def key_alias(project: str, stack: str) -> str:
+    """What a stack's KMS key is called, without the leading `alias/`."""
+    return re.sub(r"[^A-Za-z0-9/_-]", "-", f"{project}/{stack}")
+
+
 def chosen(own: Setting | None, stack_wide: Setting) -> Setting:
     """A secret's own setting, else the stack's."""
     return stack_wide if own is None else own

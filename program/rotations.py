@@ -101,6 +101,8 @@ def declare_functions(
                 log_retention_days=common.log_retention_days,
                 alarm_topic_arn=common.alarm_topic_arn,
                 tags=making.settings.stack_file.tags,
+                permissions_boundary=making.settings.stack_file.permissions_boundary,
+                log_group_prefix=f"/aws/lambda/{pulumi.get_project()}-{pulumi.get_stack()}_",
             ),
         )
     return functions

@@ -133,6 +133,7 @@ def _access(making: Making, name: str, workload: Workload, secrets: Mapping[str,
             secret_names=names,
             kms_key_ids=[key for key in key_ids if key is not None],
             tags=making.settings.stack_file.tags,
+            permissions_boundary=making.settings.stack_file.permissions_boundary,
         ),
     )
 

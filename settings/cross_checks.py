@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 Place = tuple[str | int, ...]
 
 
-def mistakes_between(namespace: str, stack_file: StackFile, region: str | None) -> list[Mistake]:
-    """All of them."""
+def mistakes_between(namespace: str, stack_file: StackFile, region: str | None, stack: str) -> list[Mistake]:
+    """All of them; `stack` is the name of the stack that the file is of."""
     return [
         *_wrong_replicas(namespace, stack_file, region),
         *_wrong_names(namespace, stack_file),
         *_wrong_reads(namespace, stack_file),
+        *_wrong_pipeline(namespace, stack_file, stack),
     ]
 
 
@@ -45,6 +46,8 @@ def _wrong_replicas(namespace: str, stack_file: StackFile, region: str | None) -
 
 
 def _wrong_names(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
+    if stack_file.pipeline:
+        return
     if not stack_file.secrets and not stack_file.databases:
         yield Mistake(
             path_of(namespace, ("secrets",)),
@@ -137,4 +140,26 @@ def _wrong_files(namespace: str, place: Place, workload: Workload) -> Iterator[M
                 f'it is a file, and the folder of "{below}"',
                 "One of the two could not be made",
                 "Rename one of them",
+            )
+
+
+def _wrong_pipeline(namespace: str, stack_file: StackFile, stack: str) -> Iterator[Mistake]:
+    pipeline = stack_file.pipeline
+    if pipeline is None:
+        return
+    for key in ("secrets", "databases", "workloads"):
+        if getattr(stack_file, key):
+            yield Mistake(
+                path_of(namespace, (key,)),
+                "a stack with pipeline makes nothing else",
+                "The pipeline could change its own roles, which come from this stack",
+                "Give pipeline a stack of its own, which an administrator updates",
+            )
+    for index, name in enumerate(pipeline.stacks):
+        if name == stack:
+            yield Mistake(
+                path_of(namespace, ("pipeline", "stacks", index)),
+                "it is this stack",
+                "The pipeline could change its own roles, which come from this stack",
+                "Name the stacks that have secrets",
             )

@@ -30,8 +30,8 @@ def stack_file_schema() -> dict[str, Any]:
         "properties": {
             f"{PROJECT}:{key}": _or_quoted(described) for key, described in structure["properties"].items()
         },
-        # a stack has one of the two at least
-        "anyOf": [{"required": [f"{PROJECT}:{key}"]} for key in ("secrets", "databases")],
+        # a stack has one of these at least
+        "anyOf": [{"required": [f"{PROJECT}:{key}"]} for key in ("secrets", "databases", "pipeline")],
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -134,8 +134,10 @@ def _lambda(asked: Asked) -> Iterator[Need]:
     if not arn.startswith("arn:"):
         arn = asked.arn(f"function:{arn.rpartition('function:')[2]}")
     policy = ResourcePolicy(document=lambda_service.policy_of(arn), account=arn.split(":")[4])
-    request = Request(action=f"lambda:{name}", resource=arn, context=asked.context)
-    yield Need(request, policy)
+    context = dict(asked.context)
+    if name == "AddPermission":
+        context["lambda:principal"] = (str(asked.body.get("Principal")),)
+    yield Need(Request(action=f"lambda:{name}", resource=arn, context=context), policy)
 
 
 # --- EKS
@@ -250,6 +252,7 @@ def _rds(asked: Asked) -> Iterator[Need]:
     for operation, kind, parameter in (
         ("DescribeDBInstances", "db", "DBInstanceIdentifier"),
         ("DescribeDBClusters", "cluster", "DBClusterIdentifier"),
+        ("DescribeDBSubnetGroups", "subgrp", "DBSubnetGroupName"),
     ):
         if asked.name == operation:
             yield asked.need(asked.arn(f"{kind}:{asked.body.get(parameter) or '*'}"))

@@ -128,6 +128,8 @@ class _Answers(mocks.Mocks):
                 }
             case "aws:iam/role:Role":
                 state |= {"name": args.name, "arn": f"arn:aws:iam::123456789012:role/{args.name}"}
+            case "aws:iam/policy:Policy":
+                state["arn"] = f"arn:aws:iam::123456789012:policy/{args.name}"
             case "aws:cloudwatch/logGroup:LogGroup":
                 name = f"{state['namePrefix']}1"
                 state |= {"name": name, "arn": f"arn:aws:logs:us-east-1:123456789012:log-group:{name}"}

@@ -50,9 +50,15 @@ def test_the_schema_takes_numbers_in_quotes_as_pulumi_config_set_writes_them() -
     assert not validator.is_valid(written)
 
 
-def test_pulumi_yaml_describes_every_setting_with_the_default_of_the_models() -> None:
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    fields = {f"aws-secrets:{field.alias}": field for field in StackFile.model_fields.values()}
+def test_pulumi_yaml_describes_every_setting_that_has_a_default_in_the_models() -> None:
+    written = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    declared = {key: value for key, value in written.items() if key.startswith("aws-secrets:")}
+    # Pulumi would demand a value of a key that it knows and that has no default
+    fields = {
+        f"aws-secrets:{field.alias}": field
+        for field in StackFile.model_fields.values()
+        if field.get_default(call_default_factory=True) is not None
+    }
     assert declared.keys() == fields.keys()
     for key, declaration in declared.items():
         assert declaration["description"]

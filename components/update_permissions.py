@@ -1,0 +1,277 @@
+"""What an update of a stack may do in AWS, and the most that roles may do which it makes.
+
+Resources are named by the prefixes of secrets and the names of stacks. Where a statement is about everything,
+it says why. Sources: the Terraform provider's calls for each resource; Service Authorization Reference.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from components.pipeline_scope import PipelineScope, Statement, allow, lookups, read_state, write_state
+from components.policies import document
+
+# What a rotation function does with a secret; workloads do less.
+_READ_AND_ROTATE = [
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:GetSecretValue",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:UpdateSecretVersionStage",
+]
+_NETWORK_INTERFACES = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+]
+
+
+def boundary(scope: PipelineScope) -> str:
+    """The permissions boundary of roles that stacks make: it allows nothing by itself."""
+    streams = scope.arns("logs", [f"log-group:/aws/lambda/{name}:log-stream:*" for name in scope.names])
+    return document(
+        allow("TheirSecrets", _READ_AND_ROTATE, scope.secrets),
+        *(
+            [allow("LogInAsAdministrator", ["secretsmanager:GetSecretValue"], scope.admin_secret_arns)]
+            if scope.admin_secret_arns
+            else []
+        ),
+        _use_of_keys(
+            scope, [*scope.secrets, *scope.admin_secret_arns], ["kms:Decrypt", "kms:GenerateDataKey"]
+        ),
+        allow("TheirLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], streams),
+        # Lambda attaches functions to networks; these operations know no ARN before
+        allow("NetworkInterfaces", _NETWORK_INTERFACES, ["*"]),
+    )
+
+
+def permissions(
+    scope: PipelineScope, key_aliases: Sequence[str], boundary_arn: str, untouchable: Sequence[str]
+) -> str:
+    """What the role may do itself.
+
+    Args:
+        scope: the stacks.
+        key_aliases: of their KMS keys, without the leading `alias/`.
+        boundary_arn: what roles must carry.
+        untouchable: ARNs of policies and roles that it must never change: the boundary, and the pipeline's.
+    """
+    return document(
+        *lookups(scope),
+        *_secrets(scope),
+        *_keys(scope, key_aliases),
+        *_roles(scope, boundary_arn),
+        *_functions(scope),
+        *_pod_identities(scope),
+        *read_state(scope),
+        *write_state(scope),
+        {
+            "Sid": "ChangeNeitherItselfNorTheBoundary",
+            "Effect": "Deny",
+            "Action": "iam:*",
+            "Resource": sorted(untouchable),
+        },
+    )
+
+
+def _secrets(scope: PipelineScope) -> Iterator[Statement]:
+    yield allow(
+        "KeepSecrets",
+        [
+            f"secretsmanager:{action}"
+            for action in (
+                "CancelRotateSecret",
+                "CreateSecret",
+                "DeleteResourcePolicy",
+                "DeleteSecret",
+                "DescribeSecret",
+                "GetResourcePolicy",
+                "PutSecretValue",
+                "RemoveRegionsFromReplication",
+                "ReplicateSecretToRegions",
+                "RotateSecret",
+                "TagResource",
+                "UntagResource",
+                "UpdateSecret",
+            )
+        ],
+        scope.secrets,
+    )
+    yield allow(
+        "KeepPoliciesThatAreNotPublic",
+        ["secretsmanager:PutResourcePolicy"],
+        scope.secrets,
+        Bool={"secretsmanager:BlockPublicPolicy": "true"},
+    )
+    # The provider reads a first value back, by its version, when it has written it, and at a refresh. It is
+    # no more than the role can have anyway: it may make a role in the boundary that reads.
+    yield allow(
+        "ReadVersionsBack",
+        ["secretsmanager:GetSecretValue"],
+        scope.secrets,
+        Null={"secretsmanager:VersionId": "false"},
+    )
+    yield _use_of_keys(scope, scope.secrets, ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"])
+
+
+def _use_of_keys(scope: PipelineScope, secrets: Sequence[str], actions: Sequence[str]) -> Statement:
+    """Any key of the account, through Secrets Manager and for these secrets alone, replicas included."""
+    region = f":{scope.region}:"
+    everywhere = [arn.replace(region, ":*:", 1) for arn in secrets]
+    return allow(
+        "UseKeysForThem",
+        actions,
+        scope.arns("kms", ["key/*"], region="*"),
+        StringLike={
+            "kms:EncryptionContext:SecretARN": everywhere,
+            "kms:ViaService": "secretsmanager.*.amazonaws.com",
+        },
+    )
+
+
+def _keys(scope: PipelineScope, aliases: Sequence[str]) -> Iterator[Statement]:
+    """A stack's key lets the role administer it by its own policy; IAM allows it no other key."""
+    names = [f"alias/{alias}" for alias in aliases]
+    # a key has no ARN before it is made, and the tags that it is made with are given to none in particular
+    yield allow("MakeKeys", ["kms:CreateKey", "kms:TagResource"], ["*"])
+    yield {
+        "Sid": "TagNoOtherKey",
+        "Effect": "Deny",
+        "Action": "kms:TagResource",
+        "Resource": scope.arns("kms", ["key/*"]),
+        "Condition": {"ForAllValues:StringNotEquals": {"kms:ResourceAliases": names}},
+    }
+    yield allow(
+        "NameKeys", ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"], scope.arns("kms", names)
+    )
+    yield allow("FindAliases", ["kms:ListAliases"], ["*"])  # KMS lists all or none
+
+
+def _roles(scope: PipelineScope, boundary_arn: str) -> Iterator[Statement]:
+    roles = scope.arns("iam", [f"role/{name}" for name in scope.names], region="")
+    yield allow(
+        "KeepRolesInTheBoundary",
+        [
+            "iam:CreateRole",
+            "iam:DeleteRolePolicy",
+            "iam:PutRolePermissionsBoundary",
+            "iam:PutRolePolicy",
+        ],
+        roles,
+        StringEquals={"iam:PermissionsBoundary": boundary_arn},
+    )
+    yield allow(
+        "KeepRoles",
+        [
+            f"iam:{action}"
+            for action in (
+                "DeleteRole",
+                "GetRole",
+                "GetRolePolicy",
+                "ListAttachedRolePolicies",
+                "ListInstanceProfilesForRole",
+                "ListRolePolicies",
+                "TagRole",
+                "UntagRole",
+                "UpdateAssumeRolePolicy",
+                "UpdateRole",
+                "UpdateRoleDescription",
+            )
+        ],
+        roles,
+    )
+    services = ["lambda.amazonaws.com", *(["pods.eks.amazonaws.com"] if scope.eks_clusters else [])]
+    yield allow("GiveRolesTo", ["iam:PassRole"], roles, StringEquals={"iam:PassedToService": services})
+
+
+def _functions(scope: PipelineScope) -> Iterator[Statement]:
+    functions = scope.arns("lambda", [f"function:{name}" for name in scope.names])
+    yield allow(
+        "KeepFunctions",
+        [
+            f"lambda:{action}"
+            for action in (
+                "CreateFunction",
+                "DeleteFunction",
+                "GetFunction",
+                "GetFunctionCodeSigningConfig",
+                "GetFunctionConfiguration",
+                "GetPolicy",
+                "InvokeFunction",
+                "ListVersionsByFunction",
+                "RemovePermission",
+                "TagResource",
+                "UntagResource",
+                "UpdateFunctionCode",
+                "UpdateFunctionConfiguration",
+            )
+        ],
+        functions,
+    )
+    yield allow(
+        "LetSecretsManagerCallThem",
+        ["lambda:AddPermission"],
+        functions,
+        StringEquals={"lambda:Principal": "secretsmanager.amazonaws.com"},
+    )
+    # Lambda looks a function's network up in the caller's name; EC2 describes all or nothing
+    network = ["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"]
+    yield allow("SeeNetworks", network, ["*"])
+    groups = [f"log-group:/aws/lambda/{name}{rest}" for name in scope.names for rest in ("", ":*")]
+    yield allow(
+        "KeepLogs",
+        [
+            f"logs:{action}"
+            for action in (
+                "CreateLogGroup",
+                "DeleteLogGroup",
+                "DeleteRetentionPolicy",
+                "ListTagsForResource",
+                "PutRetentionPolicy",
+                "TagResource",
+                "UntagResource",
+            )
+        ],
+        scope.arns("logs", groups),
+    )
+    yield allow("FindLogs", ["logs:DescribeLogGroups"], scope.arns("logs", ["log-group:*"]))  # all or none
+    yield allow(
+        "KeepAlarms",
+        [
+            f"cloudwatch:{action}"
+            for action in (
+                "DeleteAlarms",
+                "ListTagsForResource",
+                "PutMetricAlarm",
+                "TagResource",
+                "UntagResource",
+            )
+        ],
+        scope.arns("cloudwatch", [f"alarm:{name}" for name in scope.names]),
+    )
+    # CloudWatch asks about all alarms, also where names are given
+    yield allow("FindAlarms", ["cloudwatch:DescribeAlarms"], scope.arns("cloudwatch", ["alarm:*"]))
+
+
+def _pod_identities(scope: PipelineScope) -> Iterator[Statement]:
+    if not scope.eks_clusters:
+        return
+    yield allow(
+        "AssociateRolesWithPods",
+        [
+            "eks:CreatePodIdentityAssociation",
+            "eks:DeletePodIdentityAssociation",
+            "eks:DescribePodIdentityAssociation",
+            "eks:TagResource",
+            "eks:UntagResource",
+            "eks:UpdatePodIdentityAssociation",
+        ],
+        scope.arns(
+            "eks",
+            [
+                resource
+                for cluster in scope.eks_clusters
+                for resource in (f"cluster/{cluster}", f"podidentityassociation/{cluster}/*")
+            ],
+        ),
+    )
