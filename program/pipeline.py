@@ -1,19 +1,51 @@
 """The roles of a pipeline that previews and updates other stacks of this program."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 
+from components import update_permissions
 from components.pipeline_scope import PipelineScope
 from components.preview_access import PreviewAccess, PreviewAccessArgs
 from components.update_access import UpdateAccess, UpdateAccessArgs
 from program.making import Account, key_alias
+from settings import Mistake, SettingsError
+from settings.mistakes import path_of
 from settings.pipeline import Pipeline
+
+# Source: AWS IAM User Guide, "IAM and AWS STS quotas": characters without white space.
+_MOST_OF_A_ROLE, _MOST_OF_A_POLICY = 10_240, 6_144
 
 
 def declare(declared: Pipeline, account: Account, tags: Mapping[str, str]) -> dict[str, object]:
-    """Both roles and the boundary; what the stack says of them."""
-    scope = PipelineScope(
+    """Both roles and the boundary; what the stack says of them.
+
+    Raises:
+        SettingsError: IAM has no room for what the roles may do.
+    """
+    scope = _scope(declared, account)
+    aliases = [key_alias(scope.project, stack) for stack in declared.stacks]
+    _refuse_what_is_too_long(scope, aliases)
+    preview = PreviewAccess("preview", PreviewAccessArgs(scope=scope, tags=tags))
+    update = UpdateAccess(
+        "update",
+        UpdateAccessArgs(
+            scope=scope,
+            environment=declared.environment,
+            key_aliases=aliases,
+            protected_role_arns=[preview.role_arn],
+            tags=tags,
+        ),
+    )
+    return {
+        "previewRoleArn": preview.role_arn,
+        "updateRoleArn": update.role_arn,
+        "permissionsBoundaryArn": update.boundary_arn,
+    }
+
+
+def _scope(declared: Pipeline, account: Account) -> PipelineScope:
+    return PipelineScope(
         account_id=account.account_id,
         partition=account.partition,
         region=account.region,
@@ -29,19 +61,30 @@ def declare(declared: Pipeline, account: Account, tags: Mapping[str, str]) -> di
         state_bucket_arn=declared.state.bucket_arn,
         state_key_arns=declared.state.key_arns,
     )
-    preview = PreviewAccess("preview", PreviewAccessArgs(scope=scope, tags=tags))
-    update = UpdateAccess(
-        "update",
-        UpdateAccessArgs(
-            scope=scope,
-            environment=declared.environment,
-            key_aliases=[key_alias(scope.project, stack) for stack in declared.stacks],
-            protected_role_arns=[preview.role_arn],
-            tags=tags,
+
+
+def _refuse_what_is_too_long(scope: PipelineScope, aliases: Sequence[str]) -> None:
+    """IAM would refuse it after the first resources are made; the preview's policy is the shorter one."""
+    name = f"{scope.project}-{pulumi.get_stack()}_update-boundary-1234567"
+    [limit, role] = scope.arns("iam", [f"policy/{name}", f"role/{name}"], region="")
+    for what, document, most in (
+        (
+            "the role for updates",
+            update_permissions.permissions(scope, aliases, limit, [limit, role, role]),
+            _MOST_OF_A_ROLE,
         ),
-    )
-    return {
-        "previewRoleArn": preview.role_arn,
-        "updateRoleArn": update.role_arn,
-        "permissionsBoundaryArn": update.boundary_arn,
-    }
+        ("the boundary", update_permissions.boundary(scope), _MOST_OF_A_POLICY),
+    ):
+        length = len("".join(document.split()))
+        if length > most:
+            raise SettingsError(
+                pulumi.get_stack(),
+                [
+                    Mistake(
+                        path_of(pulumi.get_project(), ("pipeline",)),
+                        f"what {what} may do takes {length} characters, and IAM has room for {most}",
+                        "IAM would refuse the policy",
+                        "Name fewer stacks, prefixes or databases here, and the others in another stack",
+                    )
+                ],
+            )

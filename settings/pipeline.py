@@ -7,10 +7,6 @@ from pydantic import Field
 from settings.mistakes import matching
 from settings.model import Model
 
-# IAM's limit for the policies of a role is 10,240 characters: this many fit, whatever their names are.
-_MOST_STACKS, _MOST_PREFIXES, _MOST_NAMES = 8, 10, 10
-
-
 _Repository = Annotated[
     str,
     matching(
@@ -107,15 +103,14 @@ class PipelineDatabases(Model):
     """Databases that the stacks look up."""
 
     rds_instances: Annotated[
-        tuple[_DatabaseName, ...], Field(max_length=_MOST_NAMES, description="Identifiers of RDS instances")
+        tuple[_DatabaseName, ...], Field(description="Identifiers of RDS instances")
     ] = ()
     aurora_clusters: Annotated[
-        tuple[_DatabaseName, ...], Field(max_length=_MOST_NAMES, description="Identifiers of Aurora clusters")
+        tuple[_DatabaseName, ...], Field(description="Identifiers of Aurora clusters")
     ] = ()
     admin_secret_arns: Annotated[
         tuple[_SecretArn, ...],
         Field(
-            max_length=_MOST_NAMES,
             description="Secrets of their administrators: the master secret that RDS manages, or secretArn",
         ),
     ] = ()
@@ -127,7 +122,7 @@ class PipelineState(Model):
     bucket_arn: Annotated[_BucketArn | None, Field(description="Of an S3 backend")] = None
     key_arns: Annotated[
         tuple[_KeyArn, ...],
-        Field(max_length=_MOST_NAMES, description="KMS keys of the stacks' secrets provider and the bucket"),
+        Field(description="KMS keys of the stacks' secrets provider and the bucket"),
     ] = ()
 
 
@@ -141,13 +136,12 @@ class Pipeline(Model):
     ]
     stacks: Annotated[
         tuple[_Stack, ...],
-        Field(min_length=1, max_length=_MOST_STACKS, description="Names of the stacks, of this project"),
+        Field(min_length=1, description="Names of the stacks, of this project"),
     ]
     secret_prefixes: Annotated[
         tuple[_SecretPrefix, ...],
         Field(
             min_length=1,
-            max_length=_MOST_PREFIXES,
             description="What the names of the stacks' secrets begin with",
         ),
     ]
@@ -156,6 +150,6 @@ class Pipeline(Model):
     )
     eks_clusters: Annotated[
         tuple[_Cluster, ...],
-        Field(max_length=_MOST_NAMES, description="Clusters whose pods get roles by EKS Pod Identity"),
+        Field(description="Clusters whose pods get roles by EKS Pod Identity"),
     ] = ()
     state: Annotated[PipelineState, Field(description="Where the stacks' state is")] = PipelineState()

@@ -1,0 +1,290 @@
+"""The roles of a pipeline: their policies and the checks of what they are about, without an engine."""
+
+import json
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from settings import SettingsError
+from tests.unit.recorded_run import PROJECT, STACK, Recording, run
+
+ACCOUNT = "123456789012"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+MASTER = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:rds!db-1234-AbCdEf"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/a-boundary"
+ROLE, ROLE_POLICY, POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy", "aws:iam/policy:Policy"
+DECLARED: dict[str, Any] = {
+    "repository": "acme/shop",
+    "oidcProviderArn": PROVIDER,
+    "environment": "production",
+    "stacks": ["dev"],
+    "secretPrefixes": ["example-", "team/"],
+    "databases": {"rdsInstances": ["a"], "auroraClusters": ["b"], "adminSecretArns": [MASTER]},
+    "eksClusters": ["shop"],
+    "state": {
+        "bucketArn": "arn:aws:s3:::state",
+        "keyArns": [f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd"],
+    },
+}
+P = "aws-secrets:pipeline"
+
+
+def made(**changed: object) -> Recording:
+    pipeline = {**DECLARED, **changed}
+    return run({"aws:region": "us-east-1", P: {key: found for key, found in pipeline.items() if found}})
+
+
+def mistakes(beside: Mapping[str, object] | None = None, **changed: object) -> dict[str, str]:
+    config = {"aws:region": "us-east-1", P: {**DECLARED, **changed}, **(beside or {})}
+    recording = Recording()
+    with pytest.raises(SettingsError) as raised:
+        run(config, recording=recording)
+    assert recording.resources == []
+    return {
+        found.path: f"{found.wrong}. {found.consequence}. {found.remedy}" for found in raised.value.mistakes
+    }
+
+
+def statements(recording: Recording, name: str, key: str = "policy") -> list[dict[str, Any]]:
+    [text] = [
+        found.inputs[key] for found in recording.resources if found.name == name and key in found.inputs
+    ]
+    found = json.loads(text)["Statement"]
+    return found if isinstance(found, list) else [found]
+
+
+def actions(found: list[dict[str, Any]]) -> set[str]:
+    return {action for statement in found if statement["Effect"] == "Allow" for action in statement["Action"]}
+
+
+@pytest.mark.parametrize(
+    ("role", "subject"),
+    [
+        ("preview-role", "repo:acme@1/shop@2:pull_request"),
+        ("update-role", "repo:acme@1/shop@2:environment:production"),
+    ],
+)
+def test_only_tokens_of_exactly_this_subject_for_aws_take_a_role(role: str, subject: str) -> None:
+    [trust] = statements(made(repository="acme@1/shop@2"), role, "assumeRolePolicy")
+    assert trust["Principal"] == {"Federated": PROVIDER}
+    assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
+    issuer = "token.actions.githubusercontent.com"
+    assert trust["Condition"] == {
+        "StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": subject}
+    }
+
+
+def test_the_role_for_previews_may_only_look() -> None:
+    found = statements(made(), "preview-policy")
+    assert actions(found) == {
+        "kms:Decrypt",
+        "rds:DescribeDBClusters",
+        "rds:DescribeDBInstances",
+        "rds:DescribeDBSubnetGroups",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetResourcePolicy",
+        "secretsmanager:ListSecretVersionIds",
+    }
+    [denied] = [statement for statement in found if statement["Effect"] == "Deny"]
+    assert set(denied["Action"]) == {"secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue"}
+    assert denied["Resource"] == "*"
+
+
+def test_roles_get_nothing_for_what_the_pipeline_does_not_name() -> None:
+    recording = made(databases=None, eksClusters=None, state=None)
+    assert actions(statements(recording, "preview-policy")) == {"secretsmanager:ListSecretVersionIds"}
+    services = {action.partition(":")[0] for action in actions(statements(recording, "update-policy"))}
+    assert not services & {"rds", "eks", "s3"}
+    assert MASTER not in json.dumps(statements(recording, "update-boundary"))
+
+
+def test_everything_is_allowed_of_nothing_but_what_aws_does_not_tell_apart() -> None:
+    recording = made()
+    everywhere = {
+        action
+        for name in ("preview-policy", "update-policy", "update-boundary")
+        for statement in statements(recording, name)
+        if statement["Effect"] == "Allow" and "*" in statement["Resource"]
+        for action in statement["Action"]
+    }
+    assert everywhere == {
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+        "ec2:UnassignPrivateIpAddresses",
+        "kms:CreateKey",
+        "kms:ListAliases",
+        "kms:TagResource",
+    }
+    assert not [action for action in actions(statements(recording, "update-policy")) if "*" in action]
+
+
+def test_the_role_for_updates_needs_the_boundary_for_every_permission_that_it_gives() -> None:
+    recording = made()
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/update-boundary"
+    giving = {"iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary", "iam:AttachRolePolicy"}
+    for statement in statements(recording, "update-policy"):
+        if statement["Effect"] == "Allow" and giving & set(statement["Action"]):
+            assert statement["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+    forbidden = {
+        "iam:DeleteRolePermissionsBoundary",
+        "iam:CreatePolicyVersion",
+        "iam:SetDefaultPolicyVersion",
+    }
+    assert not forbidden & actions(statements(recording, "update-policy"))
+    [denied] = [found for found in statements(recording, "update-policy") if found["Action"] == "iam:*"]
+    assert denied["Effect"] == "Deny"
+    roles = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("preview-role", "update-role")]
+    assert sorted(denied["Resource"]) == sorted([boundary, *roles])
+
+
+def test_roles_are_given_to_lambda_and_where_pods_get_them_to_eks_alone() -> None:
+    def receivers(**changed: object) -> Any:  # noqa: ANN401  JSON
+        [passing] = [
+            found
+            for found in statements(made(**changed), "update-policy")
+            if "iam:PassRole" in found["Action"]
+        ]
+        return passing["Condition"]["StringEquals"]["iam:PassedToService"]
+
+    assert receivers() == ["lambda.amazonaws.com", "pods.eks.amazonaws.com"]
+    assert receivers(eksClusters=None) == ["lambda.amazonaws.com"]
+
+
+def test_names_that_the_engine_gives_are_those_of_the_policies_and_of_no_other_stack() -> None:
+    described = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.yaml").read_text())
+    pattern = described["config"]["pulumi:autonaming"]["value"]["pattern"]
+    [passing] = [found for found in statements(made(), "update-policy") if "iam:PassRole" in found["Action"]]
+
+    def is_covered(stack: str) -> bool:
+        values = {"project": PROJECT, "stack": stack, "name": "web-role", "hex(7)": "1a2b3c4"}
+        name = pattern
+        for placeholder, value in values.items():
+            name = name.replace(f"${{{placeholder}}}", value)
+        return any(fnmatchcase(f"arn:aws:iam::{ACCOUNT}:role/{name}", arn) for arn in passing["Resource"])
+
+    assert is_covered("dev")
+    assert not [stack for stack in ("dev-eu", "prod", "de", "xdev", "pipeline") if is_covered(stack)]
+
+
+def test_every_role_of_a_stack_and_its_log_are_in_the_boundary_that_the_stack_names() -> None:
+    pods = {"operator": "external-secrets", "oidcProviderArn": f"{PROVIDER}/id/ABC"}
+    recording = run(
+        {
+            "aws:region": "us-east-1",
+            "aws-secrets:databases": {
+                "a": {"rdsInstance": "example-db", "logins": {"db": {"username": "u", "database": "d"}}}
+            },
+            "aws-secrets:workloads": {
+                "web": {"kubernetes": pods, "environmentFrom": ["db"]},
+                "task": {"ecs": {}, "environment": {"URL": {"secret": "db", "key": "DATABASE_URL"}}},
+            },
+            "aws-secrets:permissionsBoundary": BOUNDARY,
+            "aws-secrets:updateRole": f"arn:aws:iam::{ACCOUNT}:role/update",
+        }
+    )
+    roles = [found for found in recording.resources if found.type == ROLE]
+    assert {role.name for role in roles} == {"rotation-role", "web-role", "task-role"}
+    assert {role.inputs["permissionsBoundary"] for role in roles} == {BOUNDARY}
+    log = recording.only("aws:cloudwatch/logGroup:LogGroup")
+    assert log.inputs["namePrefix"] == f"/aws/lambda/{PROJECT}-{STACK}_rotation-"
+    policy = json.loads(recording.only("aws:kms/key:Key").inputs["policy"])["Statement"]
+    [keeping] = [
+        found for found in policy if found["Principal"] == {"AWS": [f"arn:aws:iam::{ACCOUNT}:role/update"]}
+    ]
+    assert {"kms:PutKeyPolicy", "kms:CreateAlias"} <= set(keeping["Action"])
+    assert not {"kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:Decrypt"} & set(keeping["Action"])
+
+
+def test_the_pipelines_stack_makes_its_roles_and_nothing_else() -> None:
+    recording = made()
+    assert sorted(recording.types()) == sorted(
+        [
+            "aws-secrets:index:PreviewAccess",
+            "aws-secrets:index:UpdateAccess",
+            POLICY,
+            *[ROLE, ROLE_POLICY] * 2,
+        ]
+    )
+    assert recording.outputs["pipeline"].keys() == {
+        "previewRoleArn",
+        "updateRoleArn",
+        "permissionsBoundaryArn",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "path", "words"),
+    [
+        ({"repository": "acme"}, "repository", "names no repository"),
+        ({"repository": "acme/*"}, "repository", "names no repository"),
+        ({"repository": "acme/shop:pull_request"}, "repository", "names no repository"),
+        ({"oidcProviderArn": "token.actions.githubusercontent.com"}, "oidcProviderArn", "OIDC provider"),
+        ({"environment": "prod*"}, "environment", "no name of an environment"),
+        ({"environment": "prod:x"}, "environment", "no name of an environment"),
+        ({"stacks": []}, "stacks", "empty"),
+        ({"stacks": ["dev_eu"]}, "stacks[0]", 'with "_" in its name'),
+        ({"stacks": ["*"]}, "stacks[0]", "could not be kept to this stack"),
+        ({"stacks": ["dev", STACK]}, "stacks[1]", "it is this stack"),
+        ({"secretPrefixes": [""]}, "secretPrefixes[0]", "do not begin like this"),
+        ({"secretPrefixes": ["*"]}, "secretPrefixes[0]", "do not begin like this"),
+        ({"secretPrefixes": ["rds!"]}, "secretPrefixes[0]", "do not begin like this"),
+        ({"databases": {"rdsInstances": ["*"]}}, "databases.rdsInstances[0]", "RDS takes no such name"),
+        ({"databases": {"adminSecretArns": [MASTER[:-7]]}}, "databases.adminSecretArns[0]", "whole ARN"),
+        ({"databases": {"adminSecretArns": [f"{MASTER}*"]}}, "databases.adminSecretArns[0]", "whole ARN"),
+        ({"databases": {"instances": []}}, "databases.instances", 'unknown key "instances"'),
+        ({"eksClusters": ["*"]}, "eksClusters[0]", "no name of an EKS cluster"),
+        ({"state": {"bucketArn": "s3://state"}}, "state.bucketArn", "ARN of a bucket"),
+        (
+            {"state": {"keyArns": [f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/a"]}},
+            "state.keyArns[0]",
+            "by alias",
+        ),
+    ],
+)
+def test_what_would_make_a_role_for_somebody_or_something_else_is_refused(
+    changed: dict[str, object], path: str, words: str
+) -> None:
+    assert words in mistakes(**changed)[f"{P}.{path}"]
+
+
+@pytest.mark.parametrize("key", ["secrets", "databases", "workloads"])
+def test_a_stack_never_makes_the_roles_that_update_it(key: str) -> None:
+    declared: dict[str, object] = {
+        "secrets": {"a": {"values": {"K": {"random": {}}}}},
+        "databases": {"a": {"rdsInstance": "a", "logins": {"db": {"username": "u", "database": "d"}}}},
+        "workloads": {"a": {"ecs": {}, "environmentFrom": ["a"]}},
+    }
+    found = mistakes({f"aws-secrets:{key}": declared[key]})
+    assert "could change its own roles" in found[f"aws-secrets:{key}"]
+
+
+def test_more_than_iam_has_room_for_is_refused_before_anything_is_made() -> None:
+    found = mistakes(stacks=[f"stack-{number}" for number in range(40)])
+    assert "IAM has room for 10240" in found[P]
+    found = mistakes(secretPrefixes=[f"prefix-{number:03}/" for number in range(8)], stacks=["a"] * 30)
+    assert "characters" in found[P]
+
+
+@pytest.mark.parametrize(
+    ("key", "words"), [("permissionsBoundary", "ARN of a policy"), ("updateRole", "ARN of a role")]
+)
+def test_a_stack_names_boundary_and_role_by_their_arns(key: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        run(
+            {
+                "aws:region": "us-east-1",
+                "aws-secrets:secrets": {"a": {"values": {"K": {"random": {}}}}},
+                f"aws-secrets:{key}": "a-name",
+            }
+        )
