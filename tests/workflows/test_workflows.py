@@ -1,0 +1,272 @@
+"""The workflows are sound, hold no right that they do not need, and do what they say."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from localcloud.engine_build import engine_version
+from localcloud.layout import checkout
+from tests.workflows.linters import complaints_of_actionlint, complaints_of_zizmor
+
+ROOT = checkout().root
+FOLDER = ROOT / ".github" / "workflows"
+TEXTS = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.yml"))}
+WORKFLOWS: dict[str, dict[Any, Any]] = {name: yaml.safe_load(text) for name, text in TEXTS.items()}
+JOBS = [(name, key, job) for name, workflow in WORKFLOWS.items() for key, job in workflow["jobs"].items()]
+MARKER = "<!-- aws-secrets preview of dev -->"
+
+
+def folder_with(tmp_path: Path, name: str, old: str, new: str) -> Path:
+    """All workflows, one of them broken."""
+    folder = tmp_path / ".github" / "workflows"
+    folder.mkdir(parents=True)
+    for other, text in TEXTS.items():
+        (folder / other).write_text(text)
+    assert old in TEXTS[name]
+    (folder / name).write_text(TEXTS[name].replace(old, new, 1))
+    (tmp_path / ".git").mkdir()  # actionlint looks for the repository that a reusable workflow is in
+    return folder
+
+
+def test_actionlint_finds_nothing() -> None:
+    assert complaints_of_actionlint(FOLDER) == ""
+
+
+def test_zizmor_finds_nothing() -> None:
+    assert complaints_of_zizmor(FOLDER) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "words"),
+    [
+        ("ci.yml", "timeout-minutes", "timeout-minute", "unexpected key"),
+        ("preview-stack.yml", "steps.report.outputs.report", "steps.other.outputs.report", "not defined"),
+        ("preview-stack.yml", "needs: preview", "needs: nothing", "does not exist"),
+        ("preview.yml", "stack: ${{ matrix.stack }}", "stacks: dev", "is not defined"),
+        ("up.yml", "runs-on: ubuntu-24.04", "runs-on: ubuntu-1.04", "unknown"),
+    ],
+)
+def test_actionlint_finds_a_workflow_that_cannot_run(
+    tmp_path: Path, name: str, old: str, new: str, words: str
+) -> None:
+    assert words in complaints_of_actionlint(folder_with(tmp_path, name, old, new))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "audit"),
+    [
+        (
+            "ci.yml",
+            "- run: .ci/run",
+            "- run: echo ${{ github.event.pull_request.title }}",
+            "template-injection",
+        ),
+        ("ci.yml", "permissions: {}", "permissions: write-all", "excessive-permissions"),
+        ("ci.yml", "persist-credentials: false", "fetch-depth: 1", "artipacked"),
+        ("preview.yml", "  pull_request:\n", "  pull_request_target:\n", "dangerous-triggers"),
+        (
+            "preview.yml",
+            "    secrets:\n      PULUMI_CONFIG",
+            "    secrets: inherit\n#      PULUMI_CONFIG",
+            "secrets-inherit",
+        ),
+        ("up.yml", "3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "v7", "unpinned-uses"),
+    ],
+)
+def test_zizmor_finds_a_workflow_that_gives_others_a_way_in(
+    tmp_path: Path, name: str, old: str, new: str, audit: str
+) -> None:
+    assert audit in complaints_of_zizmor(folder_with(tmp_path, name, old, new))
+
+
+def test_no_workflow_has_a_right_by_itself_and_every_job_ends() -> None:
+    for workflow in WORKFLOWS.values():
+        assert workflow["permissions"] == {}
+        # YAML reads the key "on" as true
+        assert "pull_request_target" not in workflow[True]
+        assert "workflow_run" not in workflow[True]
+    for name, key, job in JOBS:
+        assert "permissions" in job, (name, key)
+        assert "uses" in job or job["timeout-minutes"] <= 90, (name, key)
+
+
+def test_every_action_is_named_by_commit_and_version() -> None:
+    for name, text in TEXTS.items():
+        for line in text.splitlines():
+            if "uses:" in line and "./" not in line:
+                assert re.search(r"uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), (name, line)
+
+
+def test_a_script_sees_what_others_wrote_in_its_environment_only() -> None:
+    scripts = [step["run"] for _, _, job in JOBS for step in job.get("steps", []) if "run" in step]
+    assert len(scripts) >= 7
+    assert not [script for script in scripts if "${{" in script]
+
+
+def test_no_job_that_runs_a_pull_requests_code_can_write_to_the_repository() -> None:
+    for name, key, job in JOBS:
+        writes = {right for right, kind in job["permissions"].items() if kind == "write"}
+        if any("checkout" in step.get("uses", "") for step in job.get("steps", [])):
+            assert writes <= {"id-token"}, (name, key)
+        elif "steps" in job:
+            assert "id-token" not in writes, (name, key)
+
+
+def test_forks_get_no_preview_and_so_no_credentials() -> None:
+    [job] = WORKFLOWS["preview.yml"]["jobs"].values()
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"]
+
+
+def test_updates_wait_for_each_other_and_for_the_environments_rules() -> None:
+    [job] = WORKFLOWS["up.yml"]["jobs"].values()
+    assert job["concurrency"] == {"group": "up-${{ matrix.stack }}", "cancel-in-progress": False}
+    assert job["environment"] == "${{ matrix.environment }}"
+    assert "github.ref == 'refs/heads/main'" in job["if"]
+    assert (
+        "environment" not in WORKFLOWS["preview-stack.yml"]["jobs"]["preview"]
+    )  # its token has another subject
+
+
+def test_the_engine_of_workflows_is_the_one_of_the_tests() -> None:
+    used = {
+        step["with"]["pulumi-version"]
+        for _, _, job in JOBS
+        for step in job.get("steps", [])
+        if step.get("uses", "").startswith("pulumi/actions")
+    }
+    assert used == {engine_version(ROOT / "localcloud" / "engine")}
+
+
+def script(job: str, name: str) -> str:
+    [found] = [
+        step["run"]
+        for step in WORKFLOWS["preview-stack.yml"]["jobs"][job]["steps"]
+        if step.get("name", "").startswith(name)
+    ]
+    return str(found)
+
+
+def ran(script: str, folder: Path, **environment: str) -> int:
+    """As a runner does it; the exit code."""
+    command = ["bash", "-e", "-c", script]
+    path = f"{folder / 'bin'}:{os.environ['PATH']}"
+    return subprocess.run(
+        command, cwd=folder, env={"PATH": path, **environment}, check=False, timeout=60
+    ).returncode
+
+
+@pytest.fixture
+def gh(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """GitHub's program, as far as the script needs it, on comments in a file."""
+    comments, program = tmp_path / "comments.json", tmp_path / "bin" / "gh"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\n{_GH}")
+    program.chmod(0o755)
+
+    def comment(report: str, *before: dict[str, Any]) -> list[dict[str, Any]]:
+        if before or not comments.exists():
+            comments.write_text(json.dumps(before))
+        code = ran(
+            script("comment", "Write the comment"),
+            tmp_path,
+            COMMENTS=str(comments),
+            MARKER=MARKER,
+            NUMBER="7",
+            REPORT=report,
+            GITHUB_REPOSITORY="acme/shop",
+        )
+        assert code == 0
+        found: list[dict[str, Any]] = json.loads(comments.read_text())
+        return found
+
+    return comment
+
+
+_GH = """
+import json, os, subprocess, sys
+from pathlib import Path
+
+file = Path(os.environ["COMMENTS"])
+comments = json.loads(file.read_text())
+arguments = sys.argv[2:]
+if "--jq" in arguments:
+    assert "repos/acme/shop/issues/7/comments" in arguments
+    query = arguments[arguments.index("--jq") + 1]
+    sys.exit(subprocess.run(["jq", "-r", query], input=json.dumps(comments), text=True).returncode)
+body = Path(arguments[-1].partition("body=@")[2]).read_text()
+method = arguments[arguments.index("--method") + 1]
+if method == "POST":
+    assert "repos/acme/shop/issues/7/comments" in arguments
+    comments.append({"id": 100 + len(comments), "user": {"login": "github-actions[bot]"}, "body": body})
+else:
+    place = next(argument for argument in arguments if argument.startswith("repos/"))
+    [found] = [comment for comment in comments if place == f"repos/acme/shop/issues/comments/{comment['id']}"]
+    found["body"] = body
+file.write_text(json.dumps(comments))
+"""
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands for the one that gh has inside")
+def test_there_is_one_comment_for_a_stack_which_is_written_anew(
+    gh: Callable[..., list[dict[str, Any]]],
+) -> None:
+    others = [
+        {"id": 1, "user": {"login": "somebody"}, "body": f"{MARKER}\nnot the workflow's own"},
+        {
+            "id": 2,
+            "user": {"login": "github-actions[bot]"},
+            "body": "<!-- aws-secrets preview of prod -->\nx",
+        },
+        {"id": 3, "user": {"login": "github-actions[bot]"}, "body": f"about {MARKER}"},
+    ]
+    first = gh('creates `a`; $(touch hacked) "quoted"\n', *others)
+    assert first[:3] == others
+    assert [comment["body"] for comment in first[3:]] == [
+        f'{MARKER}\ncreates `a`; $(touch hacked) "quoted"\n\n'
+    ]
+    second = gh("nothing changes")
+    assert [comment["body"] for comment in second[3:]] == [f"{MARKER}\nnothing changes\n"]
+    assert second[:3] == others
+
+
+@pytest.mark.parametrize("code", [0, 3, 4])
+def test_the_report_is_passed_on_whatever_its_verdict_and_decides_in_the_end(
+    tmp_path: Path, code: int
+) -> None:
+    text = "**2 dangers**\nreport<<EOF\nEOF\ncode=0\n"
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\nprintf '%s' \"$TEXT\"\nexit {code}\n")
+    python.chmod(0o755)
+    output, summary = tmp_path / "output", tmp_path / "summary"
+    environment = {
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_OUTPUT": str(output),
+        "GITHUB_STEP_SUMMARY": str(summary),
+    }
+    assert ran(script("preview", "Report"), tmp_path, STACK="dev", TEXT=text, **environment) == 0
+    found = dict(outputs(output.read_text()))
+    assert found == {"report": text, "code": str(code)}
+    assert summary.read_text() == text
+    assert ran(script("preview", "Fail if"), tmp_path, CODE=found["code"]) == code
+
+
+def outputs(text: str) -> Iterator[tuple[str, str]]:
+    """As a runner reads the file: `name=value`, or `name<<end`, lines, and `end`."""
+    lines = iter(text.splitlines())
+    for line in lines:
+        name, ended, end = line.partition("<<")
+        if ended and "=" not in name:
+            yield name, "\n".join(iter(lambda: next(lines), end))
+        else:
+            name, _, value = line.partition("=")
+            yield name, value
