@@ -18,7 +18,7 @@ _MOST_OF_A_ROLE, _MOST_OF_A_POLICY = 10_240, 6_144
 
 
 def declare(declared: Pipeline, account: Account, tags: Mapping[str, str]) -> dict[str, object]:
-    """Both roles and the boundary; what the stack says of them.
+    """The roles and the boundary; what the stack says of them.
 
     Raises:
         SettingsError: IAM has no room for what the roles may do.
@@ -26,22 +26,24 @@ def declare(declared: Pipeline, account: Account, tags: Mapping[str, str]) -> di
     scope = _scope(declared, account)
     aliases = [key_alias(scope.project, stack) for stack in declared.stacks]
     _refuse_what_is_too_long(scope, aliases)
-    preview = PreviewAccess("preview", PreviewAccessArgs(scope=scope, tags=tags))
+    preview = (
+        PreviewAccess("preview", PreviewAccessArgs(scope=scope, tags=tags)) if declared.previews else None
+    )
     update = UpdateAccess(
         "update",
         UpdateAccessArgs(
             scope=scope,
             environment=declared.environment,
             key_aliases=aliases,
-            protected_role_arns=[preview.role_arn],
+            protected_role_arns=[preview.role_arn] if preview else [],
             tags=tags,
         ),
     )
-    return {
-        "previewRoleArn": preview.role_arn,
+    said: dict[str, object] = {
         "updateRoleArn": update.role_arn,
         "permissionsBoundaryArn": update.boundary_arn,
     }
+    return {"previewRoleArn": preview.role_arn, **said} if preview else said
 
 
 def _scope(declared: Pipeline, account: Account) -> PipelineScope:

@@ -134,6 +134,9 @@ class Pipeline(Model):
     environment: Annotated[
         _Environment, Field(description="The repository's environment whose workflows update")
     ]
+    previews: Annotated[
+        bool, Field(description="false: no role for pull requests, whose code could read the stacks' state")
+    ] = True
     stacks: Annotated[
         tuple[_Stack, ...],
         Field(min_length=1, description="Names of the stacks, of this project"),

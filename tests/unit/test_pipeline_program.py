@@ -1,15 +1,19 @@
 """The roles of a pipeline: their policies and the checks of what they are about, without an engine."""
 
 import json
+import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from settings import SettingsError
+from settings.schema import stack_file_schema
 from tests.unit.recorded_run import PROJECT, STACK, Recording, run
 
 ACCOUNT = "123456789012"
@@ -94,6 +98,15 @@ def test_the_role_for_previews_may_only_look() -> None:
     [denied] = [statement for statement in found if statement["Effect"] == "Deny"]
     assert set(denied["Action"]) == {"secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue"}
     assert denied["Resource"] == "*"
+
+
+def test_without_previews_nothing_lets_pull_requests_in() -> None:
+    config = {"aws:region": "us-east-1", P: {**DECLARED, "previews": False}}
+    recording = run(config)
+    assert "aws-secrets:index:PreviewAccess" not in recording.types()
+    [trust] = statements(recording, "update-role", "assumeRolePolicy")
+    assert "environment:production" in json.dumps(trust)
+    assert recording.outputs["pipeline"].keys() == {"updateRoleArn", "permissionsBoundaryArn"}
 
 
 def test_roles_get_nothing_for_what_the_pipeline_does_not_name() -> None:
@@ -288,3 +301,12 @@ def test_a_stack_names_boundary_and_role_by_their_arns(key: str, words: str) -> 
                 f"aws-secrets:{key}": "a-name",
             }
         )
+
+
+def test_the_stack_files_of_the_documentation_are_taken_as_they_stand() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "pipeline.md").read_text()
+    files = [yaml.safe_load(dedent(block)) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    assert len(files) == 2
+    for file in files:
+        jsonschema.Draft202012Validator(stack_file_schema()).validate(file)
+        assert run(file["config"]).resources
