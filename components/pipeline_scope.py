@@ -21,6 +21,7 @@ class PipelineScope:
         rds_instances, aurora_clusters: that the stacks look up.
         admin_secret_arns: secrets of databases' administrators, made by others.
         eks_clusters: with pods that get roles by EKS Pod Identity.
+        ecs_services: that are deployed again when a secret changes, as `CLUSTER/SERVICE`.
         state_bucket_arn: of an S3 backend.
         state_key_arns: KMS keys of the stacks' secrets provider and of the bucket.
     """
@@ -37,6 +38,7 @@ class PipelineScope:
     aurora_clusters: Sequence[str] = ()
     admin_secret_arns: Sequence[str] = ()
     eks_clusters: Sequence[str] = ()
+    ecs_services: Sequence[str] = ()
     state_bucket_arn: str | None = None
     state_key_arns: Sequence[str] = ()
 
@@ -52,7 +54,7 @@ class PipelineScope:
 
     @property
     def names(self) -> list[str]:
-        """What all else is called that the stacks make (`pulumi:autonaming` in Pulumi.yaml)."""
+        """What all else is called that the stacks make: their setting `pulumi:autonaming` sees to it."""
         return [f"{self.project}-{stack}_*" for stack in self.stacks]
 
     def trust(self, subject: str) -> str:

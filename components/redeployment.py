@@ -36,6 +36,8 @@ class EcsRedeploymentArgs:
         log_retention_days: as CloudWatch takes it.
         alarm_topic_arn: SNS topic that is told of a failure; without one the alarm only shows itself.
         tags: of all that has tags.
+        permissions_boundary: ARN of the policy that bounds its role.
+        log_group_prefix: what the log group's name begins with, before the component's.
     """
 
     account_id: str
@@ -51,6 +53,8 @@ class EcsRedeploymentArgs:
     log_retention_days: int = 90
     alarm_topic_arn: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    permissions_boundary: str | None = None
+    log_group_prefix: str = "/aws/lambda/"
 
 
 def event_pattern(secret_arns: Sequence[str]) -> str:
@@ -104,7 +108,7 @@ class EcsRedeployment(pulumi.ComponentResource):
         about = f"Deploys the ECS service {args.service} again when a secret that it reads changes"
         log_group = aws.cloudwatch.LogGroup(
             f"{name}-log-group",
-            name_prefix=f"/aws/lambda/{name}-",
+            name_prefix=f"{args.log_group_prefix}{name}-",
             retention_in_days=args.log_retention_days,
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self),
@@ -113,6 +117,7 @@ class EcsRedeployment(pulumi.ComponentResource):
             f"{name}-role",
             description=about,
             assume_role_policy=function_trust(args.account_id),
+            permissions_boundary=args.permissions_boundary,
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -4,7 +4,7 @@ Resources are named by the prefixes of secrets and the names of stacks. Where a 
 it says why. Sources: the Terraform provider's calls for each resource; Service Authorization Reference.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from components.pipeline_scope import PipelineScope, Statement, allow, lookups, read_state, write_state
 from components.policies import document
@@ -39,6 +39,17 @@ def boundary(scope: PipelineScope) -> str:
         _use_of_keys(
             scope, [*scope.secrets, *scope.admin_secret_arns], ["kms:Decrypt", "kms:GenerateDataKey"]
         ),
+        *(
+            [
+                allow(
+                    "DeployServicesAgain",
+                    ["ecs:DescribeServices", "ecs:UpdateService"],
+                    scope.arns("ecs", [f"service/{service}" for service in scope.ecs_services]),
+                )
+            ]
+            if scope.ecs_services
+            else []
+        ),
         allow("TheirLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], streams),
         # Lambda attaches functions to networks; these operations know no ARN before
         allow("NetworkInterfaces", _NETWORK_INTERFACES, ["*"]),
@@ -62,6 +73,7 @@ def permissions(
         *_keys(scope, key_aliases),
         *_roles(scope, boundary_arn),
         *_functions(scope),
+        *_rules(scope),
         *_pod_identities(scope),
         *read_state(scope),
         *write_state(scope),
@@ -193,12 +205,14 @@ def _functions(scope: PipelineScope) -> Iterator[Statement]:
             for action in (
                 "CreateFunction",
                 "DeleteFunction",
+                "DeleteFunctionConcurrency",
                 "GetFunction",
                 "GetFunctionCodeSigningConfig",
                 "GetFunctionConfiguration",
                 "GetPolicy",
                 "InvokeFunction",
                 "ListVersionsByFunction",
+                "PutFunctionConcurrency",
                 "RemovePermission",
                 "TagResource",
                 "UntagResource",
@@ -208,11 +222,12 @@ def _functions(scope: PipelineScope) -> Iterator[Statement]:
         ],
         functions,
     )
+    callers = ["secretsmanager.amazonaws.com", *(["events.amazonaws.com"] if scope.ecs_services else [])]
     yield allow(
-        "LetSecretsManagerCallThem",
+        "LetServicesCallThem",
         ["lambda:AddPermission"],
         functions,
-        StringEquals={"lambda:Principal": "secretsmanager.amazonaws.com"},
+        StringEquals={"lambda:Principal": callers},
     )
     # Lambda looks a function's network up in the caller's name; EC2 describes all or nothing
     network = ["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"]
@@ -251,6 +266,32 @@ def _functions(scope: PipelineScope) -> Iterator[Statement]:
     )
     # CloudWatch asks about all alarms, also where names are given
     yield allow("FindAlarms", ["cloudwatch:DescribeAlarms"], scope.arns("cloudwatch", ["alarm:*"]))
+
+
+def _rules(scope: PipelineScope) -> Iterator[Statement]:
+    if not scope.ecs_services:
+        return
+    rules = scope.arns("events", [f"rule/{name}" for name in scope.names])
+    yield allow(
+        "KeepRules",
+        [
+            f"events:{action}"
+            for action in (
+                "DeleteRule",
+                "DescribeRule",
+                "ListTagsForResource",
+                "ListTargetsByRule",
+                "PutRule",
+                "RemoveTargets",
+                "TagResource",
+                "UntagResource",
+            )
+        ],
+        rules,
+    )
+    functions = scope.arns("lambda", [f"function:{name}" for name in scope.names])
+    called: Mapping[str, object] = {"ForAllValues:ArnLike": {"events:TargetArn": functions}}
+    yield allow("LetRulesCallTheirFunctions", ["events:PutTargets"], rules, **called)
 
 
 def _pod_identities(scope: PipelineScope) -> Iterator[Statement]:

@@ -31,6 +31,16 @@ def key_alias(project: str, stack: str) -> str:
     return re.sub(r"[^A-Za-z0-9/_-]", "-", f"{project}/{stack}")
 
 
+def name_prefix(declared: StackFile) -> str:
+    """What the names begin with of all that the stack makes; nothing where no pipeline updates it."""
+    return f"{pulumi.get_project()}-{pulumi.get_stack()}_" if declared.update_role else ""
+
+
+def log_group_prefix(declared: StackFile) -> str:
+    """What the names of the functions' log groups begin with, which the engine does not name."""
+    return f"/aws/lambda/{name_prefix(declared)}"
+
+
 def chosen(own: Setting | None, stack_wide: Setting) -> Setting:
     """A secret's own setting, else the stack's."""
     return stack_wide if own is None else own

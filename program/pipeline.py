@@ -60,6 +60,7 @@ def _scope(declared: Pipeline, account: Account) -> PipelineScope:
         aurora_clusters=declared.databases.aurora_clusters,
         admin_secret_arns=declared.databases.admin_secret_arns,
         eks_clusters=declared.eks_clusters,
+        ecs_services=declared.ecs_services,
         state_bucket_arn=declared.state.bucket_arn,
         state_key_arns=declared.state.key_arns,
     )

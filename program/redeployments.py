@@ -7,7 +7,7 @@ import pulumi
 from components.redeployment import EcsRedeployment, EcsRedeploymentArgs, event_pattern
 from components.secret import Secret
 from functions import build
-from program.making import Account, Making
+from program.making import Account, Making, log_group_prefix, name_prefix
 from settings import Mistake, StackFile
 from settings.mistakes import path_of
 from settings.workloads import Redeploy
@@ -20,6 +20,7 @@ _LONGEST_NAME = 38
 
 def mistakes(declared: StackFile, account: Account, secrets_of: Mapping[str, list[str]]) -> Iterator[Mistake]:
     """What AWS would refuse; `secrets_of` has the names of the secrets that each workload reads."""
+    longest = _LONGEST_NAME - len(name_prefix(declared))
     for name, workload in declared.workloads.items():
         if not (workload.ecs and workload.ecs.redeploy):
             continue
@@ -32,12 +33,12 @@ def mistakes(declared: StackFile, account: Account, secrets_of: Mapping[str, lis
                 "From here it cannot be redeployed",
                 "Remove redeploy",
             )
-        if len(name) > _LONGEST_NAME:
+        if len(name) > longest:
             yield Mistake(
                 path,
                 f"the workload's name has {len(name)} characters",
                 "The names of what is made for it would be longer than AWS takes",
-                f"Use {_LONGEST_NAME} characters at the most",
+                f"Use {longest} characters at the most",
             )
         about = (account.partition, "secretsmanager", account.region, account.account_id)
         arns = [f"arn:{':'.join(about)}:secret:{secret}-??????" for secret in secrets_of[name]]
@@ -71,5 +72,7 @@ def declare(making: Making, name: str, redeploy: Redeploy, secrets: Mapping[str,
             log_retention_days=common.log_retention_days,
             alarm_topic_arn=common.alarm_topic_arn,
             tags=making.settings.stack_file.tags,
+            permissions_boundary=making.settings.stack_file.permissions_boundary,
+            log_group_prefix=log_group_prefix(making.settings.stack_file),
         ),
     )

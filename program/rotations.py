@@ -11,7 +11,7 @@ from components.rotation_function import RotationFunction, RotationFunctionArgs
 from components.secret import Secret
 from functions import build
 from program.lookup import Found, function_name, merged
-from program.making import Making
+from program.making import Making, log_group_prefix
 from settings import Settings
 from settings import rotation as declared_rotation
 from settings.databases import Admin, Login
@@ -102,7 +102,7 @@ def declare_functions(
                 alarm_topic_arn=common.alarm_topic_arn,
                 tags=making.settings.stack_file.tags,
                 permissions_boundary=making.settings.stack_file.permissions_boundary,
-                log_group_prefix=f"/aws/lambda/{pulumi.get_project()}-{pulumi.get_stack()}_",
+                log_group_prefix=log_group_prefix(making.settings.stack_file),
             ),
         )
     return functions

@@ -243,3 +243,23 @@ def _wrong_region() -> Iterator[Mistake]:
     except PydanticCustomError as error:
         context = error.context or {}
         yield Mistake("aws:region", context["wrong"], context["consequence"], context["remedy"])
+
+
+def _out_of_a_pipelines_reach(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
+    if stack_file.update_role is None:
+        return
+    naming = _map(_parsed(runtime_config.get_config("pulumi:autonaming") or ""))
+    if naming.get("pattern") != AUTONAMING:
+        yield Mistake(
+            "pulumi:autonaming",
+            "names in AWS would not begin with the stack's",
+            "The role in updateRole may keep nothing that has another name",
+            f'Write pulumi:autonaming: {{pattern: "{AUTONAMING}"}}',
+        )
+    if stack_file.permissions_boundary is None:
+        yield Mistake(
+            path_of(namespace, ("permissionsBoundary",)),
+            "it is missing beside updateRole",
+            "The role in updateRole may make no role without its boundary",
+            "Write the ARN that the pipeline's stack shows",
+        )

@@ -7,6 +7,9 @@ from pydantic import Field
 from settings.mistakes import matching
 from settings.model import Model
 
+# What names in AWS must begin with, for a role to be kept to a stack: "_" ends the stack's name.
+AUTONAMING = "${project}-${stack}_${name}-${hex(7)}"
+
 _Repository = Annotated[
     str,
     matching(
@@ -77,6 +80,15 @@ _Cluster = Annotated[
         "this is no name of an EKS cluster",
         "The roles would be about nothing",
         "Use 1 to 100 letters, digits, - and _, a letter or digit first",
+    ),
+]
+_EcsService = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255}",
+        "this names no ECS service",
+        "It could not be deployed again",
+        "Write CLUSTER/SERVICE, as the stacks name them under redeploy",
     ),
 ]
 _BucketArn = Annotated[
@@ -154,5 +166,9 @@ class Pipeline(Model):
     eks_clusters: Annotated[
         tuple[_Cluster, ...],
         Field(description="Clusters whose pods get roles by EKS Pod Identity"),
+    ] = ()
+    ecs_services: Annotated[
+        tuple[_EcsService, ...],
+        Field(description="CLUSTER/SERVICE of services that are deployed again when a secret changes"),
     ] = ()
     state: Annotated[PipelineState, Field(description="Where the stacks' state is")] = PipelineState()

@@ -1,162 +1,39 @@
 """A pipeline's roles, with the real engine and policies enforced: what they can do, and what they cannot."""
 
-import base64
 import json
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
-import boto3
 import pytest
-import yaml
 from botocore.exceptions import ClientError
 
 from localcloud.postgres import PostgresServer
-from tests.engine.shops import SECRET, Shop, new_shop
-from tests.engine.stacks import Stack, new_stack
+from tests.engine.ecs_services import deployments, service
+from tests.engine.pipelines import (
+    ACCOUNT,
+    EVERYTHING,
+    ISSUER,
+    NAMES,
+    PRODUCTION,
+    PULL_REQUEST,
+    READS,
+    REPOSITORY,
+    SECRETS,
+    TRUST,
+    WORKLOADS,
+    Pipeline,
+    pod_identity,
+    refused,
+    roles_of,
+    token,
+    variables,
+)
+from tests.engine.shops import SECRET, new_shop
+from tests.engine.stacks import new_stack, steps
 from tests.local_engine import stack_environment
+from tests.localcloud.emulator_functions import until
 from tests.localcloud.emulator_process import running_emulator
-
-ACCOUNT = "123456789012"
-ISSUER = "token.actions.githubusercontent.com"
-PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
-CLUSTER_PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC"
-REPOSITORY = "repo:acme@1/shop@2"
-PULL_REQUEST, PRODUCTION = f"{REPOSITORY}:pull_request", f"{REPOSITORY}:environment:production"
-NAMES = "aws-secrets-test_"  # what the names of the stack's roles and functions begin with
-EVERYTHING = json.dumps(
-    {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
-)
-TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": {
-            "Effect": "Allow",
-            "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-            "Action": "sts:AssumeRole",
-        },
-    }
-)
-SECRETS: dict[str, Any] = {
-    "shop-app": {
-        "description": "first",
-        "values": {"KEY_BASE": {"random": {}}, "STRIPE": {"config": "stripeKey"}},
-    },
-    "shop-vendor": {
-        "values": {"TOKEN": {"filledByHand": "the vendor"}},
-        "policy": {
-            "Statement": {
-                "Effect": "Deny",
-                "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-                "Action": "secretsmanager:DeleteSecret",
-                "Resource": "*",
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            }
-        },
-    },
-}
-READS = {"TOKEN": {"secret": "shop-vendor", "required": True}}
-WORKLOADS: dict[str, Any] = {
-    "web": {
-        "kubernetes": {"operator": "external-secrets", "oidcProviderArn": CLUSTER_PROVIDER},
-        "environment": {**READS, "DATABASE_URL": {"secret": SECRET}},
-    },
-    "pod": {
-        "kubernetes": {"operator": "secrets-store-csi", "podIdentity": {"cluster": "shop"}},
-        "environment": READS,
-    },
-}
-
-
-def token(subject: str, issuer: str = ISSUER, audience: str = "sts.amazonaws.com") -> str:
-    """As GitHub gives it to a job; the emulator verifies no signature."""
-    claims = {"iss": f"https://{issuer}", "aud": audience, "sub": subject, "exp": int(time.time()) + 3600}
-    parts = [{"alg": "RS256"}, claims, {}]
-    return ".".join(
-        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts
-    )
-
-
-def variables(credentials: Mapping[str, str]) -> dict[str, str]:
-    """What a job sets in the environment of its commands."""
-    return {
-        "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": credentials["SessionToken"],
-    }
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """A stack of roles, and the stack `test`, which the role for updates has made."""
-
-    shop: Shop
-    roles: Mapping[str, str]
-
-    @property
-    def stack(self) -> Stack:
-        return self.shop.stack
-
-    def session(self, role: str, web_identity: str) -> dict[str, str]:
-        """The environment of commands in a job; an error if the role does not let it in."""
-        given = self.stack.client("sts").assume_role_with_web_identity(
-            RoleArn=self.roles[role], RoleSessionName="job", WebIdentityToken=web_identity
-        )["Credentials"]
-        return variables(given)
-
-    @property
-    def previewing(self) -> dict[str, str]:
-        return self.session("previewRoleArn", token(PULL_REQUEST))
-
-    @property
-    def updating(self) -> dict[str, str]:
-        return self.session("updateRoleArn", token(PRODUCTION))
-
-    def client(self, session: Mapping[str, str], service: str = "secretsmanager") -> Any:  # noqa: ANN401  boto3
-        return boto3.client(
-            service,
-            region_name="us-east-1",
-            endpoint_url=self.stack.endpoint,
-            **{name.lower(): value for name, value in session.items()},
-        )
-
-    def acting(self, session: Mapping[str, str]) -> Stack:
-        """The stack, whose commands run with the credentials of a session."""
-        return replace(self.stack, environment={**self.stack.environment, **session})
-
-    def configure(
-        self,
-        secrets: Mapping[str, Any] | None = None,
-        workloads: Mapping[str, Any] | None = None,
-        *,
-        days: int = 30,
-        **stack_wide: object,
-    ) -> None:
-        login = {
-            "username": self.shop.username,
-            "database": self.shop.database,
-            "grants": "owner",
-            "rotation": {"automaticallyAfterDays": days},
-        }
-        database = {
-            "rdsInstance": "shop",
-            "certificateAuthorities": str(self.shop.server.ca_file),
-            "logins": {SECRET: login},
-        }
-        self.stack.configure(
-            {**SECRETS, **(secrets or {})},
-            databases={"shop": database},
-            workloads={**WORKLOADS, **(workloads or {})},
-            **{
-                "tags": {"team": "shop"},
-                "updateRole": self.roles["updateRoleArn"],
-                "permissionsBoundary": self.roles["permissionsBoundaryArn"],
-                **stack_wide,
-            },
-        )
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +52,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, server: PostgresServer) -
             roleArn=f"arn:aws:iam::{ACCOUNT}:role/cluster",
             resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]},
         )
+        service(stack)
         stack.client().create_secret(Name="other", SecretString='{"a": "b"}')
         [instance] = stack.client("rds").describe_db_instances()["DBInstances"]
         made = Pipeline(shop, roles_of(stack, instance["MasterUserSecret"]["SecretArn"]))
@@ -183,46 +61,33 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, server: PostgresServer) -
         yield made
 
 
-def roles_of(stack: Stack, admin_secret_arn: str) -> dict[str, str]:
-    """Makes the pipeline's own stack, beside the other."""
-    stack.pulumi("stack", "init", "pipeline", "--no-select")
-    file = stack.folder / "Pulumi.pipeline.yaml"
-    declared = {
-        "repository": REPOSITORY.removeprefix("repo:"),
-        "oidcProviderArn": PROVIDER,
-        "environment": "production",
-        "stacks": ["test"],
-        "secretPrefixes": ["shop-"],
-        "databases": {"rdsInstances": ["shop"], "adminSecretArns": [admin_secret_arn]},
-        "eksClusters": ["shop"],
-    }
-    written = yaml.safe_load(file.read_text()) if file.exists() else {}
-    config = {"aws:region": "us-east-1", "aws-secrets:pipeline": declared}
-    file.write_text(yaml.safe_dump({**written, "config": config}))
-    stack.pulumi("up", "--yes", "--skip-preview", "--stack", "pipeline")
-    said = stack.pulumi("stack", "output", "--json", "--stack", "pipeline").stdout
-    found: dict[str, str] = json.loads(said)["pipeline"]
-    return found
-
-
-def refused(call: Callable[[], object]) -> None:
-    with pytest.raises(ClientError, match=r"AccessDenied"):
-        call()
-
-
 def test_a_pull_request_is_previewed_without_a_secret_value(pipeline: Pipeline) -> None:
     pipeline.configure(
         {"shop-new": {"values": {"KEY": {"random": {}}}}},
         {"job": {"environment": READS, "ecs": {}}},
         days=10,
     )
-    previewed = pipeline.acting(pipeline.previewing)
-    steps = previewed.preview()
-    assert "create shop-new-secret" in steps
-    assert f"update {SECRET}-rotation-schedule" in steps
-    assert "shop-vendor waits for a person to fill TOKEN" in previewed.pulumi("preview").stdout
+    previewed, log = pipeline.acting(pipeline.previewing), pipeline.stack.folder / "previewed.json"
+    said = previewed.pulumi("preview", "--event-log", str(log)).stdout
+    assert {"create shop-new-secret", f"update {SECRET}-rotation-schedule"} <= set(steps(log))
+    assert "shop-vendor waits for a person to fill TOKEN" in said
     pipeline.configure()
     assert previewed.preview() == []
+
+
+def test_what_the_pipeline_made_rotates_redeploys_and_reads_within_the_boundary(pipeline: Pipeline) -> None:
+    value = pipeline.shop.rotate()
+    assert pipeline.shop.log_in(value).startswith(pipeline.shop.username)
+    pipeline.stack.edit("shop-vendor", TOKEN="filled")
+    until(lambda: deployments(pipeline.stack) == 1)
+    [pod] = [
+        role["Arn"]
+        for role in pipeline.stack.client("iam").list_roles()["Roles"]
+        if role["RoleName"].startswith(f"{NAMES}pod-role")
+    ]
+    reader = variables(pod_identity(pipeline.stack, pod))
+    read = pipeline.client(reader).get_secret_value(SecretId="shop-vendor")["SecretString"]
+    assert json.loads(read) == {"TOKEN": "filled"}
 
 
 def test_the_role_for_previews_reads_and_changes_nothing_more(pipeline: Pipeline) -> None:
@@ -356,11 +221,15 @@ def test_the_role_for_updates_changes_neither_the_pipelines_roles_nor_their_boun
 
 def test_the_role_for_updates_touches_no_secret_key_or_function_of_others(pipeline: Pipeline) -> None:
     session = pipeline.updating
-    secrets, kms, functions = (pipeline.client(session, name) for name in ("secretsmanager", "kms", "lambda"))
+    secrets, kms, functions, events = (
+        pipeline.client(session, name) for name in ("secretsmanager", "kms", "lambda", "events")
+    )
     key = pipeline.stack.client("kms").create_key()["KeyMetadata"]["KeyId"]
     own = pipeline.stack.client("kms").describe_key(KeyId="alias/aws-secrets/test")["KeyMetadata"]["KeyId"]
     version = pipeline.stack.client().describe_secret(SecretId="other")["VersionIdsToStages"]
-    [mine] = pipeline.stack.client("lambda").list_functions()["Functions"]
+    mine = pipeline.stack.client("lambda").list_functions()["Functions"][0]
+    rule = {"Rule": f"{NAMES}task-redeploy-rule-1234567"}
+    elsewhere = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:elsewhere"
     for call in (
         lambda: secrets.create_secret(Name="x", SecretString="{}"),
         lambda: secrets.put_secret_value(SecretId="other", SecretString="{}"),
@@ -383,6 +252,8 @@ def test_the_role_for_updates_touches_no_secret_key_or_function_of_others(pipeli
             Action="lambda:InvokeFunction",
             Principal="210987654321",
         ),
+        lambda: events.put_rule(Name="other", EventPattern="{}"),
+        lambda: events.put_targets(**rule, Targets=[{"Id": "x", "Arn": elsewhere}]),
         lambda: functions.update_function_configuration(
             FunctionName=mine["FunctionName"], Role=pipeline.roles["updateRoleArn"]
         ),
@@ -415,9 +286,7 @@ def test_a_secret_with_another_prefix_is_not_made(pipeline: Pipeline) -> None:
 
 # the last one of the module, because nothing is left after it
 def test_the_role_for_updates_changes_and_destroys_what_it_made(pipeline: Pipeline) -> None:
-    update = pipeline.acting(pipeline.updating)
-    value = pipeline.shop.rotate()
-    assert pipeline.shop.log_in(value).startswith(pipeline.shop.username)
+    update, value = pipeline.acting(pipeline.updating), pipeline.shop.rotate()
     assert update.refresh() == []
     changed = {
         "shop-app": {**SECRETS["shop-app"], "description": "changed"},
@@ -426,19 +295,24 @@ def test_the_role_for_updates_changes_and_destroys_what_it_made(pipeline: Pipeli
     }
     pipeline.configure(
         changed,
-        {"job": {"environment": READS, "ecs": {}}, "web": {**WORKLOADS["web"], "environment": READS}},
+        {
+            "job": {"environment": READS, "ecs": {}},
+            "task": {"environment": READS, "ecs": {}},
+            "web": {**WORKLOADS["web"], "environment": READS},
+        },
         days=10,
         tags={"team": "another"},
         rotation={"logRetentionDays": 30, "architecture": "x86_64"},
     )
-    steps = update.up()
+    done = update.up()
     assert {
         "update shop-app-secret",
         "delete shop-vendor-policy",
         "create job-role",
         "update stack-key",
+        "delete task-redeploy-rule",
         f"update {SECRET}-rotation-schedule",
-    } <= set(steps)
+    } <= set(done)
     assert update.preview() == []
     assert pipeline.stack.value(SECRET) == value
     update.pulumi("destroy", "--yes", "--skip-preview")

@@ -8,12 +8,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.engine.ecs_services import CLUSTER, SERVICE, deployments, service
 from tests.engine.shops import SECRET, Shop
 from tests.engine.stacks import Stack
 from tests.localcloud.emulator_functions import until
 from tests.localcloud.emulator_process import Emulator
 
-CLUSTER, SERVICE = "shop", "web"
 SECRETS = {
     "app": {"values": {"KEY_BASE": {"random": {}}}},
     "vendor": {"values": {"TOKEN": {"filledByHand": "the vendor"}}},
@@ -27,25 +27,6 @@ MADE = {
     f"create web-redeploy-{role}"
     for role in ("log-group", "role", "policy", "function", "rule", "permission", "target", "alarm")
 }
-
-
-def service(stack: Stack, name: str = SERVICE) -> None:
-    ecs = stack.client("ecs")
-    ecs.create_cluster(clusterName=CLUSTER)
-    container = {"name": "web", "image": "web", "memory": 64}
-    task = ecs.register_task_definition(family="web", containerDefinitions=[container])
-    ecs.create_service(
-        cluster=CLUSTER,
-        serviceName=name,
-        taskDefinition=task["taskDefinition"]["taskDefinitionArn"],
-        desiredCount=1,
-    )
-
-
-def deployments(stack: Stack, name: str = SERVICE) -> int:
-    """How many the service has had since it was created."""
-    [found] = stack.client("ecs").describe_services(cluster=CLUSTER, services=[name])["services"]
-    return sum("deployment completed" in event["message"] for event in found["events"])
 
 
 def calls(emulator: Emulator) -> int:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from settings import SettingsError
+from settings.pipeline import AUTONAMING
 from settings.schema import stack_file_schema
 from tests.unit.recorded_run import PROJECT, STACK, Recording, run
 
@@ -29,12 +30,14 @@ DECLARED: dict[str, Any] = {
     "secretPrefixes": ["example-", "team/"],
     "databases": {"rdsInstances": ["a"], "auroraClusters": ["b"], "adminSecretArns": [MASTER]},
     "eksClusters": ["shop"],
+    "ecsServices": ["shop/web"],
     "state": {
         "bucketArn": "arn:aws:s3:::state",
         "keyArns": [f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd"],
     },
 }
 P = "aws-secrets:pipeline"
+REDEPLOYED = {"redeploy": {"cluster": "shop", "service": "web"}}
 
 
 def made(**changed: object) -> Recording:
@@ -110,10 +113,10 @@ def test_without_previews_nothing_lets_pull_requests_in() -> None:
 
 
 def test_roles_get_nothing_for_what_the_pipeline_does_not_name() -> None:
-    recording = made(databases=None, eksClusters=None, state=None)
+    recording = made(databases=None, eksClusters=None, ecsServices=None, state=None)
     assert actions(statements(recording, "preview-policy")) == {"secretsmanager:ListSecretVersionIds"}
     services = {action.partition(":")[0] for action in actions(statements(recording, "update-policy"))}
-    assert not services & {"rds", "eks", "s3"}
+    assert not services & {"rds", "eks", "events", "s3"}
     assert MASTER not in json.dumps(statements(recording, "update-boundary"))
 
 
@@ -175,13 +178,11 @@ def test_roles_are_given_to_lambda_and_where_pods_get_them_to_eks_alone() -> Non
 
 
 def test_names_that_the_engine_gives_are_those_of_the_policies_and_of_no_other_stack() -> None:
-    described = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.yaml").read_text())
-    pattern = described["config"]["pulumi:autonaming"]["value"]["pattern"]
     [passing] = [found for found in statements(made(), "update-policy") if "iam:PassRole" in found["Action"]]
 
     def is_covered(stack: str) -> bool:
         values = {"project": PROJECT, "stack": stack, "name": "web-role", "hex(7)": "1a2b3c4"}
-        name = pattern
+        name = AUTONAMING
         for placeholder, value in values.items():
             name = name.replace(f"${{{placeholder}}}", value)
         return any(fnmatchcase(f"arn:aws:iam::{ACCOUNT}:role/{name}", arn) for arn in passing["Resource"])
@@ -200,17 +201,19 @@ def test_every_role_of_a_stack_and_its_log_are_in_the_boundary_that_the_stack_na
             },
             "aws-secrets:workloads": {
                 "web": {"kubernetes": pods, "environmentFrom": ["db"]},
-                "task": {"ecs": {}, "environment": {"URL": {"secret": "db", "key": "DATABASE_URL"}}},
+                "task": {"ecs": REDEPLOYED, "environment": {"URL": {"secret": "db", "key": "DATABASE_URL"}}},
             },
             "aws-secrets:permissionsBoundary": BOUNDARY,
             "aws-secrets:updateRole": f"arn:aws:iam::{ACCOUNT}:role/update",
+            "pulumi:autonaming": {"pattern": AUTONAMING},
         }
     )
     roles = [found for found in recording.resources if found.type == ROLE]
-    assert {role.name for role in roles} == {"rotation-role", "web-role", "task-role"}
+    assert {role.name for role in roles} == {"rotation-role", "web-role", "task-role", "task-redeploy-role"}
     assert {role.inputs["permissionsBoundary"] for role in roles} == {BOUNDARY}
-    log = recording.only("aws:cloudwatch/logGroup:LogGroup")
-    assert log.inputs["namePrefix"] == f"/aws/lambda/{PROJECT}-{STACK}_rotation-"
+    logs = [found for found in recording.resources if found.type == "aws:cloudwatch/logGroup:LogGroup"]
+    prefix = f"/aws/lambda/{PROJECT}-{STACK}_"
+    assert {log.inputs["namePrefix"] for log in logs} == {f"{prefix}rotation-", f"{prefix}task-redeploy-"}
     policy = json.loads(recording.only("aws:kms/key:Key").inputs["policy"])["Statement"]
     [keeping] = [
         found for found in policy if found["Principal"] == {"AWS": [f"arn:aws:iam::{ACCOUNT}:role/update"]}
@@ -257,6 +260,8 @@ def test_the_pipelines_stack_makes_its_roles_and_nothing_else() -> None:
         ({"databases": {"adminSecretArns": [f"{MASTER}*"]}}, "databases.adminSecretArns[0]", "whole ARN"),
         ({"databases": {"instances": []}}, "databases.instances", 'unknown key "instances"'),
         ({"eksClusters": ["*"]}, "eksClusters[0]", "no name of an EKS cluster"),
+        ({"ecsServices": ["web"]}, "ecsServices[0]", "CLUSTER/SERVICE"),
+        ({"ecsServices": ["shop/*"]}, "ecsServices[0]", "CLUSTER/SERVICE"),
         ({"state": {"bucketArn": "s3://state"}}, "state.bucketArn", "ARN of a bucket"),
         (
             {"state": {"keyArns": [f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/a"]}},
@@ -289,18 +294,25 @@ def test_more_than_iam_has_room_for_is_refused_before_anything_is_made() -> None
     assert "characters" in found[P]
 
 
-@pytest.mark.parametrize(
-    ("key", "words"), [("permissionsBoundary", "ARN of a policy"), ("updateRole", "ARN of a role")]
-)
-def test_a_stack_names_boundary_and_role_by_their_arns(key: str, words: str) -> None:
-    with pytest.raises(SettingsError, match=words):
-        run(
-            {
-                "aws:region": "us-east-1",
-                "aws-secrets:secrets": {"a": {"values": {"K": {"random": {}}}}},
-                f"aws-secrets:{key}": "a-name",
-            }
-        )
+def of_a_stack(**settings: object) -> dict[str, str]:
+    """Mistakes of a stack that a pipeline updates."""
+    secrets: dict[str, Any] = {"a": {"values": {"K": {"random": {}}}}}
+    with pytest.raises(SettingsError) as raised:
+        run({"aws:region": "us-east-1", "aws-secrets:secrets": secrets, **settings})
+    return {found.path: found.wrong for found in raised.value.mistakes}
+
+
+def test_a_stack_names_boundary_and_role_by_their_arns() -> None:
+    found = of_a_stack(**{"aws-secrets:permissionsBoundary": "a-name", "aws-secrets:updateRole": "a-name"})
+    assert "ARN of a policy" in found["aws-secrets:permissionsBoundary"]
+    assert "ARN of a role" in found["aws-secrets:updateRole"]
+
+
+@pytest.mark.parametrize("naming", [None, {"mode": "disabled"}, {"pattern": "${name}-${hex(7)}"}])
+def test_a_stack_that_a_pipeline_updates_is_in_its_reach(naming: dict[str, str] | None) -> None:
+    named = {"pulumi:autonaming": naming} if naming else {}
+    found = of_a_stack(**{"aws-secrets:updateRole": f"arn:aws:iam::{ACCOUNT}:role/update", **named})
+    assert found.keys() == {"pulumi:autonaming", "aws-secrets:permissionsBoundary"}
 
 
 def test_the_stack_files_of_the_documentation_are_taken_as_they_stand() -> None:

@@ -1,0 +1,206 @@
+"""A pipeline: its roles, the sessions that workflows get of them, and a stack that it updates."""
+
+import base64
+import json
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+
+from settings.pipeline import AUTONAMING
+from tests.engine.ecs_services import CLUSTER, SERVICE
+from tests.engine.shops import SECRET, Shop
+from tests.engine.stacks import Stack
+
+ACCOUNT = "123456789012"
+ISSUER = "token.actions.githubusercontent.com"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
+CLUSTER_PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC"
+REPOSITORY = "repo:acme@1/shop@2"
+PULL_REQUEST, PRODUCTION = f"{REPOSITORY}:pull_request", f"{REPOSITORY}:environment:production"
+NAMES = "aws-secrets-test_"  # what the names of the stack's roles and functions begin with
+EVERYTHING = json.dumps(
+    {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+)
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            "Action": "sts:AssumeRole",
+        },
+    }
+)
+SECRETS: dict[str, Any] = {
+    "shop-app": {
+        "description": "first",
+        "values": {"KEY_BASE": {"random": {}}, "STRIPE": {"config": "stripeKey"}},
+    },
+    "shop-vendor": {
+        "values": {"TOKEN": {"filledByHand": "the vendor"}},
+        "policy": {
+            "Statement": {
+                "Effect": "Deny",
+                "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+                "Action": "secretsmanager:DeleteSecret",
+                "Resource": "*",
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        },
+    },
+}
+READS = {"TOKEN": {"secret": "shop-vendor", "required": True}}
+WORKLOADS: dict[str, Any] = {
+    "web": {
+        "kubernetes": {"operator": "external-secrets", "oidcProviderArn": CLUSTER_PROVIDER},
+        "environment": {**READS, "DATABASE_URL": {"secret": SECRET}},
+    },
+    "pod": {
+        "kubernetes": {"operator": "secrets-store-csi", "podIdentity": {"cluster": "shop"}},
+        "environment": READS,
+    },
+    "task": {"ecs": {"redeploy": {"cluster": CLUSTER, "service": SERVICE}}, "environment": READS},
+}
+
+
+def token(subject: str, issuer: str = ISSUER, audience: str = "sts.amazonaws.com") -> str:
+    """As GitHub gives it to a job; the emulator verifies no signature."""
+    claims = {"iss": f"https://{issuer}", "aud": audience, "sub": subject, "exp": int(time.time()) + 3600}
+    parts = [{"alg": "RS256"}, claims, {}]
+    return ".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts
+    )
+
+
+def variables(credentials: Mapping[str, str]) -> dict[str, str]:
+    """What a job sets in the environment of its commands."""
+    return {
+        "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": credentials["SessionToken"],
+    }
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A stack of roles, and the stack `test`, which the role for updates has made."""
+
+    shop: Shop
+    roles: Mapping[str, str]
+
+    @property
+    def stack(self) -> Stack:
+        return self.shop.stack
+
+    def session(self, role: str, web_identity: str) -> dict[str, str]:
+        """The environment of commands in a job; an error if the role does not let it in."""
+        given = self.stack.client("sts").assume_role_with_web_identity(
+            RoleArn=self.roles[role], RoleSessionName="job", WebIdentityToken=web_identity
+        )["Credentials"]
+        return variables(given)
+
+    @property
+    def previewing(self) -> dict[str, str]:
+        return self.session("previewRoleArn", token(PULL_REQUEST))
+
+    @property
+    def updating(self) -> dict[str, str]:
+        return self.session("updateRoleArn", token(PRODUCTION))
+
+    def client(self, session: Mapping[str, str], service: str = "secretsmanager") -> Any:  # noqa: ANN401  boto3
+        return boto3.client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=self.stack.endpoint,
+            **{name.lower(): value for name, value in session.items()},
+        )
+
+    def acting(self, session: Mapping[str, str]) -> Stack:
+        """The stack, whose commands run with the credentials of a session."""
+        return replace(self.stack, environment={**self.stack.environment, **session})
+
+    def configure(
+        self,
+        secrets: Mapping[str, Any] | None = None,
+        workloads: Mapping[str, Any] | None = None,
+        *,
+        days: int = 30,
+        **stack_wide: object,
+    ) -> None:
+        login = {
+            "username": self.shop.username,
+            "database": self.shop.database,
+            "grants": "owner",
+            "rotation": {"automaticallyAfterDays": days},
+        }
+        database = {
+            "rdsInstance": "shop",
+            "certificateAuthorities": str(self.shop.server.ca_file),
+            "logins": {SECRET: login},
+        }
+        self.stack.configure(
+            {**SECRETS, **(secrets or {})},
+            databases={"shop": database},
+            workloads={**WORKLOADS, **(workloads or {})},
+            **{
+                "tags": {"team": "shop"},
+                "updateRole": self.roles["updateRoleArn"],
+                "permissionsBoundary": self.roles["permissionsBoundaryArn"],
+                **stack_wide,
+            },
+        )
+        written = yaml.safe_load(self.stack.file.read_text())
+        written["config"]["pulumi:autonaming"] = {"pattern": AUTONAMING}
+        self.stack.file.write_text(yaml.safe_dump(written))
+
+
+def roles_of(stack: Stack, admin_secret_arn: str) -> dict[str, str]:
+    """Makes the pipeline's own stack, beside the other."""
+    stack.pulumi("stack", "init", "pipeline", "--no-select")
+    file = stack.folder / "Pulumi.pipeline.yaml"
+    declared = {
+        "repository": REPOSITORY.removeprefix("repo:"),
+        "oidcProviderArn": PROVIDER,
+        "environment": "production",
+        "stacks": ["test"],
+        "secretPrefixes": ["shop-"],
+        "databases": {"rdsInstances": ["shop"], "adminSecretArns": [admin_secret_arn]},
+        "eksClusters": ["shop"],
+        "ecsServices": [f"{CLUSTER}/{SERVICE}"],
+    }
+    written = yaml.safe_load(file.read_text()) if file.exists() else {}
+    config = {"aws:region": "us-east-1", "aws-secrets:pipeline": declared}
+    file.write_text(yaml.safe_dump({**written, "config": config}))
+    stack.pulumi("up", "--yes", "--skip-preview", "--stack", "pipeline")
+    said = stack.pulumi("stack", "output", "--json", "--stack", "pipeline").stdout
+    found: dict[str, str] = json.loads(said)["pipeline"]
+    return found
+
+
+def refused(call: Callable[[], object]) -> None:
+    with pytest.raises(ClientError, match=r"AccessDenied"):
+        call()
+
+
+def pod_identity(stack: Stack, role: str) -> dict[str, str]:
+    """A session as EKS Pod Identity begins it for the pod `default` of the namespace `default`."""
+    cluster = f"arn:aws:eks:us-east-1:{ACCOUNT}:cluster/shop"
+    tags = {
+        "eks-cluster-arn": cluster,
+        "kubernetes-namespace": "default",
+        "kubernetes-service-account": "default",
+    }
+    asked = {"RoleArn": role, "Service": "pods.eks.amazonaws.com", "SourceArn": cluster, "Tags": tags}
+    request = urllib.request.Request(
+        f"{stack.endpoint}/_localcloud/sessions", data=json.dumps(asked).encode()
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        found: dict[str, str] = json.load(answer)
+    return found
