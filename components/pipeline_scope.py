@@ -1,6 +1,6 @@
 """What the roles of a pipeline are about: a repository, and the stacks that it previews and updates."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from components.policies import document
@@ -113,9 +113,9 @@ def read_state(scope: PipelineScope) -> Iterator[Statement]:
     """
     bucket = scope.state_bucket_arn
     if bucket:
-        # S3 lists a bucket or not; names of other stacks show, their state does not
-        listed: Mapping[str, object] = {"s3:prefix": [".pulumi", ".pulumi/*"]}
-        yield allow("ListState", ["s3:ListBucket"], [bucket], StringLike=listed)
+        # Of an object that is not there S3 says so only to those who may list the bucket without a condition.
+        # By that names of other stacks show, their state does not.
+        yield allow("ListState", ["s3:ListBucket"], [bucket])
         yield allow("ReadState", ["s3:GetObject"], [f"{bucket}/.pulumi/meta.yaml", *_state(scope, bucket)])
     if scope.state_key_arns:
         yield allow("DecryptState", ["kms:Decrypt"], scope.state_key_arns)
@@ -137,4 +137,7 @@ def write_state(scope: PipelineScope) -> Iterator[Statement]:
 
 
 def _state(scope: PipelineScope, bucket: str) -> list[str]:
-    return [f"{bucket}/.pulumi/stacks/{scope.project}/{stack}.json*" for stack in scope.stacks]
+    kinds = ("json", "json.*", "pulumi-tags")
+    return [
+        f"{bucket}/.pulumi/stacks/{scope.project}/{stack}.{kind}" for stack in scope.stacks for kind in kinds
+    ]

@@ -117,6 +117,8 @@ def _needs(  # noqa: PLR0913, PLR0917  a request, taken apart
             path=str(environ.get("PATH_INFO", "")),
             body=body,
             context={**context, **tags},
+            query=str(environ.get("QUERY_STRING", "")),
+            copy_source=str(environ.get("HTTP_X_AMZ_COPY_SOURCE", "")),
         )
     )
 

@@ -30,7 +30,10 @@ class Need:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request of another service than Secrets Manager; `service` is the prefix of its actions."""
+    """A request of another service than Secrets Manager; `service` is the prefix of its actions.
+
+    `query` and `copy_source` are what S3 has of its own: the query string, and from where it copies.
+    """
 
     service: str
     name: str
@@ -39,6 +42,8 @@ class Asked:
     path: str
     body: Mapping[str, Any]
     context: Context
+    query: str = ""
+    copy_source: str = ""
 
     def need(self, resource: str | None, name: str | None = None, **more: str) -> Need:
         """On this resource; `more` are condition keys with __ for the colon."""

@@ -104,9 +104,13 @@ def _denied(
     environ: Environ, start_response: StartResponse, operation: Operation, refusal: enforcement.Refusal
 ) -> list[bytes]:
     """In the service's protocol: those that are not JSON have shorter codes and the status 403."""
-    as_it_is = refusal.exact or not is_query(environ)
+    as_it_is = refusal.exact or not (is_query(environ) or operation.service == "s3")
     code = refusal.code if as_it_is else _QUERY_CODES.get(refusal.code, refusal.code)
     status = "400 Bad Request" if refusal.exact or "HTTP_X_AMZ_TARGET" in environ else "403 Forbidden"
+    if operation.service == "s3":
+        start_response(status, [("Content-Type", "application/xml")])
+        error = f"<Code>{code}</Code><Message>{escape(refusal.message)}</Message>"
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [f"<Error>{error}</Error>".encode()]
     if operation.service == "ec2":
         start_response(status, [("Content-Type", "text/xml")])
         error = f"<Code>UnauthorizedOperation</Code><Message>{escape(refusal.message)}</Message>"

@@ -1,7 +1,7 @@
 """What requests of other services than Secrets Manager need: which action, on which resource.
 
 Resources are known for KMS, Lambda's functions, IAM, CloudWatch Logs, alarms, EventBridge's rules, services
-and clusters of ECS, EKS's Pod Identity and the lookups of RDS and EC2.
+and clusters of ECS, objects of S3, EKS's Pod Identity and the lookups of RDS and EC2.
 Of anything else only the action's name counts: an allow for all resources allows it, any deny of it denies
 it. Grants of KMS are not looked at.
 
@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from moto.iam.models import iam_backends
 from moto.kms.utils import _deserialize_ciphertext_blob
 
-from localcloud.emulator import ecs_permissions, event_permissions, lambda_service
+from localcloud.emulator import ecs_permissions, event_permissions, lambda_service, s3_permissions
 from localcloud.emulator.authorization import Request, ResourcePolicy
 from localcloud.emulator.identities import PARTITION
 from localcloud.emulator.needs import Asked, Need
@@ -275,4 +275,5 @@ _SERVICES = {
     "ecs": ecs_permissions.needed,
     "rds": _rds,
     "ec2": _ec2,
+    "s3": s3_permissions.needed,
 }

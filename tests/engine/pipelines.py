@@ -6,6 +6,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -24,7 +25,8 @@ PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
 CLUSTER_PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC"
 REPOSITORY = "repo:acme@1/shop@2"
 PULL_REQUEST, PRODUCTION = f"{REPOSITORY}:pull_request", f"{REPOSITORY}:environment:production"
-NAMES = "aws-secrets-test_"  # what the names of the stack's roles and functions begin with
+STACK, BUCKET = "test", "acme-state"
+NAMES = f"aws-secrets-{STACK}_"  # what the names of the stack's roles and functions begin with
 EVERYTHING = json.dumps(
     {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 )
@@ -169,14 +171,19 @@ def roles_of(stack: Stack, admin_secret_arn: str) -> dict[str, str]:
         "repository": REPOSITORY.removeprefix("repo:"),
         "oidcProviderArn": PROVIDER,
         "environment": "production",
-        "stacks": ["test"],
+        "stacks": [STACK],
         "secretPrefixes": ["shop-"],
         "databases": {"rdsInstances": ["shop"], "adminSecretArns": [admin_secret_arn]},
         "eksClusters": ["shop"],
         "ecsServices": [f"{CLUSTER}/{SERVICE}"],
+        "state": {"bucketArn": f"arn:aws:s3:::{BUCKET}"},
     }
     written = yaml.safe_load(file.read_text()) if file.exists() else {}
-    config = {"aws:region": "us-east-1", "aws-secrets:pipeline": declared}
+    config = {
+        "aws:region": "us-east-1",
+        "pulumi:autonaming": {"pattern": AUTONAMING},
+        "aws-secrets:pipeline": declared,
+    }
     file.write_text(yaml.safe_dump({**written, "config": config}))
     stack.pulumi("up", "--yes", "--skip-preview", "--stack", "pipeline")
     said = stack.pulumi("stack", "output", "--json", "--stack", "pipeline").stdout
@@ -204,3 +211,21 @@ def pod_identity(stack: Stack, role: str) -> dict[str, str]:
     with urllib.request.urlopen(request, timeout=10) as answer:
         found: dict[str, str] = json.load(answer)
     return found
+
+
+def state_in_bucket(stack: Stack) -> str:
+    """Copies the state of all stacks to a bucket; the URL of that backend."""
+    s3 = stack.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    state = Path(stack.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+    for file in (state / ".pulumi").rglob("*"):
+        if file.is_file() and file.suffix != ".attrs":
+            s3.put_object(Bucket=BUCKET, Key=str(file.relative_to(state)), Body=file.read_bytes())
+    address = stack.endpoint.removeprefix("http://")
+    return f"s3://{BUCKET}?region=us-east-1&endpoint={address}&disableSSL=true&s3ForcePathStyle=true"
+
+
+def objects(stack: Stack) -> set[str]:
+    """All keys in the bucket."""
+    listed = stack.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+    return {found["Key"] for found in listed}

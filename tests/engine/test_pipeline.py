@@ -12,6 +12,7 @@ from localcloud.postgres import PostgresServer
 from tests.engine.ecs_services import deployments, service
 from tests.engine.pipelines import (
     ACCOUNT,
+    BUCKET,
     EVERYTHING,
     ISSUER,
     NAMES,
@@ -20,12 +21,15 @@ from tests.engine.pipelines import (
     READS,
     REPOSITORY,
     SECRETS,
+    STACK,
     TRUST,
     WORKLOADS,
     Pipeline,
+    objects,
     pod_identity,
     refused,
     roles_of,
+    state_in_bucket,
     token,
     variables,
 )
@@ -282,6 +286,33 @@ def test_a_secret_with_another_prefix_is_not_made(pipeline: Pipeline) -> None:
     pipeline.configure()
     assert done.returncode
     assert "not authorized to perform: secretsmanager:CreateSecret on resource: billing" in done.stdout
+
+
+def test_previews_read_the_state_of_these_stacks_in_a_bucket_and_updates_write_it(pipeline: Pipeline) -> None:
+    owner, url = pipeline.stack.client("s3"), state_in_bucket(pipeline.stack)
+    previewed = pipeline.acting({**pipeline.previewing, "PULUMI_BACKEND_URL": url})
+    updated = pipeline.acting({**pipeline.updating, "PULUMI_BACKEND_URL": url})
+    before = objects(pipeline.stack)
+    updated.up()  # nothing but what failed before is left to do
+    assert previewed.preview() == []
+    new = {key.split("/")[1] for key in objects(pipeline.stack) - before}
+    assert new == {"backups", "history"}  # and the lock is gone again
+    own, others = f".pulumi/stacks/aws-secrets/{STACK}.json", ".pulumi/stacks/aws-secrets/pipeline.json"
+    reader, writer = pipeline.client(pipeline.previewing, "s3"), pipeline.client(pipeline.updating, "s3")
+    for call in (
+        partial(reader.put_object, Bucket=BUCKET, Key=own, Body=b""),
+        partial(reader.delete_object, Bucket=BUCKET, Key=own),
+        partial(reader.put_object, Bucket=BUCKET, Key=".pulumi/meta.yaml", Body=b""),
+        partial(reader.get_object, Bucket=BUCKET, Key=others),
+        partial(reader.list_objects_v2, Bucket="another"),
+        partial(writer.get_object, Bucket=BUCKET, Key=others),
+        partial(writer.put_object, Bucket=BUCKET, Key=others, Body=b""),
+        partial(writer.put_object, Bucket=BUCKET, Key=".pulumi/meta.yaml", Body=b""),
+        partial(writer.delete_object, Bucket=BUCKET, Key=".pulumi/stacks/aws-secrets/test-eu.json"),
+        partial(writer.copy_object, Bucket=BUCKET, Key=own, CopySource={"Bucket": BUCKET, "Key": others}),
+    ):
+        refused(call)
+    assert owner.get_object(Bucket=BUCKET, Key=others)
 
 
 # the last one of the module, because nothing is left after it
