@@ -22,7 +22,7 @@ FOLDER = ROOT / ".github" / "workflows"
 TEXTS = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.yml"))}
 WORKFLOWS: dict[str, dict[Any, Any]] = {name: yaml.safe_load(text) for name, text in TEXTS.items()}
 JOBS = [(name, key, job) for name, workflow in WORKFLOWS.items() for key, job in workflow["jobs"].items()]
-MARKER = "<!-- aws-secrets preview of dev -->"
+MARKER = "<!-- aws-secrets-preview:dev -->"
 
 
 def folder_with(tmp_path: Path, name: str, old: str, new: str) -> Path:
@@ -179,12 +179,11 @@ def gh(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
             script("comment", "Write the comment"),
             tmp_path,
             COMMENTS=str(comments),
-            MARKER=MARKER,
             NUMBER="7",
             REPORT=report,
             GITHUB_REPOSITORY="acme/shop",
         )
-        assert code == 0
+        assert code == (0 if report.startswith("<!-- aws-secrets-preview:") else 1)
         found: list[dict[str, Any]] = json.loads(comments.read_text())
         return found
 
@@ -224,18 +223,19 @@ def test_there_is_one_comment_for_a_stack_which_is_written_anew(
         {
             "id": 2,
             "user": {"login": "github-actions[bot]"},
-            "body": "<!-- aws-secrets preview of prod -->\nx",
+            "body": "<!-- aws-secrets-preview:prod -->\nx",
         },
         {"id": 3, "user": {"login": "github-actions[bot]"}, "body": f"about {MARKER}"},
     ]
-    first = gh('creates `a`; $(touch hacked) "quoted"\n', *others)
+    first = gh(f'{MARKER}\ncreates `a`; $(touch hacked) "quoted"', *others)
     assert first[:3] == others
     assert [comment["body"] for comment in first[3:]] == [
-        f'{MARKER}\ncreates `a`; $(touch hacked) "quoted"\n\n'
+        f'{MARKER}\ncreates `a`; $(touch hacked) "quoted"\n'
     ]
-    second = gh("nothing changes")
+    second = gh(f"{MARKER}\nnothing changes")
     assert [comment["body"] for comment in second[3:]] == [f"{MARKER}\nnothing changes\n"]
     assert second[:3] == others
+    assert gh("\nwhat is no report takes no comment's place") == second
 
 
 @pytest.mark.parametrize("code", [0, 3, 4])
