@@ -156,10 +156,12 @@ def _wrong_pipeline(namespace: str, stack_file: StackFile, stack: str) -> Iterat
                 "Give pipeline a stack of its own, which an administrator updates",
             )
     for index, name in enumerate(pipeline.stacks):
-        if name == stack:
+        if name == stack or stack.startswith(f"{name}_"):
             yield Mistake(
                 path_of(namespace, ("pipeline", "stacks", index)),
-                "it is this stack",
+                "it is this stack"
+                if name == stack
+                else "names of this stack's roles begin like those of its",
                 "The pipeline could change its own roles, which come from this stack",
                 "Name the stacks that have secrets",
             )

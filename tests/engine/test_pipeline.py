@@ -96,7 +96,7 @@ def test_what_the_pipeline_made_rotates_redeploys_and_reads_within_the_boundary(
 
 def test_the_role_for_previews_reads_and_changes_nothing_more(pipeline: Pipeline) -> None:
     session = pipeline.previewing
-    secrets, iam = pipeline.client(session), pipeline.client(session, "iam")
+    secrets, iam, rds = (pipeline.client(session, name) for name in ("secretsmanager", "iam", "rds"))
     arn = pipeline.stack.client().describe_secret(SecretId="shop-app")["ARN"]
     for call in (
         lambda: secrets.get_secret_value(SecretId="shop-app"),
@@ -110,10 +110,15 @@ def test_the_role_for_previews_reads_and_changes_nothing_more(pipeline: Pipeline
         lambda: secrets.delete_secret(SecretId="shop-app"),
         lambda: secrets.list_secret_version_ids(SecretId="other"),
         iam.list_roles,
+        lambda: rds.describe_db_instances(DBInstanceIdentifier="other"),
+        rds.describe_db_instances,
+        lambda: rds.describe_db_clusters(DBClusterIdentifier="shop"),
         lambda: pipeline.client(session, "kms").list_keys(),
         lambda: pipeline.client(session, "lambda").list_functions(),
     ):
         refused(call)
+    with pytest.raises(ClientError, match="DBSubnetGroupNotFound"):  # and not that it may not ask
+        rds.describe_db_subnet_groups(DBSubnetGroupName="any")
 
 
 def test_no_value_shows_to_the_role_for_previews_whatever_a_secrets_own_policy_allows(

@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 import yaml
 
-from settings import SettingsError
+from settings import SettingsError, StackFile
+from settings.cross_checks import mistakes_between
 from settings.pipeline import AUTONAMING
 from settings.schema import stack_file_schema
 from tests.unit.recorded_run import PROJECT, STACK, Recording, run
@@ -274,6 +275,13 @@ def test_what_would_make_a_role_for_somebody_or_something_else_is_refused(
     changed: dict[str, Any], path: str, words: str
 ) -> None:
     assert words in mistakes(**changed)[f"{P}.{path}"]
+
+
+def test_no_role_of_the_pipeline_has_a_name_like_those_of_its_stacks() -> None:
+    stack_file = StackFile.model_validate_json(json.dumps({"pipeline": {**DECLARED, "stacks": ["dev"]}}))
+    assert mistakes_between(PROJECT, stack_file, "us-east-1", "dev-pipeline") == []
+    [found] = mistakes_between(PROJECT, stack_file, "us-east-1", "dev_pipeline")
+    assert found.path == f"{P}.stacks[0]"
 
 
 @pytest.mark.parametrize("key", ["secrets", "databases", "workloads"])
