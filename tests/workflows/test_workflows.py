@@ -257,7 +257,9 @@ def test_the_report_is_passed_on_whatever_its_verdict_and_decides_in_the_end(
     found = dict(outputs(output.read_text()))
     assert found == {"report": text, "code": str(code)}
     assert summary.read_text() == text
-    assert ran(script("preview", "Fail if"), tmp_path, CODE=found["code"]) == code
+    last = script("preview", "Fail if")
+    assert ran(last, tmp_path, CODE=found["code"], OUTCOME="success") == code
+    assert ran(last, tmp_path, CODE=found["code"], OUTCOME="failure") == (code or 1)
 
 
 def outputs(text: str) -> Iterator[tuple[str, str]]:
