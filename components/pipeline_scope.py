@@ -133,7 +133,9 @@ def write_state(scope: PipelineScope) -> Iterator[Statement]:
         written = [*_state(scope, bucket), *kept]
         yield allow("WriteState", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], written)
     if scope.state_key_arns:
-        yield allow("EncryptState", ["kms:Encrypt", "kms:GenerateDataKey"], scope.state_key_arns)
+        # a bucket that is encrypted with a key; the secrets provider's own data key is made with the stack
+        by_s3 = {"kms:ViaService": f"s3.{scope.region}.amazonaws.com"}
+        yield allow("EncryptObjects", ["kms:GenerateDataKey"], scope.state_key_arns, StringEquals=by_s3)
 
 
 def _state(scope: PipelineScope, bucket: str) -> list[str]:

@@ -96,6 +96,7 @@ class Pipeline:
 
     shop: Shop
     roles: Mapping[str, str]
+    state_key_arn: str
 
     @property
     def stack(self) -> Stack:
@@ -163,7 +164,7 @@ class Pipeline:
         self.stack.file.write_text(yaml.safe_dump(written))
 
 
-def roles_of(stack: Stack, admin_secret_arn: str) -> dict[str, str]:
+def roles_of(stack: Stack, admin_secret_arn: str, state_key_arn: str) -> dict[str, str]:
     """Makes the pipeline's own stack, beside the other."""
     stack.pulumi("stack", "init", "pipeline", "--no-select")
     file = stack.folder / "Pulumi.pipeline.yaml"
@@ -176,7 +177,7 @@ def roles_of(stack: Stack, admin_secret_arn: str) -> dict[str, str]:
         "databases": {"rdsInstances": ["shop"], "adminSecretArns": [admin_secret_arn]},
         "eksClusters": ["shop"],
         "ecsServices": [f"{CLUSTER}/{SERVICE}"],
-        "state": {"bucketArn": f"arn:aws:s3:::{BUCKET}"},
+        "state": {"bucketArn": f"arn:aws:s3:::{BUCKET}", "keyArns": [state_key_arn]},
     }
     written = yaml.safe_load(file.read_text()) if file.exists() else {}
     config = {

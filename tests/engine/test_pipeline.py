@@ -59,7 +59,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, server: PostgresServer) -
         service(stack)
         stack.client().create_secret(Name="other", SecretString='{"a": "b"}')
         [instance] = stack.client("rds").describe_db_instances()["DBInstances"]
-        made = Pipeline(shop, roles_of(stack, instance["MasterUserSecret"]["SecretArn"]))
+        key = stack.client("kms").create_key()["KeyMetadata"]["Arn"]
+        made = Pipeline(shop, roles_of(stack, instance["MasterUserSecret"]["SecretArn"], key), key)
         made.configure()
         made.acting(made.updating).up()
         yield made
@@ -293,13 +294,21 @@ def test_a_secret_with_another_prefix_is_not_made(pipeline: Pipeline) -> None:
     assert "not authorized to perform: secretsmanager:CreateSecret on resource: billing" in done.stdout
 
 
-def test_previews_read_the_state_of_these_stacks_in_a_bucket_and_updates_write_it(pipeline: Pipeline) -> None:
+def test_previews_read_and_decrypt_the_state_of_these_stacks_in_a_bucket_and_updates_write_it(
+    pipeline: Pipeline,
+) -> None:
     owner, url = pipeline.stack.client("s3"), state_in_bucket(pipeline.stack)
-    previewed = pipeline.acting({**pipeline.previewing, "PULUMI_BACKEND_URL": url})
+    by_passphrase = pipeline.stack.file.read_text()
+    provider = f"awskms:///{pipeline.state_key_arn}?region=us-east-1"
+    pipeline.acting({"PULUMI_BACKEND_URL": url}).pulumi("stack", "change-secrets-provider", provider)
+    previewed = pipeline.acting(
+        {**pipeline.previewing, "PULUMI_BACKEND_URL": url, "PULUMI_CONFIG_PASSPHRASE": ""}
+    )
     updated = pipeline.acting({**pipeline.updating, "PULUMI_BACKEND_URL": url})
     before = objects(pipeline.stack)
     updated.up()  # nothing but what failed before is left to do
     assert previewed.preview() == []
+    pipeline.stack.file.write_text(by_passphrase)
     new = {key.split("/")[1] for key in objects(pipeline.stack) - before}
     assert new == {"backups", "history"}  # and the lock is gone again
     own, others = f".pulumi/stacks/aws-secrets/{STACK}.json", ".pulumi/stacks/aws-secrets/pipeline.json"
