@@ -15,7 +15,7 @@ _TIMEOUT_SECONDS = 60
 _ALARM_PERIOD_SECONDS = 300
 
 # Source: AWS Secrets Manager User Guide, "Permissions for rotation".
-_ROTATE = [
+ROTATE = [
     "secretsmanager:DescribeSecret",
     "secretsmanager:GetSecretValue",
     "secretsmanager:PutSecretValue",
@@ -23,7 +23,7 @@ _ROTATE = [
 ]
 # Source: AWS Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC". These
 # operations know no ARN to allow, or one that nobody knows before.
-_NETWORK_INTERFACES = [
+NETWORK_INTERFACES = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",
@@ -91,7 +91,7 @@ def _permissions(
         {
             "Sid": "RotateTheseSecrets",
             "Effect": "Allow",
-            "Action": _ROTATE,
+            "Action": ROTATE,
             # AWS adds "-" and six characters to the name: each of these is one secret, made or not
             "Resource": [f"{secret}:{name}-??????" for name in sorted(set(args.secret_names))],
         },
@@ -114,13 +114,13 @@ def _permissions(
             {
                 "Sid": "LambdaAttachesItToTheNetwork",
                 "Effect": "Allow",
-                "Action": _NETWORK_INTERFACES,
+                "Action": NETWORK_INTERFACES,
                 "Resource": "*",
             },
             {
                 "Sid": "ItsOwnCodeMayNot",
                 "Effect": "Deny",
-                "Action": _NETWORK_INTERFACES,
+                "Action": NETWORK_INTERFACES,
                 "Resource": "*",
                 # only requests of a function's own code have this key
                 "Condition": {"Null": {"lambda:SourceFunctionArn": "false"}},

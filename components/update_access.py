@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
+from components.permissions_boundary import boundary
 from components.pipeline_scope import PipelineScope
-from components.update_permissions import boundary, permissions
+from components.update_permissions import permissions
 
 
 @dataclass(frozen=True, kw_only=True)

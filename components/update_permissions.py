@@ -1,4 +1,4 @@
-"""What an update of a stack may do in AWS, and the most that roles may do which it makes.
+"""What an update of a stack may do in AWS.
 
 Resources are named by the prefixes of secrets and the names of stacks. Where a statement is about everything,
 it says why. Sources: the Terraform provider's calls for each resource; Service Authorization Reference.
@@ -6,54 +6,9 @@ it says why. Sources: the Terraform provider's calls for each resource; Service 
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from components.permissions_boundary import use_of_keys
 from components.pipeline_scope import PipelineScope, Statement, allow, lookups, read_state, write_state
 from components.policies import document
-
-# What a rotation function does with a secret; workloads do less.
-_READ_AND_ROTATE = [
-    "secretsmanager:DescribeSecret",
-    "secretsmanager:GetSecretValue",
-    "secretsmanager:PutSecretValue",
-    "secretsmanager:UpdateSecretVersionStage",
-]
-_NETWORK_INTERFACES = [
-    "ec2:AssignPrivateIpAddresses",
-    "ec2:CreateNetworkInterface",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSubnets",
-    "ec2:UnassignPrivateIpAddresses",
-]
-
-
-def boundary(scope: PipelineScope) -> str:
-    """The permissions boundary of roles that stacks make: it allows nothing by itself."""
-    streams = scope.arns("logs", [f"log-group:/aws/lambda/{name}:log-stream:*" for name in scope.names])
-    return document(
-        allow("TheirSecrets", _READ_AND_ROTATE, scope.secrets),
-        *(
-            [allow("LogInAsAdministrator", ["secretsmanager:GetSecretValue"], scope.admin_secret_arns)]
-            if scope.admin_secret_arns
-            else []
-        ),
-        _use_of_keys(
-            scope, [*scope.secrets, *scope.admin_secret_arns], ["kms:Decrypt", "kms:GenerateDataKey"]
-        ),
-        *(
-            [
-                allow(
-                    "DeployServicesAgain",
-                    ["ecs:DescribeServices", "ecs:UpdateService"],
-                    scope.arns("ecs", [f"service/{service}" for service in scope.ecs_services]),
-                )
-            ]
-            if scope.ecs_services
-            else []
-        ),
-        allow("TheirLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], streams),
-        # Lambda attaches functions to networks; these operations know no ARN before
-        allow("NetworkInterfaces", _NETWORK_INTERFACES, ["*"]),
-    )
 
 
 def permissions(
@@ -123,22 +78,7 @@ def _secrets(scope: PipelineScope) -> Iterator[Statement]:
         scope.secrets,
         Null={"secretsmanager:VersionId": "false"},
     )
-    yield _use_of_keys(scope, scope.secrets, ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"])
-
-
-def _use_of_keys(scope: PipelineScope, secrets: Sequence[str], actions: Sequence[str]) -> Statement:
-    """Any key of the account, through Secrets Manager and for these secrets alone, replicas included."""
-    region = f":{scope.region}:"
-    everywhere = [arn.replace(region, ":*:", 1) for arn in secrets]
-    return allow(
-        "UseKeysForThem",
-        actions,
-        scope.arns("kms", ["key/*"], region="*"),
-        StringLike={
-            "kms:EncryptionContext:SecretARN": everywhere,
-            "kms:ViaService": "secretsmanager.*.amazonaws.com",
-        },
-    )
+    yield use_of_keys(scope, scope.secrets, ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"])
 
 
 def _keys(scope: PipelineScope, aliases: Sequence[str]) -> Iterator[Statement]:

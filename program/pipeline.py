@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import pulumi
 
-from components import update_permissions
+from components.permissions_boundary import boundary
 from components.pipeline_scope import PipelineScope
 from components.preview_access import PreviewAccess, PreviewAccessArgs
 from components.update_access import UpdateAccess, UpdateAccessArgs
+from components.update_permissions import permissions
 from program.making import Account, key_alias
 from settings import Mistake, SettingsError
 from settings.mistakes import path_of
@@ -73,10 +74,10 @@ def _refuse_what_is_too_long(scope: PipelineScope, aliases: Sequence[str]) -> No
     for what, document, most in (
         (
             "the role for updates",
-            update_permissions.permissions(scope, aliases, limit, [limit, role, role]),
+            permissions(scope, aliases, limit, [limit, role, role]),
             _MOST_OF_A_ROLE,
         ),
-        ("the boundary", update_permissions.boundary(scope), _MOST_OF_A_POLICY),
+        ("the boundary", boundary(scope), _MOST_OF_A_POLICY),
     ):
         length = len("".join(document.split()))
         if length > most:

@@ -1,0 +1,60 @@
+"""The most that roles may do which a pipeline's updates make: read and rotate secrets, redeploy services."""
+
+from collections.abc import Sequence
+
+from components.pipeline_scope import PipelineScope, Statement, allow
+from components.policies import document
+from components.rotation_function import NETWORK_INTERFACES, ROTATE
+
+
+def boundary(scope: PipelineScope) -> str:
+    """The permissions boundary of roles that stacks make: it allows nothing by itself."""
+    streams = scope.arns("logs", [f"log-group:/aws/lambda/{name}:log-stream:*" for name in scope.names])
+    return document(
+        allow("TheirSecrets", ROTATE, scope.secrets),
+        *(
+            [allow("LogInAsAdministrator", ["secretsmanager:GetSecretValue"], scope.admin_secret_arns)]
+            if scope.admin_secret_arns
+            else []
+        ),
+        use_of_keys(
+            scope, [*scope.secrets, *scope.admin_secret_arns], ["kms:Decrypt", "kms:GenerateDataKey"]
+        ),
+        *(
+            [
+                allow(
+                    "DeployServicesAgain",
+                    ["ecs:DescribeServices", "ecs:UpdateService"],
+                    scope.arns("ecs", [f"service/{service}" for service in scope.ecs_services]),
+                )
+            ]
+            if scope.ecs_services
+            else []
+        ),
+        allow("TheirLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], streams),
+        # these know no ARN before
+        allow("LambdaAttachesThemToNetworks", NETWORK_INTERFACES, ["*"]),
+        {
+            "Sid": "TheirOwnCodeMayNot",
+            "Effect": "Deny",
+            "Action": NETWORK_INTERFACES,
+            "Resource": "*",
+            # only requests of a function's own code have this key
+            "Condition": {"Null": {"lambda:SourceFunctionArn": "false"}},
+        },
+    )
+
+
+def use_of_keys(scope: PipelineScope, secrets: Sequence[str], actions: Sequence[str]) -> Statement:
+    """Any key of the account, through Secrets Manager and for these secrets alone, replicas included."""
+    region = f":{scope.region}:"
+    everywhere = [arn.replace(region, ":*:", 1) for arn in secrets]
+    return allow(
+        "UseKeysForThem",
+        actions,
+        scope.arns("kms", ["key/*"], region="*"),
+        StringLike={
+            "kms:EncryptionContext:SecretARN": everywhere,
+            "kms:ViaService": "secretsmanager.*.amazonaws.com",
+        },
+    )
