@@ -1,0 +1,1 @@
+"""Programs that show how to use this project; each has a README section of its own."""
