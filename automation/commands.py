@@ -11,6 +11,10 @@ from types import FrameType
 
 from automation import documents, errors, terminal
 from automation.operation import Operation
+from automation.report import report
+from automation.report.as_json import as_json
+from automation.report.markdown import markdown
+from automation.report.terminal import terminal as report_as_text
 from automation.results import Result
 from automation.stack import Stack
 from automation.workspace import checkout
@@ -26,7 +30,7 @@ _EXIT_CODES: dict[type[errors.AutomationError], int] = {
     errors.EventsTruncated: 10,
     errors.Cancelled: 130,
 }
-_FAILED = 1
+_FAILED, _DANGEROUS = 1, 11
 
 _EPILOGUE = """\
 exit codes:
@@ -41,6 +45,7 @@ exit codes:
     8  the state's backend cannot be used
     9  the engine was killed in the middle
    10  done, but the event log is cut off
+   11  something in the preview is dangerous, with --fail-on-danger
   130  cancelled (Ctrl-C once: what is under way is finished; twice: at once)
 """
 
@@ -54,6 +59,7 @@ _COMMANDS = {
     "cancel": "take away the lock that a killed update left",
 }
 _CHANGES = ("up", "refresh", "destroy")
+_REPORTS = {"markdown": markdown, "json": as_json, "terminal": report_as_text}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,9 +69,11 @@ def main(arguments: Sequence[str]) -> int:
     asks = chosen.command in _CHANGES and not chosen.yes
     if asks and (chosen.json or not sys.stdin.isatty()):
         parser.error(f"{chosen.command} needs --yes, because nobody can be asked here")
+    if chosen.command == "preview" and chosen.report and chosen.json:
+        parser.error("--report json and --json are two documents: choose one")
     try:
         workspace = checkout(chosen.cwd, backend=chosen.backend)
-        told = _run(workspace.stack(chosen.stack), chosen, asks=asks)
+        told, exit_code = _run(workspace.stack(chosen.stack), chosen, asks=asks)
     except errors.AutomationError as error:
         if chosen.json:
             _print(documents.of_error(error))
@@ -76,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
         return _EXIT_CODES[errors.Cancelled]
     if chosen.json:
         _print(told)
-    return 0
+    return exit_code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -99,6 +107,15 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name in _CHANGES:
             command.add_argument("--yes", "-y", action="store_true", help="do not ask")
+        if name == "preview":
+            command.add_argument(
+                "--report",
+                choices=tuple(_REPORTS),
+                help="what it does to live secrets, in place of the summary: docs/preview.md",
+            )
+            command.add_argument(
+                "--fail-on-danger", action="store_true", help="end with 11 if something is dangerous"
+            )
         if name == "refresh":
             command.add_argument(
                 "--clear-pending-creates",
@@ -110,8 +127,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(stack: Stack, chosen: argparse.Namespace, *, asks: bool) -> object:
-    """What `--json` prints. Otherwise it is printed here already."""
+def _run(stack: Stack, chosen: argparse.Namespace, *, asks: bool) -> tuple[object, int]:
+    """What `--json` prints, otherwise printed here already; and the exit code."""
+    if chosen.command == "preview":
+        return _previewed(stack, chosen)
+    return _done(stack, chosen, asks=asks), 0
+
+
+def _previewed(stack: Stack, chosen: argparse.Namespace) -> tuple[object, int]:
+    quiet = chosen.json or chosen.report in {"markdown", "json"}
+    result = _followed(stack.preview(), quiet=quiet, total=None)
+    made = report(result.engine_events, stack.name)
+    if chosen.report:
+        sys.stdout.write(_REPORTS[chosen.report](made))
+    else:
+        _shown(chosen, None, terminal.summary(result))
+    return documents.of_result(result), _DANGEROUS if made.dangers and chosen.fail_on_danger else 0
+
+
+def _done(stack: Stack, chosen: argparse.Namespace, *, asks: bool) -> object:
     command: str = chosen.command
     if command == "cancel":
         stack.cancel()
@@ -126,13 +160,11 @@ def _run(stack: Stack, chosen: argparse.Namespace, *, asks: bool) -> object:
     if asks:
         total = _ask(stack, command)
     operation = {
-        "preview": stack.preview,
         "up": stack.up,
         "refresh": lambda: stack.refresh(clear_pending_creates=chosen.clear_pending_creates),
         "destroy": stack.destroy,
     }[command]()
     result = _followed(operation, quiet=chosen.json, total=total)
-    # the place of a report on the result: a preview's, in the words of this domain
     return _shown(chosen, documents.of_result(result), terminal.summary(result))
 
 

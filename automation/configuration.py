@@ -1,16 +1,12 @@
 """A stack's configuration: checked by the models of the stack file, then written, all of it or nothing."""
 
-import contextvars
 import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pulumi
 import yaml
-from pulumi.runtime import config as runtime_config
-from pulumi.runtime import settings as runtime_settings
 
 import settings
 from automation import errors
@@ -76,20 +72,17 @@ def stack_file(folder: Path, stack: str) -> Path:
 
 def _checked(cli: Cli, stack: str, values: Mapping[str, str], encrypted: Iterable[str]) -> settings.StackFile:
     region = cli.environment.get("AWS_REGION") or cli.environment.get("AWS_DEFAULT_REGION")
-    with_region = {"aws:region": region, **values} if region else dict(values)
-
-    def run() -> settings.StackFile:
-        runtime_settings.reset_options(project=cli.project, stack=stack)
-        runtime_config.set_all_config(with_region, sorted(encrypted))
-        return settings.check()
-
+    with_region = {"aws:region": region, **values} if region else values
+    configuration = settings.Configuration(
+        project=cli.project,
+        stack=stack,
+        values={key: settings.parsed(value) for key, value in with_region.items()},
+        encrypted=frozenset(encrypted),
+    )
     try:
-        # a context of its own, so that a program in this process and other threads see nothing of it
-        return contextvars.copy_context().run(run)
+        return settings.check(configuration).stack_file
     except settings.SettingsError as error:
         raise errors.BadSettings(stack, error.mistakes) from None
-    except pulumi.RunError as error:
-        raise errors.EngineFailure(stack, str(error)) from None
 
 
 def _as_text(value: object) -> str:

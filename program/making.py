@@ -46,11 +46,6 @@ def chosen(own: Setting | None, stack_wide: Setting) -> Setting:
     return stack_wide if own is None else own
 
 
-def key_alias(project: str, stack: str) -> str:
-    """The alias of a stack's key, without the leading `alias/`."""
-    return re.sub(r"[^A-Za-z0-9/_-]", "-", f"{project}/{stack}")
-
-
 @dataclass(frozen=True)
 class Making:
     """What all secrets of the stack are made with.

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from settings.cross_checks import mistakes_between
 from settings.mistakes import Mistake, SettingsError, from_validation, nearest, path_of
+from settings.pipeline import AUTONAMING
 from settings.secrets import check_region
 from settings.stack_file import StackFile
 
@@ -80,7 +81,8 @@ def check(configuration: Configuration) -> Checked:
     except ValidationError as error:
         mistakes += from_validation(namespace, StackFile, error)
     else:
-        mistakes += mistakes_between(namespace, stack_file, region)
+        mistakes += mistakes_between(namespace, stack_file, region, configuration.stack)
+        mistakes += _out_of_a_pipelines_reach(configuration, stack_file)
     if mistakes:
         raise SettingsError(configuration.stack, sorted(mistakes, key=lambda mistake: mistake.path))
     return Checked(
@@ -131,9 +133,8 @@ def _secrets_in_structure(configuration: Configuration, structure: Mapping[str, 
         full_key = f"{namespace}:{key}"
         if full_key in configuration.encrypted:
             # the engine hands over decrypted values; only the file itself shows where they were encrypted
-            text = _stack_file_text(configuration.stack, full_key)
-            places = list(_encrypted_places(text, (key,))) or [(key,)]
-            for place in places:
+            text = _stack_file_text(configuration.stack, full_key) or configuration.values[full_key]
+            for place in list(_encrypted_places(text, (key,))) or [(key,)]:
                 yield Mistake(
                     path_of(namespace, place),
                     'an encrypted value ("secure:") is nested in the structure',
@@ -233,3 +234,23 @@ def _wrong_region(region: str | None) -> Iterator[Mistake]:
     except PydanticCustomError as error:
         context = error.context or {}
         yield Mistake("aws:region", context["wrong"], context["consequence"], context["remedy"])
+
+
+def _out_of_a_pipelines_reach(configuration: Configuration, stack_file: StackFile) -> Iterator[Mistake]:
+    if stack_file.update_role is None:
+        return
+    naming = _map(configuration.values.get("pulumi:autonaming"))
+    if naming.get("pattern") != AUTONAMING:
+        yield Mistake(
+            "pulumi:autonaming",
+            "names in AWS would not begin with the stack's",
+            "The role in updateRole may keep nothing that has another name",
+            f'Write pulumi:autonaming: {{pattern: "{AUTONAMING}"}}',
+        )
+    if stack_file.permissions_boundary is None:
+        yield Mistake(
+            path_of(configuration.project, ("permissionsBoundary",)),
+            "it is missing beside updateRole",
+            "The role in updateRole may make no role without its boundary",
+            "Write the ARN that the pipeline's stack shows",
+        )

@@ -13,7 +13,16 @@ import pytest
 
 import automation
 from automation.commands import main
-from tests.automation.projects import AWS, ROOT, WAITING, Project, structure, wait_for_end
+from tests.automation.projects import (
+    AWS,
+    EMPTY,
+    ROOT,
+    WAITING,
+    Project,
+    new_name,
+    structure,
+    wait_for_end,
+)
 
 CHANGING = """
 import pulumi
@@ -79,6 +88,26 @@ def test_a_stack_is_driven_from_preview_to_destroy_with_json_and_plain_lines(
     assert "2 create" in history.out
     destroyed = run("destroy", "--stack", "test", "--yes", "--json").document()
     assert destroyed["counts"] == {"delete": 2}
+
+
+def test_a_preview_reports_what_it_does_to_live_secrets_and_can_fail_for_it(
+    project: Project, run: Run
+) -> None:
+    preview = ("preview", "--stack", "test", "--fail-on-danger")
+    project.program(f'import pulumi_aws as aws\naws.secretsmanager.Secret("s", name="{new_name()}")')
+    project.stack()
+    created = run(*preview, "--report", "json")
+    assert created.code == 0
+    assert created.document()["dangers"] == []
+    assert run("up", "--stack", "test", "--yes").code == 0
+    project.program(EMPTY)
+    deletes = run(*preview, "--report", "json")
+    assert deletes.code == 11
+    assert [danger["kind"] for danger in deletes.document()["dangers"]] == ["deletes-secret"]
+    assert run(*preview, "--report", "markdown").out.startswith("<!-- aws-secrets-preview:test -->")
+    assert "Dangerous" in run(*preview[:3], "--report", "terminal").out
+    assert run(*preview, "--json").code == 11
+    assert run("destroy", "--stack", "test", "--yes").code == 0
 
 
 def test_each_kind_of_failure_has_an_exit_code_and_a_document(project: Project, run: Run) -> None:

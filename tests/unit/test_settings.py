@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from settings import SettingsError
@@ -261,6 +262,7 @@ near_misses: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@hypothesis_settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["secrets", "encryption", "recoveryWindowDays", "protect", "tags", "replicas"]),
