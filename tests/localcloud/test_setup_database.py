@@ -144,7 +144,10 @@ def test_a_server_that_is_still_starting_is_waited_for(layout: Layout) -> None:
     # What it says of itself before it takes connections.
     pid_file.write_text(ready.replace("ready", "starting"))
     assert postgres.running(layout.postgres) is None
-    threading.Timer(0.5, pid_file.write_text, (ready,)).start()
+    # at one stroke: a file that is empty for a moment would say that no server runs
+    done = pid_file.with_name("postmaster.pid.done")
+    done.write_text(ready)
+    threading.Timer(0.5, done.replace, (pid_file,)).start()
     assert start_database(layout) == server
 
 
