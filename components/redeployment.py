@@ -13,12 +13,12 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
+from components import function_watching
 from components.policies import document, function_trust, log_writing
 
 _RUNTIME = "python3.13"
 _MEMORY_MEGABYTES = 128
 _TIMEOUT_SECONDS = 60
-_ALARM_PERIOD_SECONDS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +106,7 @@ class EcsRedeployment(pulumi.ComponentResource):
         super().__init__("aws-secrets:index:EcsRedeployment", name, reads, opts)
         tags = dict(args.tags) or None
         about = f"Deploys the ECS service {args.service} again when a secret that it reads changes"
-        log_group = aws.cloudwatch.LogGroup(
-            f"{name}-log-group",
-            name_prefix=f"{args.log_group_prefix}{name}-",
-            retention_in_days=args.log_retention_days,
-            tags=tags,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        log_group = function_watching.log_group(name, args, self)
         role = aws.iam.Role(
             f"{name}-role",
             description=about,
@@ -170,22 +164,12 @@ class EcsRedeployment(pulumi.ComponentResource):
             # the rule does nothing before: what it is not allowed to call it does not call again
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission, *args.after]),
         )
-        aws.cloudwatch.MetricAlarm(
-            f"{name}-alarm",
-            alarm_description="A service was not redeployed and keeps an old value. "
-            "The function's log has the reason.",
-            namespace="AWS/Lambda",
-            metric_name="Errors",
-            dimensions={"FunctionName": function.name},
-            statistic="Sum",
-            period=_ALARM_PERIOD_SECONDS,
-            evaluation_periods=1,
-            comparison_operator="GreaterThanThreshold",
-            threshold=0,
-            treat_missing_data="notBreaching",
-            alarm_actions=[args.alarm_topic_arn] if args.alarm_topic_arn else None,
-            tags=tags,
-            opts=pulumi.ResourceOptions(parent=self),
+        function_watching.error_alarm(
+            name,
+            args,
+            function,
+            "A service was not redeployed and keeps an old value. The function's log has the reason.",
+            self,
         )
         self.function_name = function.name
         self.log_group_name = log_group.name

@@ -7,12 +7,12 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
+from components import function_watching
 from components.policies import document, function_trust, log_writing, uses_of_keys
 
 _RUNTIME = "python3.13"
 _MEMORY_MEGABYTES = 256  # it uses up to 72; Lambda gives processor time in proportion
 _TIMEOUT_SECONDS = 60
-_ALARM_PERIOD_SECONDS = 300
 
 # Source: AWS Secrets Manager User Guide, "Permissions for rotation".
 ROTATE = [
@@ -149,13 +149,7 @@ class RotationFunction(pulumi.ComponentResource):
         reads = {"reads": sorted(set(args.secret_names)), "readsByArn": list(args.admin_secret_arns)}
         super().__init__("aws-secrets:index:RotationFunction", name, reads, opts)
         tags = dict(args.tags) or None
-        log_group = aws.cloudwatch.LogGroup(
-            f"{name}-log-group",
-            name_prefix=f"{args.log_group_prefix}{name}-",
-            retention_in_days=args.log_retention_days,
-            tags=tags,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        log_group = function_watching.log_group(name, args, self)
         role = aws.iam.Role(
             f"{name}-role",
             description="Rotates secrets of AWS Secrets Manager",
@@ -208,21 +202,12 @@ class RotationFunction(pulumi.ComponentResource):
             source_account=args.account_id,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        aws.cloudwatch.MetricAlarm(
-            f"{name}-alarm",
-            alarm_description="A rotation failed and is tried again. The function's log has the reason.",
-            namespace="AWS/Lambda",
-            metric_name="Errors",
-            dimensions={"FunctionName": function.name},
-            statistic="Sum",
-            period=_ALARM_PERIOD_SECONDS,
-            evaluation_periods=1,
-            comparison_operator="GreaterThanThreshold",
-            threshold=0,
-            treat_missing_data="notBreaching",
-            alarm_actions=[args.alarm_topic_arn] if args.alarm_topic_arn else None,
-            tags=tags,
-            opts=pulumi.ResourceOptions(parent=self),
+        function_watching.error_alarm(
+            name,
+            args,
+            function,
+            "A rotation failed and is tried again. The function's log has the reason.",
+            self,
         )
         self.arn = function.arn
         self.function_name = function.name

@@ -1,0 +1,62 @@
+"""What every Lambda function has beside itself: its log group, and an alarm on its errors."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import pulumi
+import pulumi_aws as aws
+
+_ALARM_PERIOD_SECONDS = 300
+
+
+class Watched(Protocol):
+    """What the arguments of a component with a function say of them."""
+
+    @property
+    def log_group_prefix(self) -> str:
+        """What the name of the log group begins with."""
+
+    @property
+    def log_retention_days(self) -> int:
+        """As CloudWatch takes it."""
+
+    @property
+    def alarm_topic_arn(self) -> str | None:
+        """SNS topic that is told of a failure; without one the alarm only shows itself."""
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Of both."""
+
+
+def log_group(name: str, args: Watched, parent: pulumi.Resource) -> aws.cloudwatch.LogGroup:
+    """Where the function of the component `name` writes."""
+    return aws.cloudwatch.LogGroup(
+        f"{name}-log-group",
+        name_prefix=f"{args.log_group_prefix}{name}-",
+        retention_in_days=args.log_retention_days,
+        tags=dict(args.tags) or None,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def error_alarm(
+    name: str, args: Watched, function: aws.lambda_.Function, description: str, parent: pulumi.Resource
+) -> None:
+    """Goes off at any error of the function."""
+    aws.cloudwatch.MetricAlarm(
+        f"{name}-alarm",
+        alarm_description=description,
+        namespace="AWS/Lambda",
+        metric_name="Errors",
+        dimensions={"FunctionName": function.name},
+        statistic="Sum",
+        period=_ALARM_PERIOD_SECONDS,
+        evaluation_periods=1,
+        comparison_operator="GreaterThanThreshold",
+        threshold=0,
+        treat_missing_data="notBreaching",
+        alarm_actions=[args.alarm_topic_arn] if args.alarm_topic_arn else None,
+        tags=dict(args.tags) or None,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
