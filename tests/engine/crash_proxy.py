@@ -4,15 +4,14 @@ So the points of a crash are enumerated, not sampled: before a call nothing has 
 has done it and nobody has been told.
 """
 
-import http.client
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+
+from tests.loopback_server import Handler, serving
 
 READS = ("Get", "List", "Describe", "Validate")
 
@@ -40,13 +39,10 @@ class Crash:
 @contextmanager
 def crashing(endpoint: str, crash: Crash) -> Iterator[str]:
     """The address of a proxy for `endpoint` that crashes its client once."""
-    target = urlsplit(endpoint)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+    class Crashing(Handler):
+        def do_POST(self) -> None:  # noqa: N802  the base class's name
+            body = self.body()
             operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
             chosen = False
             if operation and not operation.startswith(READS):
@@ -58,38 +54,12 @@ def crashing(endpoint: str, crash: Crash) -> Iterator[str]:
             if crash.happened.is_set():
                 self.close_connection = True
                 return
-            upstream = http.client.HTTPConnection(target.hostname or "", target.port)
-            upstream.request("POST", self.path, body, dict(self.headers))
-            answer = upstream.getresponse()
-            content = answer.read()
+            answer = self.forwarded(endpoint, body)
             if chosen:
                 crash.strike()
                 self.close_connection = True
                 return
-            self.send_response(answer.status)
-            for name, value in answer.getheaders():
-                if name.lower() not in {
-                    "content-length",
-                    "transfer-encoding",
-                    "connection",
-                    "date",
-                    "server",
-                }:
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.reply(answer)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Crashing) as address:
+        yield address

@@ -6,9 +6,7 @@ import re
 import string
 from collections.abc import Iterator
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -19,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.localcloud.emulator_process import running_emulator
+from tests.loopback_server import Answer, Handler, serving
 from tests.workloads import operators
 from workloads import external_secrets, kubernetes
 from workloads.contract import Source, Template, Workload
@@ -272,23 +271,16 @@ def test_a_lambda_function_reads_as_the_docs_say(emulated: Any, monkeypatch: pyt
     for name, value in {**environment, "AWS_SESSION_TOKEN": "session"}.items():
         monkeypatch.setenv(name, value)
 
-    class Extension(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Extension(Handler):
+        def do_GET(self) -> None:  # noqa: N802  the base class's name
             assert self.headers["X-Aws-Parameters-Secrets-Token"] == "session"
             [arn] = parse_qs(urlsplit(self.path).query)["secretId"]
-            answer = emulated.get_secret_value(SecretId=arn)
-            self.send_response(HTTPStatus.OK)
-            self.end_headers()
-            self.wfile.write(json.dumps({"ARN": arn, "SecretString": answer["SecretString"]}).encode())
+            told = {"ARN": arn, "SecretString": emulated.get_secret_value(SecretId=arn)["SecretString"]}
+            self.reply(Answer(HTTPStatus.OK, (), json.dumps(told).encode()))
 
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Extension) as server:
-        Thread(target=server.serve_forever).start()
-        docs = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text()
-        [code] = re.findall(r"```python\n(.*?)```", docs, re.DOTALL)
-        names: dict[str, Any] = {}
-        exec(code.replace("localhost:2773", f"127.0.0.1:{server.server_port}"), names)  # noqa: S102  our own docs
+    docs = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", docs, re.DOTALL)
+    names: dict[str, Any] = {}
+    with serving(Extension) as address:
+        exec(code.replace("http://localhost:2773", address), names)  # noqa: S102  our own docs
         assert names["secret"]("TOKEN") == AWKWARD["QUOTES"]
-        server.shutdown()
