@@ -93,13 +93,21 @@ class Stack:
             stdout=subprocess.DEVNULL,
         )
 
-    def client(self, service: str = "secretsmanager", region: str = "us-east-1") -> Any:  # noqa: ANN401  untyped
+    def client(
+        self,
+        service: str = "secretsmanager",
+        region: str = "us-east-1",
+        credentials: Mapping[str, str] | None = None,
+    ) -> Any:  # noqa: ANN401  untyped
+        """The administrator's, or with the credentials of a session as STS gives them."""
+        given = credentials or {"AccessKeyId": "test", "SecretAccessKey": "test"}
         return boto3.client(
             service,
             region_name=region,
             endpoint_url=self.endpoint,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given.get("SessionToken"),
         )
 
     def value(self, secret: str) -> dict[str, str]:

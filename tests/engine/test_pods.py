@@ -10,7 +10,6 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
 
-import boto3
 import pytest
 import yaml
 from botocore.exceptions import ClientError
@@ -85,14 +84,7 @@ class Deployed:
 
     def reader(self, credentials: Mapping[str, str]) -> Any:  # noqa: ANN401  boto3 is untyped
         """A client of Secrets Manager with the credentials of a session."""
-        return boto3.client(
-            "secretsmanager",
-            region_name="us-east-1",
-            endpoint_url=self.stack.endpoint,
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-        )
+        return self.stack.client(credentials=credentials)
 
     def obtained(self, name: str, credentials: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """What the container of a pod has, by its manifests and these credentials."""
@@ -209,14 +201,7 @@ def credentials_of(deployed: Deployed, name: str) -> Mapping[str, str]:
         case "by-operator":
             sts = deployed.stack.client("sts")
             own = sts.assume_role(RoleArn=OPERATOR_ROLE, RoleSessionName="operator")["Credentials"]
-            as_operator = boto3.client(
-                "sts",
-                region_name="us-east-1",
-                endpoint_url=deployed.stack.endpoint,
-                aws_access_key_id=own["AccessKeyId"],
-                aws_secret_access_key=own["SecretAccessKey"],
-                aws_session_token=own["SessionToken"],
-            )
+            as_operator = deployed.stack.client("sts", credentials=own)
             # the store of the manifests names the role that it takes
             store = next(yaml.safe_load_all(deployed.workloads[name]["manifests"]))
             role = store["spec"]["provider"]["aws"]["role"]

@@ -4,7 +4,6 @@ import json
 import re
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -87,14 +86,7 @@ def the_role_may_do_nothing_else(stack: Stack) -> None:
     taken = stack.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="function")["Credentials"]
 
     def as_function(of: str) -> Any:  # noqa: ANN401  boto3 is untyped
-        return boto3.client(
-            of,
-            region_name="us-east-1",
-            endpoint_url=stack.endpoint,
-            aws_access_key_id=taken["AccessKeyId"],
-            aws_secret_access_key=taken["SecretAccessKey"],
-            aws_session_token=taken["SessionToken"],
-        )
+        return stack.client(of, credentials=taken)
 
     ecs = as_function("ecs")
     here, force = {"cluster": CLUSTER}, {"forceNewDeployment": True}

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -19,14 +18,7 @@ SECRETS = {
 def with_role(stack: Stack, role_arn: str) -> Any:  # noqa: ANN401  boto3 is untyped
     """A client of Secrets Manager with the credentials of a role."""
     credentials = stack.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="pod")["Credentials"]
-    return boto3.client(
-        "secretsmanager",
-        region_name="us-east-1",
-        endpoint_url=stack.endpoint,
-        aws_access_key_id=credentials["AccessKeyId"],
-        aws_secret_access_key=credentials["SecretAccessKey"],
-        aws_session_token=credentials["SessionToken"],
-    )
+    return stack.client(credentials=credentials)
 
 
 def role_that_exists(stack: Stack, name: str = "hook-role") -> str:
