@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 _ALARM_PERIOD_SECONDS = 300
+# pulumi_aws loads its parts when they are named: types of it are quoted, so that a stack pays for what it has
 
 
 class Watched(Protocol):
@@ -29,7 +30,7 @@ class Watched(Protocol):
         """Of both."""
 
 
-def log_group(name: str, args: Watched, parent: pulumi.Resource) -> aws.cloudwatch.LogGroup:
+def log_group(name: str, args: Watched, parent: pulumi.Resource) -> "aws.cloudwatch.LogGroup":
     """Where the function of the component `name` writes."""
     return aws.cloudwatch.LogGroup(
         f"{name}-log-group",
@@ -41,7 +42,7 @@ def log_group(name: str, args: Watched, parent: pulumi.Resource) -> aws.cloudwat
 
 
 def error_alarm(
-    name: str, args: Watched, function: aws.lambda_.Function, description: str, parent: pulumi.Resource
+    name: str, args: Watched, function: "aws.lambda_.Function", description: str, parent: pulumi.Resource
 ) -> None:
     """Goes off at any error of the function."""
     aws.cloudwatch.MetricAlarm(
