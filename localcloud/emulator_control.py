@@ -137,10 +137,12 @@ def _has_ended(pid: int) -> bool:
     """Whether a process is gone, ports and all; as a child of ours it may wait to be reaped."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        # its first thread may have ended before the others, which hold the ports until they have too
+        threads = sum(1 for _ in Path(f"/proc/{pid}/task").iterdir())
     except OSError:
         # Without /proc the arguments vanish at about the same time.
         return not command_line(pid)
-    return state in "ZX"
+    return state in "ZX" and threads <= 1
 
 
 def command_line(pid: int) -> list[str]:
