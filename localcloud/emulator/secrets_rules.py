@@ -21,7 +21,7 @@ CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
 AWS_MANAGED_KEY = "alias/aws/secretsmanager"
 _DAY = 86_400
 _SUFFIX = len("-AbCdEf")  # what AWS adds to the name in an ARN
-_MAX_LABELS = 20
+_MAX_LABELS = 20  # over all versions. Source: User Guide, "AWS Secrets Manager quotas"
 _MAX_LABEL_CHARACTERS = 256
 _MAX_TAGS = 50
 _KEPT_VERSIONS = 100
@@ -298,10 +298,7 @@ def put_value(secret: Secret, token: str, content: Content, labels: list[str] | 
         return existing
     if secret.holder(CURRENT) is None:
         wanted.add(CURRENT)
-    if len(wanted) > _MAX_LABELS:
-        raise ServiceError(
-            "LimitExceededException", f"A version can have {_MAX_LABELS} staging labels at most."
-        )
+    _check_room(secret, wanted)
     version = existing or Version(token, content, secret.kms_key_id)
     version.content, version.kms_key_id = content, secret.kms_key_id
     secret.versions[token] = version
@@ -344,6 +341,16 @@ def _move(secret: Secret, label: str, target: Version) -> None:
     target.labels.add(label)
 
 
+def _check_room(secret: Secret, wanted: set[str]) -> None:
+    """Refuses more labels than all versions together may have; one that moves is counted once."""
+    known = {label for version in secret.versions.values() for label in version.labels}
+    if len(known | wanted) > max(_MAX_LABELS, len(known)):
+        raise ServiceError(
+            "LimitExceededException",
+            f"The versions of a secret can have {_MAX_LABELS} staging labels together at most.",
+        )
+
+
 def move_label(secret: Secret, label: str, remove_from: str | None, move_to: str | None) -> None:
     """UpdateSecretVersionStage: the request must name the version that has the label now.
 
@@ -375,10 +382,7 @@ def move_label(secret: Secret, label: str, remove_from: str | None, move_to: str
             f"version that currently has the staging label {label}."
         )
     if target is not None:
-        if label not in target.labels and len(target.labels) >= _MAX_LABELS:
-            raise ServiceError(
-                "LimitExceededException", f"A version can have {_MAX_LABELS} staging labels at most."
-            )
+        _check_room(secret, {label})
         _move(secret, label, target)
     elif holder is not None:
         holder.labels.discard(label)

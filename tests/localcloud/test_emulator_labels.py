@@ -238,3 +238,15 @@ def test_a_label_named_with_the_wrong_holder_stays_where_it_is() -> None:
     assert refused.value.code == "InvalidParameterException"
     assert secret.labelled() == before
     assert second in before
+
+
+def test_the_versions_of_a_secret_have_room_for_twenty_labels_together() -> None:
+    secret = new_secret()
+    first = put(secret, "first", [f"label-{number}" for number in range(10)])
+    put(secret, "second", ["AWSCURRENT", *[f"more-{number}" for number in range(8)]])
+    assert len({label for labels in secret.labelled().values() for label in labels}) == 20
+    with pytest.raises(ServiceError) as refused:
+        put(secret, "third", ["one-more"])
+    assert refused.value.code == "LimitExceededException"
+    rules.move_label(secret, "more-1", secret.holder("more-1").version_id, first)  # type: ignore[union-attr] # it has one
+    put(secret, "third")
