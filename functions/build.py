@@ -21,14 +21,16 @@ from pathlib import Path
 
 HANDLER = "rotation.handler.handle"
 REDEPLOY_HANDLER = "redeploy.handle"
+WRITER_HANDLER = "writer.handler.handle"
 
 _HERE = Path(__file__).resolve().parent
 _PACKAGE = _HERE / "rotation"
 _REQUIREMENTS = _HERE / "requirements.txt"
 _LOCAL = _HERE.parent / ".local" / "functions"
 
-# The other function is one file, which Lambda's own libraries are enough for.
+# Lambda's own libraries are enough for the other functions: name in the archive to file.
 REDEPLOY_FILES = {"redeploy.py": _HERE / "redeploy.py"}
+WRITER_FILES = {path.relative_to(_HERE).as_posix(): path for path in sorted((_HERE / "writer").glob("*.py"))}
 
 # Of a distribution's metadata only what its own code reads (METADATA) and what its licence asks for.
 _KEPT_METADATA = {"METADATA", "LICENSE", "LICENSE.txt", "COPYING", "NOTICE"}

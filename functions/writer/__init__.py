@@ -1,0 +1,1 @@
+"""The Lambda function that writes a secret's keys inside the account."""

@@ -1,0 +1,178 @@
+"""Fifty at once, writers, people and rotations, at one secret: its history shows whether one was lost."""
+
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+
+from functions.writer import record, write
+from tests.writer.world import World, random_key
+from tests.writer.world import write as ask
+
+WRITERS = 20
+
+
+class _Short:
+    """Pauses a fiftieth as long."""
+
+    @staticmethod
+    def uniform(least: float, most: float) -> float:
+        return random.uniform(least, most) / 50  # noqa: S311  no secret
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write, "_RANDOM", _Short)
+
+
+def at_once(calls: Sequence[Callable[[], object]]) -> list[BaseException]:
+    """Run all of them in threads that start together; returns what they raised."""
+    errors: list[BaseException] = []
+    gate = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], object]) -> None:
+        gate.wait()
+        time.sleep(random.random() / 5)  # noqa: S311  no secret
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - the test looks at it
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
+
+
+def keys_of(number: int) -> dict[str, object]:
+    """Of one writer: a key of its own, and one that all renew."""
+    return {f"KEY{number}": random_key(), "SHARED": random_key(generation=2), "PASSWORD": random_key()}
+
+
+def rotate(world: World, arn: str, number: int, *, foreign: bool) -> None:
+    while (token := world.begin_rotation(arn)) is None:
+        time.sleep(0.005)
+    while True:
+        try:
+            world.copy(arn, token, PASSWORD=f"password {number}")
+        except Exception:  # noqa: BLE001, S112  no room for labels: tried again as AWS does
+            continue
+        break
+    time.sleep(0.01)
+    if foreign:
+        world.finish_as_foreign(arn, token)
+    else:
+        world.finish_as_ours(arn, token, "PASSWORD")
+
+
+def written_by_function(world: World) -> dict[str, str]:
+    """Watches what the function puts: each of its versions with the version that it was made from."""
+    bases: dict[str, str] = {}
+    real = world.do_put_secret_value
+
+    def put(secret: Any, asked: Any) -> Any:
+        answer = real(secret, asked)
+        found = record.writing(answer["VersionId"], asked.get("VersionStages") or [])
+        if found:
+            bases[answer["VersionId"]] = found[1].base or ""
+        return answer
+
+    world.__dict__["do_put_secret_value"] = put
+    return bases
+
+
+def assert_every_write_is_its_predecessor_and_what_was_declared(
+    world: World, arn: str, bases: dict[str, str]
+) -> int:
+    history, documents = world.history[arn], world.documents(arn)
+    seen = 0
+    values: dict[str, set[str]] = {}
+    for at in range(1, len(history)):
+        if history[at] not in bases:
+            continue
+        seen += 1
+        assert bases[history[at]] == history[at - 1]
+        before, after = documents[at - 1], documents[at]
+        changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+        own = {key for key in changed if key.startswith("KEY")}
+        assert changed <= own | {"SHARED"}
+        assert len(own) <= 1
+        assert changed
+        for key in changed:
+            values.setdefault(key, set()).add(after[key])
+    assert all(len(found) == 1 for found in values.values()), "a key had two new values"
+    return seen
+
+
+def prepared(world: World) -> tuple[str, dict[str, str]]:
+    arn = world.make({"SHARED": "the first one", "PASSWORD": "first password"})
+    ask(arn, {"SHARED": random_key()})
+    return arn, written_by_function(world)
+
+
+def test_fifty_careful_ones_at_once_lose_nothing(
+    world: World, record_property: Callable[[str, object], None]
+) -> None:
+    arn, bases = prepared(world)
+    errors = at_once(
+        [
+            *[partial(ask, arn, keys_of(number)) for number in range(WRITERS)],
+            *[partial(world.edit_by_comparison, arn, **{f"EDIT{n}": f"by hand {n}"}) for n in range(22)],
+            *[partial(rotate, world, arn, number, foreign=False) for number in range(8)],
+        ]
+    )
+    assert errors == []
+    value = world.read(arn)
+    assert {f"KEY{number}" for number in range(WRITERS)} <= value.keys()
+    assert {f"EDIT{number}" for number in range(22)} <= value.keys()
+    assert value["PASSWORD"].startswith("password ")
+    assert assert_every_write_is_its_predecessor_and_what_was_declared(world, arn, bases) == WRITERS
+    courses = [document["SHARED"] for document in world.documents(arn)]
+    assert [now for before, now in itertools.pairwise(courses) if now != before] == [courses[-1]]
+    record_property("attempts", len(bases))
+    for number in range(2):
+        ask(arn, keys_of(number))
+    assert (world.unconfirmed(arn), world.read(arn)) == ([], value)
+    assert world.most_labels[arn] <= 20
+
+
+def test_fifty_with_careless_ones_among_them_lose_nothing_of_the_writers_in_the_end(
+    world: World, record_property: Callable[[str, object], None]
+) -> None:
+    """A plain put of what was just read, and a foreign rotation, undo what others write meanwhile."""
+    arn, bases = prepared(world)
+    errors = at_once(
+        [
+            *[partial(ask, arn, keys_of(number)) for number in range(WRITERS)],
+            *[partial(world.edit_by_comparison, arn, **{f"EDIT{n}": f"by hand {n}"}) for n in range(10)],
+            *[partial(world.edit, arn, **{f"PLAIN{number}": f"plain {number}"}) for number in range(10)],
+            *[partial(rotate, world, arn, number, foreign=number % 2 == 0) for number in range(10)],
+        ]
+    )
+    assert errors == []
+    record_property("writes", assert_every_write_is_its_predecessor_and_what_was_declared(world, arn, bases))
+    for number in range(WRITERS):
+        ask(arn, keys_of(number))
+    value = world.read(arn)
+    assert {f"KEY{number}" for number in range(WRITERS)} <= value.keys()
+    assert len({document["SHARED"] for document in world.documents(arn)}) == 2
+    assert world.unconfirmed(arn) == []
+    assert world.most_labels[arn] <= 20
+
+
+def test_many_first_writers_make_one_first_value(world: World) -> None:
+    for _ in range(10):
+        arn = world.make()
+        assert at_once([partial(ask, arn, keys_of(number)) for number in range(5)]) == []
+        assert {f"KEY{number}" for number in range(5)} <= world.read(arn).keys()
+        assert len({document["SHARED"] for document in world.documents(arn)}) == 1
+        ask(arn, keys_of(0))
+        assert world.unconfirmed(arn) == []
+        assert world.most_labels[arn] <= 20
