@@ -13,8 +13,8 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-from components import function_watching
-from components.policies import document, function_trust, log_writing
+from components import function_parts
+from components.policies import document, log_writing
 
 _RUNTIME = "python3.13"
 _MEMORY_MEGABYTES = 128
@@ -106,20 +106,9 @@ class EcsRedeployment(pulumi.ComponentResource):
         super().__init__("aws-secrets:index:EcsRedeployment", name, reads, opts)
         tags = dict(args.tags) or None
         about = f"Deploys the ECS service {args.service} again when a secret that it reads changes"
-        log_group = function_watching.log_group(name, args, self)
-        role = aws.iam.Role(
-            f"{name}-role",
-            description=about,
-            assume_role_policy=function_trust(args.account_id),
-            permissions_boundary=args.permissions_boundary,
-            tags=tags,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        policy = aws.iam.RolePolicy(
-            f"{name}-policy",
-            role=role.name,
-            policy=log_group.arn.apply(lambda arn: _permissions(args, arn)),
-            opts=pulumi.ResourceOptions(parent=self),
+        log_group = function_parts.log_group(name, args, self)
+        role, policy = function_parts.execution_role(
+            name, args, about, log_group.arn.apply(lambda arn: _permissions(args, arn)), self
         )
         function = aws.lambda_.Function(
             f"{name}-function",
@@ -164,7 +153,7 @@ class EcsRedeployment(pulumi.ComponentResource):
             # the rule does nothing before: what it is not allowed to call it does not call again
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission, *args.after]),
         )
-        function_watching.error_alarm(
+        function_parts.error_alarm(
             name,
             args,
             function,

@@ -7,8 +7,8 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-from components import function_watching
-from components.policies import document, function_trust, log_writing, uses_of_keys
+from components import function_parts
+from components.policies import document, log_writing, uses_of_keys
 
 _RUNTIME = "python3.13"
 _MEMORY_MEGABYTES = 256  # it uses up to 72; Lambda gives processor time in proportion
@@ -149,24 +149,17 @@ class RotationFunction(pulumi.ComponentResource):
         reads = {"reads": sorted(set(args.secret_names)), "readsByArn": list(args.admin_secret_arns)}
         super().__init__("aws-secrets:index:RotationFunction", name, reads, opts)
         tags = dict(args.tags) or None
-        log_group = function_watching.log_group(name, args, self)
-        role = aws.iam.Role(
-            f"{name}-role",
-            description="Rotates secrets of AWS Secrets Manager",
-            assume_role_policy=function_trust(args.account_id),
-            permissions_boundary=args.permissions_boundary,
-            tags=tags,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        policy = aws.iam.RolePolicy(
-            f"{name}-policy",
-            role=role.name,
-            policy=pulumi.Output.all(
+        log_group = function_parts.log_group(name, args, self)
+        role, policy = function_parts.execution_role(
+            name,
+            args,
+            "Rotates secrets of AWS Secrets Manager",
+            pulumi.Output.all(
                 log_group.arn,
                 pulumi.Output.all(*args.admin_secret_arns),
                 pulumi.Output.all(*args.kms_key_ids),
             ).apply(lambda known: _permissions(args, *known)),
-            opts=pulumi.ResourceOptions(parent=self),
+            self,
         )
         function = aws.lambda_.Function(
             f"{name}-function",
@@ -202,7 +195,7 @@ class RotationFunction(pulumi.ComponentResource):
             source_account=args.account_id,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        function_watching.error_alarm(
+        function_parts.error_alarm(
             name,
             args,
             function,
