@@ -1,19 +1,12 @@
-"""Hooks for the moments when AWS holds something that Pulumi's state does not know."""
+"""Hooks that tell the operator what the engine does not: a taken name, a change that stays out of AWS."""
 
-import asyncio
-import contextvars
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
-from components.versions import list_versions
-
-# AWS deletes versions without a staging label in its own time. This label of our own keeps the initial
-# version: were it gone, a refresh would drop it from state and the next update would write it again,
-# over the live value.
-INITIAL_VERSION_LABEL = "aws-secrets-initial"
-_LOOKUPS_AT_ONCE = 16
+from components.reach import out_of_reach
 
 
 @dataclass(frozen=True)
@@ -21,16 +14,18 @@ class Guards:
     """Hooks that all secrets of a program share; their names must be unique in it."""
 
     taken_name: pulumi.ErrorHook
-    written_before: pulumi.ResourceHook
+    out_of_reach: pulumi.ResourceHook
 
 
 def register_guards(name: str) -> Guards:
     """Registers the hooks under this prefix."""
-    threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix=name)
     return Guards(
         taken_name=pulumi.ErrorHook(f"{name}-taken-name", _say_what_to_do_about_a_taken_name),
-        written_before=pulumi.ResourceHook(
-            f"{name}-written-before", lambda creation: _refuse_to_write_twice(creation, threads)
+        out_of_reach=pulumi.ResourceHook(
+            f"{name}-out-of-reach",
+            _warn_of_what_stays_out_of_aws,
+            # a preview is where the operator can still write something else
+            pulumi.ResourceHookOptions(on_dry_run=True),
         ),
     )
 
@@ -55,40 +50,12 @@ def _say_what_to_do_about_a_taken_name(failure: pulumi.ErrorHookArgs) -> bool:
     return False
 
 
-def _version_before_the_initial(secret_id: str) -> str | None:
-    """Id of the version that has the initial version's label already; reads no value."""
-    return next(
-        (
-            version.version_id
-            for version in list_versions(secret_id)
-            if INITIAL_VERSION_LABEL in version.version_stages
-        ),
-        None,
-    )
+async def _warn_of_what_stays_out_of_aws(update: pulumi.ResourceHookArgs) -> None:
+    # a map with a secret in it comes as an Output; the sentences have no values
+    old, new = [await _known(inputs or {}) for inputs in (update.old_inputs, update.new_inputs)]
+    for sentence in out_of_reach(update.name, old, new):
+        pulumi.log.warn(sentence)
 
 
-async def _refuse_to_write_twice(creation: pulumi.ResourceHookArgs, threads: Executor) -> None:
-    secret_id = (creation.new_inputs or {})["secretId"]
-    # Pulumi keeps what belongs to a program in context variables, which a thread does not inherit
-    look = contextvars.copy_context().run
-    found = await asyncio.get_running_loop().run_in_executor(
-        threads, look, _version_before_the_initial, secret_id
-    )
-    if found is not None:
-        raise RuntimeError(
-            "An interrupted update has written the initial version of this secret before. Writing it again "
-            "could overwrite what the secret holds now, so nothing was written. Take the version into the "
-            "state, then run pulumi up again: pulumi import --yes --skip-preview --protect=false "
-            f"--generate-code=false --parent 'secret={_parent(creation.urn)}' "
-            f"{creation.type} '{creation.name}' '{secret_id}|{found}'"
-        )
-
-
-def _parent(urn: str) -> str:
-    """The URN of the Secret that the initial version belongs to."""
-    start, types, name = (
-        urn.rpartition("::")[0].rpartition("::")[0],
-        urn.split("::")[2],
-        urn.split("::", 3)[3],
-    )
-    return f"{start}::{types.rpartition('$')[0]}::{name.removesuffix('-initial-version')}"
+async def _known(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: await pulumi.Output.from_input(value).future() for name, value in inputs.items()}

@@ -1,7 +1,7 @@
 """Where the first value of a secret's key comes from."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Literal, TypeAlias
 
@@ -30,6 +30,7 @@ class Random:
     min_numeric: int = 0
     override_special: str | None = None
     keepers: Mapping[str, str] = field(default_factory=dict)
+    generation: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,7 @@ class RandomBytes:
     length: int
     encoding: Encoding = "hex"
     keepers: Mapping[str, str] = field(default_factory=dict)
+    generation: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +51,33 @@ class Given:
     """A value that the caller supplies; a secret Output stays secret."""
 
     value: pulumi.Input[str]
+    generation: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The value of another key of the same secret; `quoted` for a part of a URL (RFC 3986, section 2.1)."""
+
+    key: str
+    quoted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """Texts and values of other keys one after the other, which the writer joins."""
+
+    pieces: Sequence[pulumi.Input[str] | Part]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """A value that a component makes of others; Pulumi's state keeps it in the initial version alone."""
+    """A value that a component makes of others; Pulumi's state keeps it in the initial version alone.
+
+    `recipe` says how the writer makes it.
+    """
 
     value: pulumi.Input[str]
+    recipe: Random | Joined
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +87,7 @@ class FilledByHand:
     hint: str
 
 
-InitialValue: TypeAlias = Random | RandomBytes | Given | Made | FilledByHand
+InitialValue: TypeAlias = Random | RandomBytes | Given | Made | Joined | FilledByHand
 
 
 def _encoded(digits: str, encoding: Encoding) -> str:
@@ -122,6 +144,9 @@ def resolve(name: str, value: InitialValue, opts: pulumi.ResourceOptions) -> pul
 
     Returns:
         The text; a secret Output for every random value.
+
+    Raises:
+        TypeError: a value that the writer alone makes.
     """
     match value:
         case Random():
@@ -132,6 +157,10 @@ def resolve(name: str, value: InitialValue, opts: pulumi.ResourceOptions) -> pul
             return value.value
         case FilledByHand():
             return ""
+        case Joined():
+            raise TypeError(
+                "a joined value is made by the writer: use Made where Pulumi writes the first value"
+            )
 
 
 def origin(value: InitialValue) -> pulumi.Input[object]:
@@ -139,24 +168,47 @@ def origin(value: InitialValue) -> pulumi.Input[object]:
 
     Returns:
         `{"random": options}`, `{"randomBytes": options}`, `{"made": True}` or `{"filledByHand": hint}`, with
-        the options that are not the default; a given value as it is, secret if it is.
+        the options that are not the default; a given value as it is, secret if it is. A `generation` above 1
+        stands beside it, beside a given value that is then called `value`.
     """
     match value:
-        case Random():
-            return {"random": _options(value)}
-        case RandomBytes():
-            return {"randomBytes": _options(value)}
-        case Made():
+        case Made() | Joined():
             return {"made": True}
+        case Given(generation=1):
+            return value.value
+        case _:
+            return declaration(value, with_keepers=True)
+
+
+def declaration(value: InitialValue, *, with_keepers: bool = False) -> dict[str, object]:
+    """What the writer is told of a key (functions/writer/request.py); only a given value is in it."""
+    match value:
+        case Random():
+            declared: dict[str, object] = {"random": _options(value, with_keepers=with_keepers)}
+        case RandomBytes():
+            declared = {"randomBytes": _options(value, with_keepers=with_keepers)}
+        case Given():
+            declared = {"value": value.value}
         case FilledByHand():
             return {"filledByHand": value.hint}
-        case Given():
-            return value.value
+        case Made():
+            return declaration(value.recipe)
+        case Joined():
+            return {"joined": [_piece(piece) for piece in value.pieces]}
+    return declared if value.generation == 1 else {**declared, "generation": value.generation}
 
 
-def _options(value: Random | RandomBytes) -> dict[str, object]:
+def _piece(piece: pulumi.Input[str] | Part) -> object:
+    return {"key": piece.key, "quoted": piece.quoted} if isinstance(piece, Part) else piece
+
+
+def _options(value: Random | RandomBytes, *, with_keepers: bool) -> dict[str, object]:
     found = {}
+    # keepers are for Pulumi's own resource alone
+    aside = {"generation"} if with_keepers else {"generation", "keepers"}
     for option in fields(value):
+        if option.name in aside:
+            continue
         default = option.default_factory() if option.default_factory is not MISSING else option.default
         chosen = getattr(value, option.name)
         if chosen != default:

@@ -11,7 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import rotation_tags
-from components.initial_value import Given, Made, Random, resolve
+from components.initial_value import Given, InitialValue, Joined, Made, Part, Random, resolve
 from components.rotation import Rotation, RotationArgs, Schedule
 from components.rotation_function import RotationFunction
 from components.secret import Secret, SecretArgs
@@ -72,10 +72,28 @@ class PostgresLoginArgs:
     after: Sequence[pulumi.Resource] = ()
 
 
-def _database_url(args: PostgresLoginArgs, password: str) -> str:
-    username, password, database = (quote(part, safe="") for part in (args.username, password, args.database))
+def _around_the_password(args: PostgresLoginArgs) -> tuple[str, str]:
+    """What is before and behind the password in a DATABASE_URL."""
+    username, database = (quote(part, safe="") for part in (args.username, args.database))
     host = f"[{args.server.host}]" if ":" in args.server.host else args.server.host
-    return f"postgres://{username}:{password}@{host}:{args.server.port}/{database}?sslmode=verify-full"
+    return f"postgres://{username}:", f"@{host}:{args.server.port}/{database}?sslmode=verify-full"
+
+
+def _secret_values(name: str, args: PostgresLoginArgs, parent: pulumi.Resource) -> dict[str, InitialValue]:
+    """The password and the URL with it, however the secret's mode has them made."""
+    before, behind = _around_the_password(args)
+    password = Random(length=args.password_length, special=False)
+    url = Joined(pieces=[before, Part(key="password", quoted=True), behind])
+    if args.secret.mode == "account" and args.password is None:
+        return {"password": password, "DATABASE_URL": url}
+    text = args.password
+    if text is None:
+        text = resolve(f"{name}-random:password", password, pulumi.ResourceOptions(parent=parent))
+    known_url = pulumi.Output.from_input(text).apply(lambda known: f"{before}{quote(known, safe='')}{behind}")
+    return {
+        "password": Made(value=text, recipe=password) if args.password is None else Given(value=text),
+        "DATABASE_URL": Made(value=known_url, recipe=url),
+    }
 
 
 def _declaration(args: PostgresLoginArgs, secret_arn: str, admin_secret_arn: str | None) -> str:
@@ -112,15 +130,6 @@ class PostgresLogin(pulumi.ComponentResource):
         self, name: str, args: PostgresLoginArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("aws-secrets:index:PostgresLogin", name, None, opts)
-        password = (
-            resolve(
-                f"{name}-random:password",
-                Random(length=args.password_length, special=False),
-                pulumi.ResourceOptions(parent=self),
-            )
-            if args.password is None
-            else args.password
-        )
         # every value is a text: not all that read secrets take numbers
         values = {
             "engine": args.server.engine,
@@ -130,15 +139,13 @@ class PostgresLogin(pulumi.ComponentResource):
             "username": args.username,
             **({} if args.admin_secret_arn is None else {"masterarn": args.admin_secret_arn}),
         }
-        url = pulumi.Output.from_input(password).apply(lambda known: _database_url(args, known))
         self.secret = Secret(
             f"{name}-login",
             dataclasses.replace(
                 args.secret,
                 values={
                     **{key: Given(value=value) for key, value in values.items()},
-                    "password": Made(value=password) if args.password is None else Given(value=password),
-                    "DATABASE_URL": Made(value=url),
+                    **_secret_values(name, args, self),
                     **args.secret.values,
                 },
                 tags={

@@ -1,13 +1,19 @@
-"""A secret in AWS Secrets Manager with a first JSON value that later updates never write again."""
+"""A secret in AWS Secrets Manager with JSON values that later updates never overwrite."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 import pulumi
 import pulumi_aws as aws
 
-from components.guards import INITIAL_VERSION_LABEL, Guards, register_guards
-from components.initial_value import FilledByHand, InitialValue, origin, resolve
+from components.guards import Guards, register_guards
+from components.initial_value import FilledByHand, Given, InitialValue, declaration, origin, resolve
+from components.value_writer import ValueWriter
+from components.versions import INITIAL_VERSION_LABEL
+
+Mode: TypeAlias = Literal["once", "managed", "account"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +35,12 @@ class SecretArgs:
 
     Attributes:
         secret_name: the name in AWS, 1 to 512 of the characters A-Z a-z 0-9 / _ + = . @ -
-        values: JSON key to where its first value comes from; at least one.
+        values: JSON key to where its value comes from; at least one.
+        mode: who writes values. once: Pulumi writes the first ones, and nothing later; managed: the writer
+            adds and regenerates keys after that; account: the writer makes every value, and none is in
+            Pulumi's state, unless it is Given.
+        writer: for managed and account.
+        removed_keys: JSON keys that the writer takes out.
         description: shown in the Secrets Manager console.
         kms_key_id: ARN, key id or alias; AWS's own key `aws/secretsmanager` if left out.
         recovery_window_days: 7 to 30 days in which a deleted secret can be restored; 0 deletes at once.
@@ -41,6 +52,9 @@ class SecretArgs:
 
     secret_name: str
     values: Mapping[str, InitialValue]
+    mode: Mode = "once"
+    writer: ValueWriter | None = None
+    removed_keys: Sequence[str] = ()
     description: str | None = None
     kms_key_id: pulumi.Input[str] | None = None
     recovery_window_days: int = 30
@@ -51,10 +65,10 @@ class SecretArgs:
 
 
 class Secret(pulumi.ComponentResource):
-    """A secret, the random values it begins with, its initial version, and its policy if it has one.
+    """A secret, the random values it begins with, what writes its values, and its policy if it has one.
 
-    The initial version is written once. What rotation or a person writes later stays, whatever changes
-    in the program; so does a value whose origin changes in `values`.
+    What rotation or a person writes stays, whatever changes in the program; so does a value whose origin
+    changes in `values`, until its generation is raised.
 
     Attributes:
         arn: full ARN with AWS's random suffix.
@@ -69,15 +83,20 @@ class Secret(pulumi.ComponentResource):
     references: pulumi.Output[dict[str, str]]
 
     def __init__(self, name: str, args: SecretArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        # not written to AWS: by it a preview says that a first value changed, and that AWS keeps what it has
-        inputs = {"initialValues": {key: origin(value) for key, value in args.values.items()}}
-        super().__init__("aws-secrets:index:Secret", name, inputs, opts)
-        first_values = {
-            # ":" cannot be part of a secret's name, so no two secrets make the same child name
-            key: resolve(f"{name}-random:{key}", value, pulumi.ResourceOptions(parent=self))
-            for key, value in args.values.items()
-        }
         guards = args.guards or register_guards(name)
+        # not written to AWS: by it a preview says what changed, and whether AWS keeps what it has
+        inputs: dict[str, object] = {
+            "initialValues": {key: origin(value) for key, value in args.values.items()},
+            **({} if args.mode == "once" else {"mode": args.mode}),
+            **({"removedKeys": list(args.removed_keys)} if args.removed_keys else {}),
+        }
+        hooks = pulumi.ResourceHookBinding(before_update=[guards.out_of_reach])
+        super().__init__(
+            "aws-secrets:index:Secret",
+            name,
+            inputs,
+            pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=hooks)),
+        )
         secret = aws.secretsmanager.Secret(
             f"{name}-secret",
             name=args.secret_name,
@@ -94,18 +113,9 @@ class Secret(pulumi.ComponentResource):
                 parent=self, hooks=pulumi.ResourceHookBinding(on_error=[guards.taken_name])
             ),
         )
-        aws.secretsmanager.SecretVersion(
-            f"{name}-initial-version",
-            secret_id=secret.arn,
-            secret_string=pulumi.Output.json_dumps(first_values),
-            version_stages=["AWSCURRENT", INITIAL_VERSION_LABEL],
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                ignore_changes=["secretString", "versionStages"],
-                deleted_with=secret,
-                hooks=pulumi.ResourceHookBinding(before_create=[guards.written_before]),
-            ),
-        )
+        written = [] if args.mode == "account" else [self._initial_version(name, args, secret)]
+        if args.writer is not None and args.mode != "once":
+            self._write(name, args, args.writer, secret, written)
         if args.policy is not None:
             aws.secretsmanager.SecretPolicy(
                 f"{name}-policy",
@@ -124,3 +134,68 @@ class Secret(pulumi.ComponentResource):
         self.register_outputs(
             {"arn": self.arn, "secretName": self.secret_name, "references": self.references}
         )
+
+    def _initial_version(
+        self, name: str, args: SecretArgs, secret: "aws.secretsmanager.Secret"
+    ) -> "aws.secretsmanager.SecretVersion":
+        first_values = {
+            # ":" cannot be part of a secret's name, so no two secrets make the same child name
+            key: resolve(f"{name}-random:{key}", value, pulumi.ResourceOptions(parent=self))
+            for key, value in args.values.items()
+        }
+        return aws.secretsmanager.SecretVersion(
+            f"{name}-initial-version",
+            secret_id=secret.arn,
+            secret_string=pulumi.Output.json_dumps(first_values),
+            # AWS makes the first version of a secret the current one by itself, and no later one (API
+            # reference, PutSecretValue): written again, by whatever accident, this changes no live value
+            version_stages=[INITIAL_VERSION_LABEL],
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                ignore_changes=["secretString", "versionStages"],
+                deleted_with=secret,
+                # where the mode becomes account: the provider would wait in vain for its labels to go
+                retain_on_delete=True,
+            ),
+        )
+
+    def _write(
+        self,
+        name: str,
+        args: SecretArgs,
+        writer: ValueWriter,
+        secret: "aws.secretsmanager.Secret",
+        after: Sequence[pulumi.Resource],
+    ) -> None:
+        """Tells the writer which keys there are to be (functions/writer/request.py)."""
+        request: dict[str, object] = {
+            "Action": "write",
+            "SecretId": secret.arn,
+            "Keys": {key: declaration(value) for key, value in args.values.items()},
+            "RemovedKeys": list(args.removed_keys),
+        }
+        given = any(
+            isinstance(value, Given) and isinstance(value.value, pulumi.Output)
+            for value in args.values.values()
+        )
+        if given:
+            request["Salt"] = writer.salt
+        written = aws.lambda_.Invocation(
+            f"{name}-values",
+            function_name=writer.function_name,
+            input=pulumi.Output.json_dumps(request),
+            # a changed request replaces the invocation, so that one which failed is sent again: the provider
+            # would take a failed update for done (lambda/invocation.go of the Terraform provider)
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[writer, *after],
+                deleted_with=secret,
+                additional_secret_outputs=["input"] if given else None,
+            ),
+        )
+        written.result.apply(lambda text: _warn(name, text))
+
+
+def _warn(name: str, answer: str) -> None:
+    for sentence in json.loads(answer)["Warnings"]:
+        pulumi.log.warn(f"{name}: {sentence}")

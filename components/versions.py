@@ -8,6 +8,13 @@ from google.protobuf import json_format
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import get_monitor
 
+# AWS deletes versions without a staging label in its own time. This label of our own keeps the initial
+# version: were it gone, a refresh would drop it from state and the next update would write it again.
+INITIAL_VERSION_LABEL = "aws-secrets-initial"
+
+# On a version of the writer in which a key still waits for a person (functions/writer).
+UNFILLED_LABEL = "aws-secrets-unfilled"
+
 
 class LookupFailedError(RuntimeError):
     """AWS did not say; the message is the provider's."""

@@ -9,7 +9,7 @@ import pulumi_aws as aws
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.guards import register_guards
 from components.secret import Secret
-from program import lookup, pipeline, placeholders, rotations, workloads
+from program import lookup, pipeline, placeholders, rotations, workloads, writing
 from program.making import Account, Making, chosen, key_alias
 from settings import Settings, StackFile
 from settings.stack_secrets import stack_secrets
@@ -34,7 +34,8 @@ def declare(settings: Settings) -> None:
     archive = rotations.archive(settings)
     foreign_readers = workloads.foreign_readers(declared, account)
     key = _encryption_key(declared, account, foreign_readers)
-    making = Making(settings, account, key, register_guards("secrets"), foreign_readers)
+    writer = writing.declare(declared, account, key)
+    making = Making(settings, account, key, register_guards("secrets"), writer, foreign_readers)
     functions = rotations.declare_functions(making, servers, archive)
     secrets = {
         name: Secret(
@@ -55,6 +56,8 @@ def declare(settings: Settings) -> None:
     if key:
         pulumi.export("encryptionKeyArn", key.arn)
     pulumi.export("secrets", {name: _secret_outputs(secret) for name, secret in made.items()})
+    if writer:
+        pulumi.export("writer", {"function": writer.function_name, "logGroup": writer.log_group_name})
     if logins:
         pulumi.export("databases", rotations.outputs(servers, functions, logins))
     if read:

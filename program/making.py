@@ -10,7 +10,8 @@ import pulumi
 from components import initial_value, rotation_tags
 from components.encryption_key import EncryptionKey
 from components.guards import Guards
-from components.secret import Replica, SecretArgs
+from components.secret import Mode, Replica, SecretArgs
+from components.value_writer import ValueWriter
 from settings import Settings, StackFile
 from settings import secrets as declared_secrets
 
@@ -55,6 +56,7 @@ class Making:
         account: where.
         key: the stack's key, if anything is encrypted with it.
         guards: hooks of all secrets.
+        writer: of values in the account, if any secret has them written there.
         foreign_readers: secret to the roles of other accounts that read it.
     """
 
@@ -62,6 +64,7 @@ class Making:
     account: Account
     key: EncryptionKey | None
     guards: Guards
+    writer: ValueWriter | None
     foreign_readers: Mapping[str, Sequence[str]]
 
     def options(self, secret: declared_secrets.Kept) -> pulumi.ResourceOptions:
@@ -74,6 +77,9 @@ class Making:
         return SecretArgs(
             secret_name=name,
             values={},
+            mode=mode_of(secret, stack_wide),
+            writer=self.writer,
+            removed_keys=secret.removed_keys,
             description=secret.description,
             kms_key_id=self.kms_key_id(secret),
             recovery_window_days=chosen(secret.recovery_window_days, stack_wide.recovery_window_days),
@@ -88,16 +94,10 @@ class Making:
 
     def kms_key_id(self, secret: declared_secrets.Kept) -> pulumi.Input[str] | None:
         """ARN of the key or alias that encrypts a secret; None for AWS's own."""
-        return self._key_named(chosen(secret.encryption, self.settings.stack_file.encryption))
+        return kms_key_id(secret, self.settings.stack_file, self.key)
 
     def _key_named(self, encryption: str) -> pulumi.Input[str] | None:
-        match encryption:
-            case "aws-managed":
-                return None
-            case "stack-key":
-                return self.key.arn if self.key else None
-            case arn:
-                return arn
+        return _key_named(encryption, self.key)
 
     def initial_values(
         self, values: Mapping[str, declared_secrets.Value]
@@ -106,15 +106,38 @@ class Making:
         return {key: self._initial_value(value) for key, value in values.items()}
 
     def _initial_value(self, value: declared_secrets.Value) -> initial_value.InitialValue:
+        generation = value.generation
         if value.random is not None:
-            return initial_value.Random(**value.random.model_dump())
+            return initial_value.Random(**value.random.model_dump(), generation=generation)
         if value.random_bytes is not None:
-            return initial_value.RandomBytes(**value.random_bytes.model_dump())
+            return initial_value.RandomBytes(**value.random_bytes.model_dump(), generation=generation)
         if value.config is not None:
-            return initial_value.Given(value=self.settings.configured[value.config])
+            return initial_value.Given(value=self.settings.configured[value.config], generation=generation)
         if value.filled_by_hand is not None:
             return initial_value.FilledByHand(hint=value.filled_by_hand)
-        return initial_value.Given(value=value.value or "")
+        return initial_value.Given(value=value.value or "", generation=generation)
+
+
+def mode_of(secret: declared_secrets.Kept, stack_wide: StackFile) -> Mode:
+    """Who writes a secret's values."""
+    return chosen(secret.initial_values, stack_wide.initial_values)
+
+
+def kms_key_id(
+    secret: declared_secrets.Kept, stack_wide: StackFile, key: EncryptionKey | None
+) -> pulumi.Input[str] | None:
+    """ARN of the key or alias that encrypts a secret; None for AWS's own."""
+    return _key_named(chosen(secret.encryption, stack_wide.encryption), key)
+
+
+def _key_named(encryption: str, key: EncryptionKey | None) -> pulumi.Input[str] | None:
+    match encryption:
+        case "aws-managed":
+            return None
+        case "stack-key":
+            return key.arn if key else None
+        case arn:
+            return arn
 
 
 def policy_of(secret: declared_secrets.Kept, readers: Sequence[str]) -> dict[str, object] | None:

@@ -2,8 +2,7 @@
 
 import pulumi
 
-from components.guards import INITIAL_VERSION_LABEL
-from components.versions import LookupFailedError, list_versions
+from components.versions import INITIAL_VERSION_LABEL, UNFILLED_LABEL, LookupFailedError, list_versions
 from settings import StackFile
 from settings.mistakes import path_of
 from settings.stack_secrets import by_name
@@ -37,4 +36,8 @@ def _holds_its_first_value(secret: str) -> bool:
     except LookupFailedError as error:
         # one that is not there yet is made by this update; a permission that a preview lacks tells nothing
         return "ResourceNotFound" in str(error)
-    return any({"AWSCURRENT", INITIAL_VERSION_LABEL} <= set(version.version_stages) for version in versions)
+    return any(
+        "AWSCURRENT" in version.version_stages
+        and not {INITIAL_VERSION_LABEL, UNFILLED_LABEL}.isdisjoint(version.version_stages)
+        for version in versions
+    )

@@ -15,7 +15,6 @@ from program.making import Making, log_group_prefix
 from settings import Settings
 from settings import rotation as declared_rotation
 from settings.databases import Admin, Login
-from settings.secrets import Kept
 
 _DEFAULT_DAYS = 30
 _OUTSIDE_VPC = function_name(None)
@@ -67,7 +66,7 @@ def _served(making: Making, servers: Mapping[str, Found]) -> dict[str, _Serves]:
         serves = served.setdefault(found.function_name, _Serves())
         serves.databases.append(found)
         if about.admin and about.admin.secret:
-            serves.add(about.admin.secret, making.kms_key_id(Kept()))
+            serves.add(about.admin.secret, making.kms_key_id(about.admin.kept))
         if found.admin:
             serves.admin_secret_arns.append(found.admin.arn)
             serves.kms_key_ids += [found.admin.kms_key_id] if found.admin.kms_key_id else []
@@ -163,7 +162,8 @@ def declare_logins(
 
 def _admin(making: Making, declared: Admin, place: _Place) -> PostgresLogin:
     name = declared.secret or ""
-    kept = Kept(description=f"Administrator of {place.found.server.host}")
+    about = {"description": f"Administrator of {place.found.server.host}"}
+    kept = declared.kept.model_copy(update=about)
     rotated = declared.rotation if declared.rotation and declared.rotation.enabled else None
     return PostgresLogin(
         name,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticCustomError
 
 from settings.mistakes import Mistake, nearest, path_of
+from settings.modes import wrong_modes
 from settings.reads import NamedRead, check_variable
 from settings.stack_file import StackFile
 from settings.stack_secrets import by_name, stack_secrets
@@ -24,6 +25,7 @@ def mistakes_between(namespace: str, stack_file: StackFile, region: str | None, 
         *_wrong_names(namespace, stack_file),
         *_wrong_reads(namespace, stack_file),
         *_wrong_pipeline(namespace, stack_file, stack),
+        *wrong_modes(namespace, stack_file),
     ]
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from settings.mistakes import matching, refusal
 from settings.model import Model
 from settings.rotation import LoginRotation
-from settings.secrets import JsonKey, Kept, SecretName, Value
+from settings.secrets import JsonKey, Kept, Mode, SecretName, Value
 
 LOGIN_KEYS = ("engine", "host", "port", "dbname", "username", "password", "DATABASE_URL")
 ADMIN_KEY = "masterarn"  # of a login that an administrator made
@@ -139,6 +139,12 @@ class Admin(Model):
     rotation: Annotated[LoginRotation | None, Field(description="Renews its password; never if left out")] = (
         None
     )
+    initial_values: Mode | None = None
+
+    @property
+    def kept(self) -> Kept:
+        """How the secret is kept that this stack makes."""
+        return Kept().model_copy(update={"initial_values": self.initial_values})
 
     @model_validator(mode="after")
     def _one_of_the_two(self) -> "Admin":
@@ -155,6 +161,12 @@ class Admin(Model):
                 "rotation is given for a secret that this stack does not make",
                 "It would not be rotated",
                 "Drop rotation, or have the stack make the secret",
+            )
+        if self.secret_arn and self.initial_values:
+            raise refusal(
+                "initialValues is given for a secret that this stack does not make",
+                "It would mean nothing",
+                "Drop initialValues, or have the stack make the secret",
             )
         return self
 

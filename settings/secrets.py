@@ -251,13 +251,24 @@ class RandomBytes(Model):
     ] = Field(default_factory=dict)
 
 
-_KINDS = "random, randomBytes, value, config or filledByHand"
+Mode = Annotated[
+    Literal["once", "managed", "account"],
+    Field(
+        description="Who writes values. once: Pulumi, the first ones and nothing later; managed: a function "
+        "adds and regenerates keys after that; account: it makes every value, and Pulumi knows none"
+    ),
+]
+
+_KINDS = ("random", "random_bytes", "value", "config", "filled_by_hand")
+_KINDS_WRITTEN = "random, randomBytes, value, config or filledByHand"
 
 
 class Value(Model):
-    """Where a key's first value comes from: exactly one of the five kinds."""
+    """Where a key's value comes from: exactly one of the five kinds."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [to_camel(kind)]} for kind in _KINDS]}
+    )
 
     random: Annotated[Random | None, Field(description="A random text")] = None
     random_bytes: Annotated[RandomBytes | None, Field(description="Random bytes as text")] = None
@@ -270,16 +281,28 @@ class Value(Model):
         str | None,
         Field(description="Empty until a person fills it; say where to get it", min_length=1, max_length=500),
     ] = None
+    generation: Annotated[
+        int,
+        Field(
+            ge=1, le=999, description="Raised by one, the key gets a new value, unless initialValues is once"
+        ),
+    ] = 1
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Value":
-        kinds = [key for key in type(self).model_fields if getattr(self, key) is not None]
+        kinds = [key for key in _KINDS if getattr(self, key) is not None]
         if len(kinds) != 1:
             found = " and ".join(to_camel(kind) for kind in kinds) or "none"
             raise refusal(
                 f"a value has exactly one kind, found {found}",
                 "It would be unclear what the key holds at first",
-                f"Write one of {_KINDS}",
+                f"Write one of {_KINDS_WRITTEN}",
+            )
+        if self.filled_by_hand is not None and self.generation != 1:
+            raise refusal(
+                "generation is given for a value that a person fills in",
+                "Nothing could make a new one",
+                "Drop generation, and let the person write the new value",
             )
         return self
 
@@ -294,12 +317,18 @@ class Kept(Model):
         bool | None, Field(description="Refuse to delete or replace it until this is false again")
     ] = None
     policy: Annotated[
-        dict[str, Any] | None,
-        AfterValidator(_check_policy),
+        Annotated[dict[str, Any], AfterValidator(_check_policy)] | None,
         Field(description="Resource policy: an IAM policy document; a public one is refused"),
     ] = None
     replicas: Annotated[tuple[Replica, ...] | None, Field(description="Copies in other regions")] = None
     tags: Annotated[Tags, Field(description="Added to the stack-wide tags")] = Field(default_factory=dict)
+    initial_values: Mode | None = None
+    removed_keys: Annotated[
+        tuple[JsonKey, ...],
+        Field(
+            max_length=100, description="JSON keys to take out of the secret, unless initialValues is once"
+        ),
+    ] = ()
 
 
 class Secret(Kept):

@@ -9,7 +9,7 @@ from settings.mistakes import matching
 from settings.model import Model
 from settings.pipeline import Pipeline
 from settings.rotation import RotationFunction
-from settings.secrets import Encryption, RecoveryWindow, Replica, Secret, SecretName, Tags
+from settings.secrets import Encryption, Mode, RecoveryWindow, Replica, Secret, SecretName, Tags
 from settings.workloads import Label, Workload
 
 _PolicyArn = Annotated[
@@ -41,6 +41,7 @@ class StackFile(Model):
         bool, Field(description="Refuse to delete or replace secrets until this is false again")
     ] = False
     tags: Tags = Field(default_factory=dict)
+    initial_values: Mode = "once"
     replicas: Annotated[
         tuple[Replica, ...], Field(description="Copies of every secret in other regions")
     ] = ()

@@ -18,6 +18,7 @@ class StackSecret:
         kept: how it is kept.
         values: what it holds at first, as far as the stack file says.
         own_keys: JSON keys that a login has by itself.
+        configured_password: place of the password that Pulumi's configuration has for a login.
     """
 
     name: str
@@ -25,6 +26,7 @@ class StackSecret:
     kept: Kept
     values: Mapping[str, Value] = field(default_factory=dict)
     own_keys: tuple[str, ...] = ()
+    configured_password: tuple[str | int, ...] | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -42,8 +44,9 @@ def stack_secrets(stack_file: StackFile) -> Iterator[StackSecret]:
             yield StackSecret(
                 name=declared.admin.secret,
                 place=(*place, "admin", "secret"),
-                kept=Kept(),
+                kept=declared.admin.kept,
                 own_keys=LOGIN_KEYS,
+                configured_password=(*place, "admin", "password"),
             )
         has_admin = declared.admin is not None or not declared.host
         for name, login in declared.logins.items():
@@ -53,6 +56,7 @@ def stack_secrets(stack_file: StackFile) -> Iterator[StackSecret]:
                 kept=login,
                 values=login.values,
                 own_keys=(*LOGIN_KEYS, ADMIN_KEY) if has_admin else LOGIN_KEYS,
+                configured_password=(*place, "logins", name, "password") if login.password else None,
             )
 
 

@@ -136,7 +136,7 @@ class _Answers(mocks.Mocks):
             case "aws:cloudwatch/eventRule:EventRule":
                 state |= {"name": args.name, "arn": f"arn:aws:events:us-east-1:123456789012:rule/{args.name}"}
             case "aws:lambda/invocation:Invocation":
-                state["result"] = json.dumps({"Roles": ["a-role"], "Warnings": []})
+                state["result"] = json.dumps({"Roles": ["a-role"], "Warnings": [], "Added": []})
             case "aws:kms/key:Key":
                 state |= {"arn": "arn:aws:kms:us-east-1:123456789012:key/k", "keyId": "k"}
             case "random:index/randomPassword:RandomPassword":
@@ -183,7 +183,7 @@ class _RecordingMonitor(mocks.MockMonitor):
                     deleted_with=request.deletedWith,
                     dependencies=frozenset(request.dependencies),
                     retain_on_delete=request.retainOnDelete,
-                    hooks=frozenset([*request.hooks.before_create, *request.hooks.on_error]),
+                    hooks=frozenset([*request.hooks.before_update, *request.hooks.on_error]),
                 )
             )
         return response

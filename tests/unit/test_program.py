@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components.guards import INITIAL_VERSION_LABEL
+from components.versions import INITIAL_VERSION_LABEL
 from tests.unit.recorded_run import Recording, run
 
 ROOT = Path(__file__).parents[2]
@@ -61,16 +61,16 @@ def test_a_secret_with_one_generated_key_is_three_resources_below_its_component(
 def test_the_initial_version_is_never_written_again_and_carries_a_label_that_keeps_it() -> None:
     version = example().only(VERSION, "example-app-secret-initial-version")
     assert set(version.ignore_changes) == {"secretString", "versionStages"}
-    assert version.inputs["versionStages"] == ["AWSCURRENT", INITIAL_VERSION_LABEL]
+    assert version.inputs["versionStages"] == [INITIAL_VERSION_LABEL]
     assert version.deleted_with.endswith("::example-app-secret-secret")
 
 
-def test_creation_is_guarded_by_hooks_that_all_secrets_share() -> None:
+def test_hooks_tell_of_taken_names_and_of_changes_out_of_reach_and_all_secrets_share_them() -> None:
     recording = example()
     hooks = {(resource.type, resource.hooks) for resource in recording.resources if resource.hooks}
     assert hooks == {
         (SECRET, frozenset({"secrets-taken-name"})),
-        (VERSION, frozenset({"secrets-written-before"})),
+        ("aws-secrets:index:Secret", frozenset({"secrets-out-of-reach"})),
     }
 
 
@@ -258,7 +258,7 @@ def test_the_stack_key_decrypts_through_secrets_manager_of_this_account_only() -
 
 
 def test_the_stack_key_stays_in_aws_when_it_leaves_the_stack_and_nothing_else_does() -> None:
-    assert {resource.type for resource in example().resources if resource.retain_on_delete} == {KEY}
+    assert {resource.type for resource in example().resources if resource.retain_on_delete} == {KEY, VERSION}
 
 
 def test_a_policy_is_attached_with_public_access_blocked() -> None:

@@ -1,0 +1,104 @@
+"""Which changes of a secret's declared values do not reach AWS, by the inputs of its component."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+ONCE = "once"
+
+
+def out_of_reach(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """What an operator should know before such an update.
+
+    Args:
+        name: of the component.
+        old: its inputs so far: initialValues (key to origin), mode and removedKeys.
+        new: its inputs from now on.
+
+    Yields:
+        Sentences, without values.
+    """
+    if "initialValues" not in old:
+        return
+    before, after = old["initialValues"], new["initialValues"]
+    once = new.get("mode", ONCE) == ONCE
+    came_in = not once and old.get("mode", ONCE) == ONCE
+    yield from _added(name, [key for key in after if key not in before], once=once)
+    left = [key for key in before if key not in after and key not in new.get("removedKeys", ())]
+    yield from _left_behind(name, left, once=once)
+    yield from _removed(
+        name, [key for key in new.get("removedKeys", ()) if key not in old.get("removedKeys", ())], once
+    )
+    common = [key for key in after if key in before]
+    raised = [key for key in common if generation_of(after[key]) > generation_of(before[key])]
+    yield from _raised(name, raised, once=once, came_in=came_in)
+    for key in common:
+        if generation_of(after[key]) < generation_of(before[key]):
+            yield (
+                f"{name}: the generation of {key} was lowered, which does nothing. A new value needs more "
+                f"than {generation_of(before[key])}."
+            )
+    changed = [
+        key for key in common if key not in raised and _origin_of(after[key]) != _origin_of(before[key])
+    ]
+    yield from _changed(name, changed, before, once=once)
+
+
+def generation_of(origin: object) -> int:
+    """The generation that a key's origin tells."""
+    return int(origin.get("generation", 1)) if isinstance(origin, Mapping) else 1
+
+
+def _origin_of(origin: object) -> object:
+    if isinstance(origin, Mapping):
+        kept = {part: about for part, about in origin.items() if part != "generation"}
+        return kept["value"] if kept.keys() == {"value"} else kept
+    return origin
+
+
+def _added(name: str, keys: Sequence[str], *, once: bool) -> Iterator[str]:
+    if keys and once:
+        yield (
+            f"{name}: {_listed(keys)} will not reach AWS, because the secret has been written already and "
+            "initialValues is once. Write initialValues: managed for it, or add the key in AWS by hand."
+        )
+
+
+def _left_behind(name: str, keys: Sequence[str], *, once: bool) -> Iterator[str]:
+    if keys:
+        remedy = "take it out in AWS by hand" if once else f"write removedKeys: [{', '.join(keys)}]"
+        yield f"{name}: {_listed(keys)} stays in AWS. To have it removed there, {remedy}."
+
+
+def _removed(name: str, keys: Sequence[str], once: bool) -> Iterator[str]:
+    if keys and once:
+        yield (
+            f"{name}: {_listed(keys)} in removedKeys stays in AWS, because initialValues is once. Write "
+            "initialValues: managed for it, or take the key out in AWS by hand."
+        )
+
+
+def _raised(name: str, keys: Sequence[str], *, once: bool, came_in: bool) -> Iterator[str]:
+    if keys and once:
+        yield (
+            f"{name}: the generation of {_listed(keys)} will not reach AWS, because initialValues is once. "
+            "Write initialValues: managed for it, update, and raise the generation after that."
+        )
+    elif keys and came_in:
+        yield (
+            f"{name}: {_listed(keys)} may keep its value: where the writer is new to a secret it makes "
+            "no new values. If so, raise the generation once more after this update."
+        )
+
+
+def _changed(name: str, keys: Sequence[str], before: Mapping[str, Any], *, once: bool) -> Iterator[str]:
+    for key in keys:
+        remedy = (
+            "Change it in AWS by hand, or write initialValues: managed and, after an update, raise generation"
+            if once
+            else f"To have it written there, write generation: {generation_of(before[key]) + 1} beside it"
+        )
+        yield f"{name}: {key} was changed, and AWS keeps the value it has. {remedy}."
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return ", ".join(keys)

@@ -1,0 +1,294 @@
+"""Who writes values: once by Pulumi, managed by the writer after that, or in the account alone."""
+
+import json
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.engine.shops import SECRET, Shop
+from tests.engine.stacks import CONFIGURED, Stack
+from tests.engine.test_secrecy import files_below, forms_of
+from tests.localcloud.emulator_process import Emulator
+
+MODES = ("once", "managed", "account")
+
+
+def values_of(**more: object) -> dict[str, Any]:
+    return {"PASSWORD": {"random": {"length": 24}}, "TOKEN": {"filledByHand": "ask"}, **more}
+
+
+def app(mode: str, values: dict[str, Any] | None = None, **more: object) -> dict[str, Any]:
+    return {"app": {"initialValues": mode, "values": values or values_of(), **more}}
+
+
+def without_get_secret_value(stack: Stack) -> dict[str, str]:
+    """Environment of an operator who may do anything but read values."""
+    iam = stack.client("iam")
+    iam.create_user(UserName="blind")
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "secretsmanager:GetSecretValue", "Resource": "*"},
+    ]
+    iam.put_user_policy(
+        UserName="blind",
+        PolicyName="blind",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+    )
+    key = iam.create_access_key(UserName="blind")["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_new_secret_holds_what_is_declared_and_the_next_update_finds_nothing_to_do(
+    stack: Stack, mode: str
+) -> None:
+    stack.configure(app(mode, values_of(HEX={"randomBytes": {"length": 8}}, FIXED={"value": "v"})))
+    stack.up()
+    value = stack.value("app")
+    assert value.keys() == {"PASSWORD", "TOKEN", "HEX", "FIXED"}
+    assert (len(value["PASSWORD"]), value["TOKEN"], len(value["HEX"]), value["FIXED"]) == (24, "", 16, "v")
+    assert stack.preview() == []
+    assert stack.refresh() == []
+    assert stack.up() == []
+    assert stack.value("app") == value
+    assert stack.version_count("app") == 1
+
+
+# Each ordered pair of modes once, and back to where it began.
+ROUND = ("once", "managed", "account", "once", "account", "managed")
+assert {*zip(ROUND, (*ROUND[1:], ROUND[0]), strict=True)} == {*permutations(MODES, 2)}
+
+
+def test_moving_from_each_mode_to_each_other_never_changes_a_live_value(stack: Stack) -> None:
+    values = {"PASSWORD": {"random": {"length": 24}, "generation": 2}, "TOKEN": {"filledByHand": "ask"}}
+    names = [(history, start) for history in ("fresh", "edited", "long-since-edited") for start in (0, 1, 2)]
+
+    def configure(moves: int) -> None:
+        stack.configure(
+            {
+                f"{history}-{start}": {"initialValues": ROUND[(start + moves) % len(ROUND)], "values": values}
+                for history, start in names
+            }
+        )
+
+    configure(0)
+    stack.up()
+    for start in (0, 1, 2):
+        stack.edit(f"edited-{start}", TOKEN="by-hand")
+        for number in range(3):
+            stack.edit(f"long-since-edited-{start}", TOKEN=f"by-hand-{number}")
+    stack.collect_versions()
+    secrets = [f"{history}-{start}" for history, start in names]
+    live = {name: stack.client().get_secret_value(SecretId=name) for name in secrets}
+    for moves in range(1, len(ROUND) + 1):
+        configure(moves)
+        assert stack.up()
+        assert stack.refresh() == []
+        for name, was in live.items():
+            now = stack.client().get_secret_value(SecretId=name)
+            assert now["VersionId"] == was["VersionId"], f"{name} in move {moves}"
+            assert now["SecretString"] == was["SecretString"], f"{name} in move {moves}"
+    assert stack.preview() == []
+
+
+@pytest.mark.parametrize("mode", ["managed", "account"])
+def test_a_key_that_is_added_later_reaches_aws_and_edits_and_rotations_stand(stack: Stack, mode: str) -> None:
+    stack.configure(app(mode))
+    stack.up()
+    live: dict[str, str] = {}
+    for number in range(3):
+        live = stack.edit("app", TOKEN="by-hand", PASSWORD=f"rotated-{number}", OWN="of a person")
+    stack.collect_versions()
+    stack.configure(app(mode, values_of(NEW={"random": {"length": 12, "special": False}})))
+    stack.up()
+    value = stack.value("app")
+    assert len(value.pop("NEW")) == 12
+    assert value == live
+    assert stack.refresh() == []
+    assert stack.up() == []
+
+
+@pytest.mark.parametrize("mode", ["managed", "account"])
+def test_raising_one_generation_of_five_makes_that_key_anew_and_no_other(stack: Stack, mode: str) -> None:
+    five: dict[str, Any] = {f"KEY_{number}": {"random": {"length": 20}} for number in range(5)}
+    stack.configure(app(mode, five))
+    stack.up()
+    before = stack.value("app")
+    stack.configure(app(mode, {**five, "KEY_3": {"random": {"length": 30}, "generation": 2}}))
+    stack.up()
+    after = stack.value("app")
+    assert {key for key in five if after[key] != before[key]} == {"KEY_3"}
+    assert len(after["KEY_3"]) == 30
+    stack.edit("app", KEY_3="by-hand")
+    stack.configure(
+        app(mode, {**five, "KEY_3": {"random": {"length": 30}, "generation": 2}}, removedKeys=["KEY_9"])
+    )
+    stack.up()
+    assert stack.value("app") == {**after, "KEY_3": "by-hand"}
+
+
+def test_a_configured_value_is_written_anew_when_its_generation_is_raised_and_shows_nowhere(
+    stack: Stack, emulator: Emulator, tmp_path: Path
+) -> None:
+    stack.configure(app("managed", {"STRIPE_KEY": {"config": "stripeKey"}}))
+    stack.up()
+    stack.configure_secretly("stripeKey", "another-configured-value-93")
+    assert {step.rpartition(" ")[2] for step in stack.up()} == {"app-values"}
+    assert stack.value("app") == {"STRIPE_KEY": CONFIGURED}
+    stack.configure(app("managed", {"STRIPE_KEY": {"config": "stripeKey"}, "LATER": {"config": "stripeKey"}}))
+    stack.up()
+    assert stack.value("app") == {"STRIPE_KEY": CONFIGURED, "LATER": "another-configured-value-93"}
+    stack.configure(app("managed", {"STRIPE_KEY": {"config": "stripeKey", "generation": 2}}))
+    shown = stack.pulumi("up", "--yes", "--diff", "--event-log", str(tmp_path / "events.json")).stdout
+    assert stack.value("app")["STRIPE_KEY"] == "another-configured-value-93"
+    haystack = b"\n".join([shown.encode(), emulator.log.read_bytes(), *files_below(tmp_path)])
+    for number, secret in enumerate([CONFIGURED, "another-configured-value-93"]):
+        shows = any(form in haystack for form in forms_of(secret))
+        assert not shows, f"value number {number} shows"
+
+
+def test_a_key_is_removed_only_if_asked(stack: Stack) -> None:
+    stack.configure(app("managed", values_of(OLD={"value": "old"})))
+    stack.up()
+    stack.configure(app("managed"))
+    said = stack.pulumi("preview").stdout
+    assert "app: OLD stays in AWS. To have it removed there, write removedKeys: [OLD]." in said
+    stack.up()
+    assert stack.value("app")["OLD"] == "old"
+    stack.configure(app("managed", removedKeys=["OLD"]))
+    stack.up()
+    assert "OLD" not in stack.value("app")
+
+
+@pytest.mark.parametrize("kind", ["text", "list", "binary"])
+def test_what_is_no_json_object_is_left_alone_the_update_fails_with_the_reason_and_the_next_one_works(
+    stack: Stack, kind: str
+) -> None:
+    stack.configure(app("managed"))
+    stack.up()
+    client = stack.client()
+    values: dict[str, dict[str, Any]] = {
+        "text": {"SecretString": "by-hand-no-json"},
+        "list": {"SecretString": '["by-hand-no-json"]'},
+        "binary": {"SecretBinary": b"by-hand-no-json"},
+    }
+    client.put_secret_value(SecretId="app", **values[kind])
+    labels = client.describe_secret(SecretId="app")["VersionIdsToStages"]
+    stack.configure(app("managed", values_of(NEW={"random": {}})))
+    failed = stack.pulumi("up", "--yes", "--skip-preview", check=False)
+    assert failed.returncode != 0
+    assert "Nothing was changed" in failed.stdout
+    assert "no-json" not in failed.stdout
+    assert client.describe_secret(SecretId="app")["VersionIdsToStages"] == labels
+    client.put_secret_value(SecretId="app", SecretString='{"MINE": "1"}')
+    stack.up()
+    assert stack.value("app").keys() == {"MINE", "PASSWORD", "TOKEN", "NEW"}
+
+
+def test_a_pending_rotation_is_waited_for_and_then_refused_and_the_next_update_tries_again(
+    stack: Stack,
+) -> None:
+    stack.configure(app("account"))
+    stack.up()
+    client = stack.client()
+    pending = client.put_secret_value(SecretId="app", SecretString="{}", VersionStages=["AWSPENDING"])
+    stack.configure(app("account", values_of(NEW={"random": {}})))
+    failed = stack.pulumi("up", "--yes", "--skip-preview", check=False)
+    assert failed.returncode != 0
+    assert pending["VersionId"] in failed.stdout
+    assert "NEW" not in stack.value("app")
+    client.update_secret_version_stage(
+        SecretId="app", VersionStage="AWSPENDING", RemoveFromVersionId=pending["VersionId"]
+    )
+    stack.up()
+    assert "NEW" in stack.value("app")
+
+
+def test_in_account_mode_no_value_is_known_to_pulumi_and_nobody_needs_to_read_one(
+    stack: Stack, emulator: Emulator, tmp_path: Path
+) -> None:
+    blind = without_get_secret_value(stack)
+    values = values_of(HEX={"randomBytes": {"length": 24}})
+    stack.configure(app("account", values))
+    log = tmp_path / "events.json"
+    shown = []
+
+    def run(*arguments: str) -> None:
+        done = stack.pulumi(*arguments, environment=blind, check=False)
+        assert done.returncode == 0, "a command failed"
+        shown.append(done.stdout)
+
+    run("preview", "--diff", "--event-log", str(log))
+    run("up", "--yes", "--diff", "--event-log", str(log), "--show-secrets")
+    made = stack.value("app")
+    run("preview", "--diff", "--refresh", "--show-secrets")
+    run("refresh", "--yes", "--diff")
+    stack.configure(app("account", {**values, "HEX": {"randomBytes": {"length": 24}, "generation": 2}}))
+    run("up", "--yes", "--diff", "--event-log", str(log))
+    run("stack", "export", "--show-secrets")
+    run("stack", "output", "--json", "--show-secrets")
+    export = shown[-2]
+    assert "aws:secretsmanager/secretVersion" not in export
+    assert export.count('"type": "random:index/randomPassword:RandomPassword"') == 1, (
+        "the salt alone is made here"
+    )
+    reader = boto3.client(
+        "secretsmanager",
+        region_name="us-east-1",
+        endpoint_url=stack.endpoint,
+        aws_access_key_id=blind["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=blind["AWS_SECRET_ACCESS_KEY"],
+    )
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.get_secret_value(SecretId="app")
+    haystack = "\n".join(shown).encode() + b"\n".join([*files_below(tmp_path), emulator.log.read_bytes()])
+    secrets = [made["PASSWORD"], made["HEX"], stack.value("app")["HEX"]]
+    for number, secret in enumerate(secrets):
+        shows = any(form in haystack for form in forms_of(secret))
+        assert not shows, f"value number {number} shows"
+
+
+def test_a_change_that_cannot_reach_aws_is_a_warning_at_preview(stack: Stack) -> None:
+    stack.configure(app("once", values_of(OLD={"value": "old"}, FIXED={"value": "before"})))
+    stack.up()
+    changed = {
+        "PASSWORD": {"random": {"length": 24}, "generation": 2},
+        "TOKEN": {"filledByHand": "ask"},
+        "NEW": {"random": {}},
+        "FIXED": {"value": "after"},
+    }
+    stack.configure(app("once", changed, removedKeys=["GONE"]))
+    said = stack.pulumi("preview").stdout
+    assert "app: NEW will not reach AWS" in said
+    assert "app: OLD stays in AWS" in said
+    assert "app: GONE in removedKeys stays in AWS" in said
+    assert "app: the generation of PASSWORD will not reach AWS" in said
+    assert "app: FIXED was changed, and AWS keeps the value it has" in said
+    assert stack.pulumi("up", "--yes", "--skip-preview").stdout.count("app: NEW will not reach AWS") >= 1
+    assert "will not reach" not in stack.pulumi("preview").stdout
+
+
+def test_a_login_in_account_mode_works_when_up_returns_rotates_and_takes_a_key_that_is_added_later(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shop.configure(initialValues="account")
+    shop.stack.up()
+    assert shop.log_in() == shop.username
+    passwords = [shop.stack.value(SECRET)["password"]]
+    passwords += [shop.rotate()["password"] for _ in range(3)]
+    live = shop.stack.value(SECRET)
+    shop.configure({"values": {"POOL_SIZE": {"value": "5"}}}, initialValues="account")
+    shop.stack.up()
+    assert shop.stack.value(SECRET) == {**live, "POOL_SIZE": "5"}
+    assert shop.log_in() == live["username"]
+    assert shop.log_in(shop.rotate())
+    assert shop.stack.value(SECRET)["POOL_SIZE"] == "5"
+    assert shop.stack.preview() == []
+    haystack = b"\n".join(files_below(tmp_path))
+    assert not any(form in haystack for password in passwords for form in forms_of(password)), (
+        "a password shows"
+    )
