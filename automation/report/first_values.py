@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from automation.report.model import Change, Danger, Finding, Kind, Name, Text, joined, named
+from automation.report.model import Change, Component, Danger, Finding, Kind, Name, Text, joined, named
 from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, Plan, Step, hidden
 
 _VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
@@ -18,10 +18,44 @@ def initial_values(step: Step | None, *, old: bool) -> Mapping[str, Any]:
 
 
 def component(step: Step, plan: Plan) -> Iterator[Finding]:
-    """A component Secret, whose inputs say where first values come from."""
+    """A component Secret, whose inputs say where values come from and who writes them."""
     if step.op != "update" or "initialValues" not in step.old.inputs or _writes_a_value(step, plan):
         return
+    owner = plan.component(step)
     before, after = (initial_values(step, old=old) for old in (True, False))
+    modes = [str(state.inputs.get("mode", "once")) for state in (step.old, step.new)]
+    if modes[0] != modes[1]:
+        text: Text = ("The values are written in another mode: ", Name(modes[1]), f" instead of {modes[0]}")
+        yield Change(component=owner, text=text)
+    reaching: set[str] = set()
+    if modes[1] != "once":
+        reaching = {*after} - {*before}
+        if reaching:
+            yield Change(component=owner, text=(*named(reaching), " is added in AWS"))
+        yield from _overwritten(step, before, after, owner)
+        reaching |= _raised(before, after) | _asked_away(step)
+    yield from _staying_out(before, after, reaching, owner)
+
+
+def _overwritten(
+    step: Step, before: Mapping[str, Any], after: Mapping[str, Any], owner: Component
+) -> Iterator[Finding]:
+    raised, removed = _raised(before, after), _asked_away(step)
+    if raised:
+        text: Text = (*named(raised), " gets a new value in AWS, because its generation was raised")
+        yield Danger(kind=Kind.OVERWRITES_VALUE, component=owner, text=text)
+    if removed:
+        yield Danger(
+            kind=Kind.OVERWRITES_VALUE, component=owner, text=(*named(removed), " is taken out of the secret")
+        )
+
+
+def _staying_out(
+    before: Mapping[str, Any], after: Mapping[str, Any], reaching: set[str], owner: Component
+) -> Iterator[Finding]:
+    before, after = (
+        {key: origin for key, origin in values.items() if key not in reaching} for values in (before, after)
+    )
     changed = {key for key in {*before} & {*after} if before[key] != after[key]}
     secret_ones = {key for key in {*before} & {*after} if hidden(before[key]) and hidden(after[key])}
     sentences: list[Text] = []
@@ -34,23 +68,50 @@ def component(step: Step, plan: Plan) -> Iterator[Finding]:
         sentences.append((*named({*after} - {*before}), " is added"))
     if {*before} - {*after}:
         sentences.append((*named({*before} - {*after}), " is taken away"))
-    if not sentences and secret_ones:
+    if not sentences and secret_ones and not reaching:
         one_of = "the first value of " if len(secret_ones) == 1 else "the first value of one of "
         sentences.append((one_of, *named(secret_ones), " changes"))
     if sentences:
         yield Danger(
             kind=Kind.STAYS_OUT_OF_AWS,
-            component=plan.component(step),
+            component=owner,
             text=("In the stack file ", *joined(sentences, "; "), ": AWS keeps the secret as it is"),
         )
+
+
+def _raised(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
+    return {key for key in {*before} & {*after} if _generation(after[key]) > _generation(before[key])}
+
+
+def _generation(origin: object) -> int:
+    known = origin.get("generation", 1) if isinstance(origin, Mapping) else 1
+    return int(known) if isinstance(known, (int, float)) else 1
+
+
+def _asked_away(step: Step) -> set[str]:
+    """Keys that are taken out in AWS from now on."""
+    old, new = (state.inputs.get("removedKeys") for state in (step.old, step.new))
+    return {str(key) for key in new or ()} - {str(key) for key in old or ()}
 
 
 def _writes_a_value(step: Step, plan: Plan) -> bool:
     """Whether the first value goes to AWS again, against all that this program does."""
     top = plan.top(step).urn
     return any(
-        other.type == _VERSION and other.op != "same" and plan.top(other).urn == top for other in plan.steps
+        other.type == _VERSION and plan.top(other).urn == top and _may_become_live(other)
+        for other in plan.steps
     )
+
+
+def _may_become_live(step: Step) -> bool:
+    """Whether a step of an initial version can change the live value.
+
+    AWS makes no version current that is put without AWSCURRENT beside others, and what Pulumi only forgets
+    stays as it is.
+    """
+    if step.op == "create":
+        return "AWSCURRENT" in (step.new.inputs.get("versionStages") or ["AWSCURRENT"])
+    return step.op != "same" and not (step.op == "delete" and step.old.retained)
 
 
 def random_value(step: Step, plan: Plan) -> Iterator[Finding]:
@@ -88,6 +149,14 @@ def version(step: Step, plan: Plan) -> Iterator[Finding]:
         for other in plan.steps
     )
     if step.op == "same" or made_with_it:
+        return
+    if not _may_become_live(step):
+        text: Text = (
+            ("A first value is kept beside the live one, which stays",)
+            if step.op == "create"
+            else ("Pulumi no longer keeps a first value",)
+        )
+        yield Change(component=plan.component(step), text=text)
         return
     what = {
         "create": "A first value is written to a secret that exists: it becomes the live value",

@@ -4,7 +4,17 @@ from collections.abc import Callable, Iterator
 
 from automation.report import first_values, keys, readers, rotation, secrets
 from automation.report.model import Change, Component, Danger, Finding, Kind, Name, Text, named
-from automation.report.steps import FUNCTION, KEY, LOGIN, READER, REDEPLOYMENT, SECRET_COMPONENT, Plan, Step
+from automation.report.steps import (
+    FUNCTION,
+    KEY,
+    LOGIN,
+    READER,
+    REDEPLOYMENT,
+    SECRET_COMPONENT,
+    WRITER,
+    Plan,
+    Step,
+)
 
 _Judge = Callable[[Step, Plan], Iterator[Finding]]
 
@@ -40,7 +50,13 @@ def _done_to(step: Step) -> Text:
     return (Name(kind), " ", Name(step.name), f" is {done[step.op]}")
 
 
-_NAMED = {LOGIN: "Login", READER: "Reader", FUNCTION: "Rotation function", REDEPLOYMENT: "Redeployment"}
+_NAMED = {
+    LOGIN: "Login",
+    READER: "Reader",
+    FUNCTION: "Rotation function",
+    REDEPLOYMENT: "Redeployment",
+    WRITER: "Writer of values",
+}
 
 
 def _component(step: Step, plan: Plan) -> Iterator[Finding]:
@@ -49,6 +65,12 @@ def _component(step: Step, plan: Plan) -> Iterator[Finding]:
         yield Change(component=plan.component(step), text=("Encryption key is created",))
     if what and step.op in {"create", "delete"}:
         yield Change(component=plan.component(step), text=(f"{what} is {step.op}d",))
+
+
+def _invocation(step: Step, plan: Plan) -> Iterator[Finding]:
+    parent = plan.parent(step)
+    if parent is None or parent.type != SECRET_COMPONENT:  # of a secret the component says what is written
+        yield from rotation.provisioning(step, plan)
 
 
 _JUDGES: dict[str, _Judge] = {
@@ -67,7 +89,7 @@ _JUDGES: dict[str, _Judge] = {
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": readers.pod_identity,
     "aws:lambda/function:Function": rotation.function,
     "aws:lambda/permission:Permission": rotation.permission,
-    "aws:lambda/invocation:Invocation": rotation.provisioning,
+    "aws:lambda/invocation:Invocation": _invocation,
     "aws:cloudwatch/logGroup:LogGroup": _mere_resource,
     "aws:cloudwatch/metricAlarm:MetricAlarm": _mere_resource,
     "aws:cloudwatch/eventRule:EventRule": _mere_resource,

@@ -16,7 +16,7 @@ from automation.report.access import (
 )
 from automation.report.model import Change, Danger, Finding, Kind, Name, Text, named
 from automation.report.policies import Wider, wider
-from automation.report.steps import FUNCTION, READER, REDEPLOYMENT, UNKNOWN, Plan, Step
+from automation.report.steps import FUNCTION, READER, REDEPLOYMENT, UNKNOWN, WRITER, Plan, Step
 
 # What a reader does with a secret and its key, and what the function does to rotate.
 _READING = {
@@ -53,6 +53,8 @@ def _may_read(step: Step, plan: Plan) -> str:
     top = plan.top(step)
     if top.type == FUNCTION:
         return "May rotate, and so read, "
+    if top.type == WRITER:
+        return "May write, and so read, "
     if top.type == READER and top.op == "create":
         return "A new reader may read "
     return "May read " if top.type in {READER, REDEPLOYMENT} else ""

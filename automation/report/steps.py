@@ -23,6 +23,7 @@ READER = "aws-secrets:index:ReadAccess"
 ROTATION = "aws-secrets:index:Rotation"
 FUNCTION = "aws-secrets:index:RotationFunction"
 REDEPLOYMENT = "aws-secrets:index:EcsRedeployment"
+WRITER = "aws-secrets:index:ValueWriter"
 KEY = "aws-secrets:index:EncryptionKey"
 WORDS = {
     SECRET_COMPONENT: "secret",
@@ -31,6 +32,7 @@ WORDS = {
     ROTATION: "rotation",
     FUNCTION: "rotation function",
     REDEPLOYMENT: "redeployment",
+    WRITER: "writer",
     KEY: "encryption key",
 }
 SECRET = "aws:secretsmanager/secret:Secret"

@@ -11,7 +11,7 @@ from automation.status.aws import Denied, Found, Key
 from automation.status.declared import Declared, IgnoredTags
 from automation.status.model import Difference, Placeholder, Problem, Reader, Secret
 from automation.status.rotation import shown, version_with
-from components.guards import INITIAL_VERSION_LABEL
+from components.versions import INITIAL_VERSION_LABEL, UNFILLED_LABEL
 from program.making import Account
 
 Filled = Literal["waiting", "filled", "unclear", "not-by-hand", "unknown"]
@@ -129,10 +129,11 @@ def _console(name: str, answers: Answers) -> str | None:
 
 
 def _filled(declared: Declared, described: Mapping[str, Any]) -> Filled:
-    """By the label of the initial version alone; an edit of one key counts for all keys of a secret."""
+    """By labels alone; an edit of one key counts for all keys of a secret."""
     if not declared.placeholders:
         return "not-by-hand"
-    if version_with("AWSCURRENT", described) == version_with(INITIAL_VERSION_LABEL, described):
+    untouched = [version_with(label, described) for label in (INITIAL_VERSION_LABEL, UNFILLED_LABEL)]
+    if version_with("AWSCURRENT", described) in untouched:
         return "waiting"
     return "unclear" if described.get("LastRotatedDate") else "filled"
 

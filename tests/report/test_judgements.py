@@ -211,3 +211,64 @@ def test_the_documentation_names_every_danger_field_and_exit_code(recordings: Re
     fields = text.partition("## JSON")[2]
     for field in json.loads(as_json(report(recordings.events("nothing")))):
         assert f"`{field}`" in fields
+
+
+KEEPS = ": AWS keeps the secret as it is"
+
+
+def secret_changes(
+    recordings: Recordings, old: dict[str, Any], new: dict[str, Any]
+) -> set[tuple[Kind | None, str]]:
+    """What is told of the secret `app` whose component has these inputs before and after."""
+
+    def changed(step: dict[str, Any]) -> None:
+        step["op"] = "update"
+        step["old"]["inputs"], step["new"]["inputs"] = old, new
+
+    events = recordings.events("nothing")
+    for event in events:
+        if "summaryEvent" in event:
+            event["summaryEvent"]["resourceChanges"]["same"] -= 1
+            event["summaryEvent"]["resourceChanges"]["update"] = 1
+    return {*of(edited(events, "Secret::app", changed), "app")}
+
+
+def test_what_the_writer_will_do_to_a_live_secret_is_told_as_what_it_is(recordings: Recordings) -> None:
+    before = {"SAME": "a", "RAISED": {"random": {}}, "LEFT": "b", "REMOVED": "c", "CHANGED": "d"}
+    after = {
+        "SAME": "a",
+        "RAISED": {"random": {"length": 40}, "generation": 2},
+        "CHANGED": "e",
+        "ADDED": {"random": {}},
+    }
+    told = {
+        (Kind.OVERWRITES_VALUE, "RAISED gets a new value in AWS, because its generation was raised"),
+        (Kind.OVERWRITES_VALUE, "REMOVED is taken out of the secret"),
+        (
+            Kind.STAYS_OUT_OF_AWS,
+            f"In the stack file the first value of CHANGED changes; LEFT is taken away{KEEPS}",
+        ),
+        (None, "ADDED is added in AWS"),
+    }
+    for mode in ("managed", "account"):
+        old = {"initialValues": before, "mode": mode}
+        assert (
+            secret_changes(recordings, old, {**old, "initialValues": after, "removedKeys": ["REMOVED"]})
+            == told
+        )
+
+
+def test_in_mode_once_nothing_of_that_reaches_aws(recordings: Recordings) -> None:
+    old: dict[str, Any] = {"initialValues": {"RAISED": {"random": {}}}}
+    new = {"initialValues": {"RAISED": {"random": {}, "generation": 2}, "ADDED": "a"}, "removedKeys": ["X"]}
+    [(kind, text)] = secret_changes(recordings, old, new)
+    assert kind == Kind.STAYS_OUT_OF_AWS
+    assert "RAISED" in text
+    assert "ADDED" in text
+
+
+def test_another_mode_alone_is_told_and_not_dangerous(recordings: Recordings) -> None:
+    values = {"initialValues": {"K": {"random": {}, "generation": 2}}}
+    assert secret_changes(recordings, values, {**values, "mode": "account"}) == {
+        (None, "The values are written in another mode: account instead of once")
+    }

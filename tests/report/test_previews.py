@@ -151,7 +151,8 @@ def test_each_danger_of_a_changed_program_is_found(recordings: Recordings) -> No
     found = report(recordings.events("program"))
     assert {(kind, component) for kind, component, _ in dangers(found)} == {
         (Kind.REPLACES_SECRET, "secret other"),
-        (Kind.OVERWRITES_VALUE, "secret app"),
+        # without ignoring changes each initial version loses the label AWSCURRENT, which AWS gave it
+        *((Kind.OVERWRITES_VALUE, f"secret {name}") for name in ("app", "old", "team/pay")),
         (Kind.OVERWRITES_VALUE, "rotation app"),
         (Kind.OVERWRITES_VALUE, "rotation old"),
         (Kind.OVERWRITES_VALUE, "login shop-database"),
