@@ -334,9 +334,14 @@ def test_the_role_for_updates_changes_and_destroys_what_it_made(pipeline: Pipeli
     update, value = pipeline.acting(pipeline.updating), pipeline.shop.rotate()
     assert update.refresh() == []
     changed = {
-        "shop-app": {**SECRETS["shop-app"], "description": "changed"},
+        "shop-app": {
+            **SECRETS["shop-app"],
+            "description": "changed",
+            "initialValues": "managed",
+            "values": {**SECRETS["shop-app"]["values"], "LATER": {"value": "later"}},
+        },
         "shop-vendor": {"values": SECRETS["shop-vendor"]["values"]},
-        "shop-new": {"values": {"KEY": {"random": {}}}},
+        "shop-new": {"initialValues": "account", "values": {"KEY": {"random": {"length": 20}}}},
     }
     pipeline.configure(
         changed,
@@ -360,6 +365,8 @@ def test_the_role_for_updates_changes_and_destroys_what_it_made(pipeline: Pipeli
     } <= set(done)
     assert update.preview() == []
     assert pipeline.stack.value(SECRET) == value
+    assert pipeline.stack.value("shop-app")["LATER"] == "later"
+    assert len(pipeline.stack.value("shop-new")["KEY"]) == 20
     update.pulumi("destroy", "--yes", "--skip-preview")
     assert pipeline.stack.client().list_secrets()["SecretList"] != []
     assert pipeline.stack.client("lambda").list_functions()["Functions"] == []

@@ -204,17 +204,22 @@ def test_every_role_of_a_stack_and_its_log_are_in_the_boundary_that_the_stack_na
                 "web": {"kubernetes": pods, "environmentFrom": ["db"]},
                 "task": {"ecs": REDEPLOYED, "environment": {"URL": {"secret": "db", "key": "DATABASE_URL"}}},
             },
+            "aws-secrets:initialValues": "account",
             "aws-secrets:permissionsBoundary": BOUNDARY,
             "aws-secrets:updateRole": f"arn:aws:iam::{ACCOUNT}:role/update",
             "pulumi:autonaming": {"pattern": AUTONAMING},
         }
     )
     roles = [found for found in recording.resources if found.type == ROLE]
-    assert {role.name for role in roles} == {"rotation-role", "web-role", "task-role", "task-redeploy-role"}
+    assert {role.name.removesuffix("-role") for role in roles} == {
+        *("rotation", "web", "task", "task-redeploy", "writer")
+    }
     assert {role.inputs["permissionsBoundary"] for role in roles} == {BOUNDARY}
     logs = [found for found in recording.resources if found.type == "aws:cloudwatch/logGroup:LogGroup"]
     prefix = f"/aws/lambda/{PROJECT}-{STACK}_"
-    assert {log.inputs["namePrefix"] for log in logs} == {f"{prefix}rotation-", f"{prefix}task-redeploy-"}
+    assert {log.inputs["namePrefix"] for log in logs} == {
+        f"{prefix}{function}-" for function in ("rotation", "task-redeploy", "writer")
+    }
     policy = json.loads(recording.only("aws:kms/key:Key").inputs["policy"])["Statement"]
     [keeping] = [
         found for found in policy if found["Principal"] == {"AWS": [f"arn:aws:iam::{ACCOUNT}:role/update"]}
