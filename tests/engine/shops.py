@@ -107,17 +107,6 @@ class Shop:
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
-    def function_log(self) -> str:
-        """All that the rotation functions wrote."""
-        logs = self.stack.client("logs")
-        lines = []
-        for group in logs.describe_log_groups()["logGroups"]:
-            name = group["logGroupName"]
-            for stream in logs.describe_log_streams(logGroupName=name)["logStreams"]:
-                events = logs.get_log_events(logGroupName=name, logStreamName=stream["logStreamName"])
-                lines += [event["message"] for event in events["events"]]
-        return "\n".join(lines)
-
 
 def rotations(endpoint: str) -> dict[str, Any]:
     with urllib.request.urlopen(f"{endpoint}/_localcloud/rotations", timeout=10) as answer:

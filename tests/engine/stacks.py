@@ -127,6 +127,17 @@ class Stack:
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == HTTPStatus.OK
 
+    def function_log(self) -> str:
+        """All that the stack's functions wrote."""
+        logs = self.client("logs")
+        lines = []
+        for group in logs.describe_log_groups()["logGroups"]:
+            name = group["logGroupName"]
+            for stream in logs.describe_log_streams(logGroupName=name)["logStreams"]:
+                events = logs.get_log_events(logGroupName=name, logStreamName=stream["logStreamName"])
+                lines += [event["message"] for event in events["events"]]
+        return "\n".join(lines)
+
     def version_count(self, secret: str) -> int:
         listed = self.client().list_secret_version_ids(SecretId=secret, IncludeDeprecated=True)
         return len(listed["Versions"])

@@ -245,6 +245,9 @@ def test_in_account_mode_no_value_is_known_to_pulumi_and_nobody_needs_to_read_on
     )
     with pytest.raises(ClientError, match="AccessDenied"):
         reader.get_secret_value(SecretId="app")
+    said = stack.function_log()
+    assert "HEX" in said
+    shown.append(said)
     haystack = "\n".join(shown).encode() + b"\n".join([*files_below(tmp_path), emulator.log.read_bytes()])
     secrets = [made["PASSWORD"], made["HEX"], stack.value("app")["HEX"]]
     for number, secret in enumerate(secrets):

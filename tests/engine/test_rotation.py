@@ -326,7 +326,7 @@ def test_no_password_shows_anywhere_but_in_aws(shop: Shop, emulator: Emulator, t
     assert failing
     passwords = [*values_of(shop), shop.server.admin_password]
     assert len(passwords) >= 5
-    function_log, server_log = shop.function_log(), copy_of_server_log(shop.server)
+    function_log, server_log = shop.stack.function_log(), copy_of_server_log(shop.server)
     assert "setSecret" in function_log
     assert "ALTER ROLE" in server_log
     texts = [*shown, function_log, server_log]
