@@ -96,13 +96,16 @@ def test_a_kill_while_values_are_written_loses_the_last_of_them_only(tmp_path: P
         except BotoCoreError:
             return  # killed
 
+    def file_number() -> int:
+        return data.stat().st_ino if data.exists() else 0  # the first save may still be to come
+
     def written_before_the_next_save() -> int:
         """What was answered while the present file was there: the save after the next must hold it."""
         deadline = time.monotonic() + 60
-        before = data.stat().st_ino
+        before = file_number()
         while time.monotonic() < deadline:
             count = len(answered)
-            if data.stat().st_ino != before:
+            if file_number() != before:
                 return count
             time.sleep(0.001)
         raise AssertionError("nothing is saved while values are written")
