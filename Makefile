@@ -5,6 +5,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON_OF_VENV := .venv/bin/python
 INSTALLED := .venv/installed
+INSTALLED_BENCH := .venv/installed-bench
 # The first of these that is 3.11 or later makes the virtual environment; PYTHON=... names another.
 PYTHON ?=
 PYTHONS := python3 python3.13 python3.12 python3.11 python3.14
@@ -63,6 +64,13 @@ lint: $(INSTALLED) ## Check style and types
 	@$(PYTHON_OF_VENV) -m ruff format --check
 	@$(PYTHON_OF_VENV) -m mypy
 
+# BENCH is given to the command: make bench BENCH="--sizes 1,10,100,1000 --runs 1"
+BENCH =
+.PHONY: bench
+bench: $(INSTALLED) $(INSTALLED_BENCH) ## Measure on a local cloud of its own and rewrite docs/benchmarks.md (minutes)
+	@$(PYTHON_OF_VENV) -m benchmarks --output .local/benchmarks $(BENCH)
+	@$(PYTHON_OF_VENV) -m benchmarks.report .local/benchmarks/results.json
+
 .PHONY: clean
 clean: down ## Remove the virtual environment and the built engine too
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -81,4 +89,10 @@ $(INSTALLED): requirements-dev.txt
 	  --requirement requirements-dev.txt || { \
 	  echo "error: the Python packages could not be installed: the reason is above. If a download failed, check the" \
 	    "network and the settings of a proxy or mirror (HTTPS_PROXY, PIP_INDEX_URL). Then run make again." >&2; exit 1; }
+	@touch $@
+
+$(INSTALLED_BENCH): requirements-bench.txt | $(INSTALLED)
+	@echo "Installing the plot's packages into .venv"
+	@$(PYTHON_OF_VENV) -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement requirements-bench.txt
 	@touch $@

@@ -1,0 +1,1 @@
+"""What operations on secrets cost, measured on the local cloud: see docs/benchmarks.md."""

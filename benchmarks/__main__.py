@@ -1,0 +1,175 @@
+"""`python -m benchmarks`: measures operations on secrets on the local cloud. See docs/benchmarks.md."""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks import results as recorded
+from benchmarks import terraform as terraforms
+from benchmarks.clouds import Cloud, cloud
+from benchmarks.operations import OPERATIONS, Round, Subject, run_all
+from benchmarks.processes import CommandError
+from benchmarks.pulumi_stacks import EXAMPLE, PRODUCT, example_stack, made_stack
+from benchmarks.results import Results, Row
+from benchmarks.table import markdown
+from benchmarks.terraform import Terraform
+from localcloud.layout import SetupError, checkout
+
+DEFAULT_SIZES = (1, 10, 100)
+DEFAULT_RUNS = 3
+# From this many secrets on, or KMS keys, every stack is run once: a single run takes minutes.
+RUN_ONCE_FROM = 1000
+KEYS_RUN_ONCE_FROM = 100
+
+# Roughly, on two cores. The engine writes the whole state after each step, so updates grow with the square.
+_SECONDS = {
+    PRODUCT: (12.0, 0.25, 1.4e-3),
+    EXAMPLE: (18.0, 0.0, 0.0),
+    terraforms.TERRAFORM_AWS_MODULES: (18.0, 0.1, 0.0),
+    terraforms.THOUGHTBOT: (30.0, 2.6, 0.0),
+}
+
+Say = Callable[[str], None]
+
+
+def estimate(subject: str, secrets: int) -> float:
+    """Seconds that one run of all operations takes, roughly."""
+    fixed, linear, square = _SECONDS[subject]
+    return fixed + linear * secrets + square * secrets**2
+
+
+def runs_of(subject: str, secrets: int, runs: int) -> int:
+    """How often a stack is run: large ones once."""
+    large = secrets >= RUN_ONCE_FROM or (subject == terraforms.THOUGHTBOT and secrets >= KEYS_RUN_ONCE_FROM)
+    return 1 if large else runs
+
+
+def plan(sizes: Sequence[int], runs: int, shapes: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Subject, secrets and number of runs of everything that will be measured."""
+    made = [
+        (subject, secrets, runs_of(subject, secrets, runs))
+        for secrets in sizes
+        for subject in (PRODUCT, *shapes)
+        # a key for each of a thousand secrets takes the better part of an hour, and says nothing new
+        if not (subject == terraforms.THOUGHTBOT and secrets >= RUN_ONCE_FROM)
+    ]
+    return [*made, (EXAMPLE, 0, runs)]
+
+
+def measure(sizes: Sequence[int], runs: int, say: Say) -> Results:
+    """Runs everything, each round on an empty cloud that all subjects of one size share.
+
+    Raises:
+        CommandError, SetupError: something could not be run.
+    """
+    date, machine = recorded.now(), recorded.machine()
+    with tempfile.TemporaryDirectory() as folder:
+        terraform, why = terraforms.find(Path(folder))
+    shapes = tuple(terraforms.SHAPES) if terraform else ()
+    planned = plan(sizes, runs, shapes)
+    skipped = [] if terraform else [f"Terraform's shapes were not measured: {why}."]
+    skipped += [
+        f"{terraforms.THOUGHTBOT} at {secrets} secrets was not measured: its {secrets} keys take too long."
+        for secrets in sizes
+        if terraform and secrets >= RUN_ONCE_FROM
+    ]
+    seconds = sum(estimate(subject, secrets) * times for subject, secrets, times in planned)
+    say(f"To be measured, in about {max(1, round(seconds / 60))} min:")
+    for subject, secrets, times in planned:
+        say(f"  {subject}{f', {secrets} secrets' if secrets else ''}: {', '.join(OPERATIONS)}; {times} times")
+    for sentence in skipped:
+        say(sentence)
+    done: list[Row] = []
+    stand_ins: tuple[str, ...] = ()
+    for secrets in sizes:
+        by_subject: dict[str, list[Round]] = {}
+        for number in range(runs):
+            wanted = [subject for subject, size, times in planned if size == secrets and number < times]
+            if not wanted:
+                break
+            with cloud(example=False) as here:
+                stand_ins = here.stand_ins
+                for name in wanted:
+                    made = _made(name, here, secrets, terraform)
+                    by_subject.setdefault(name, []).append(run_all(made, here, say))
+        for name, rounds in by_subject.items():
+            done += recorded.rows(name, secrets, rounds)
+    example_rounds: list[Round] = []
+    count = 0
+    for _ in range(runs):
+        with cloud(example=True) as here:
+            example = example_stack(here)
+            count = example.secrets
+            example_rounds.append(run_all(example, here, say))
+    return Results(
+        date=date,
+        machine=machine,
+        versions=recorded.versions(
+            _engine_version(),
+            {terraform.version.split()[0]: terraform.version.split()[1], "AWS provider": terraform.provider}
+            if terraform
+            else {},
+        ),
+        plugins=f"stand-ins: {', '.join(stand_ins)}" if stand_ins else "official",
+        skipped=skipped,
+        rows=[*done, *recorded.rows(EXAMPLE, count, example_rounds)],
+    )
+
+
+def _made(name: str, here: Cloud, secrets: int, terraform: Terraform | None) -> Subject:
+    if name == PRODUCT or terraform is None:
+        return made_stack(here, secrets)
+    return terraforms.shaped_stack(terraform, here, name, secrets)
+
+
+def _engine_version() -> str:
+    asked = subprocess.run([checkout().pulumi, "version"], capture_output=True, text=True, check=True)
+    return asked.stdout.strip()
+
+
+def _sizes(text: str) -> list[int]:
+    sizes = [int(part) if part.isascii() and part.isdigit() else 0 for part in text.split(",")]
+    if min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: write numbers of secrets with commas, such as 1,10,100")
+    return sorted(set(sizes))
+
+
+def _runs(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number of 1 or more")
+    return int(text)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print the tables and write the results; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--sizes", type=_sizes, default=list(DEFAULT_SIZES), help="numbers of secrets: 1,10,100"
+    )
+    parser.add_argument("--runs", type=_runs, default=DEFAULT_RUNS, help="how often each is run")
+    parser.add_argument(
+        "--output", type=Path, default=checkout().local / "benchmarks", help="folder of results.json"
+    )
+    given = parser.parse_args(arguments)
+    if not Path("/proc/self/task").exists():
+        print(
+            "error: processes are measured from Linux's /proc, which is not here: run it on Linux.",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        results = measure(given.sizes, given.runs, lambda line: print(line, flush=True))
+    except (CommandError, SetupError, RuntimeError) as error:
+        print(f"\nerror: {error}\nNothing was written.", file=sys.stderr)
+        return 1
+    recorded.write(results, given.output / "results.json")
+    print(f"\n{markdown(results)}\nWritten to {given.output / 'results.json'}.")
+    print(f"To put it into the docs: python -m benchmarks.report {given.output / 'results.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,76 @@
+"""`python -m benchmarks.report [RESULTS]`: puts results into the docs, as tables and a plot."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.results import Results, read, write
+from benchmarks.table import markdown
+from localcloud.files import write_if_changed
+from localcloud.layout import checkout
+
+BEGIN = "<!-- figures: rewritten by `python -m benchmarks.report` -->"
+END = "<!-- end of figures -->"
+
+
+def rewritten(text: str, figures: str) -> str:
+    """The page with these figures between its markers.
+
+    Raises:
+        ValueError: the markers are not there, each once and in order.
+    """
+    before, begun, rest = text.partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not begun or not ended or BEGIN in after or END in after:
+        raise ValueError(
+            f"the page has no place for figures: it needs the lines {BEGIN} and {END}, each once"
+        )
+    return f"{before}{BEGIN}\n\n{figures.strip()}\n\n{END}{after}"
+
+
+def publish(results: Results, docs: Path) -> None:
+    """Writes figures and data into `docs`, and the plot where matplotlib is installed.
+
+    Raises:
+        ValueError: benchmarks.md has no place for them.
+    """
+    page = docs / "benchmarks.md"
+    text = rewritten(page.read_text(), markdown(results))
+    write_if_changed(page, text)
+    write(results, docs / "benchmarks.json")
+    from benchmarks.plot import draw  # noqa: PLC0415  only here is matplotlib needed
+
+    draw(results, docs / "benchmarks.svg")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Publish results; the exit code."""
+    root = checkout()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser.add_argument(
+        "results",
+        type=Path,
+        nargs="?",
+        default=root.root / "docs" / "benchmarks.json",
+        help="results.json of a run",
+    )
+    given = parser.parse_args(arguments)
+    try:
+        publish(read(given.results), root.root / "docs")
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        print(
+            "error: the plot needs matplotlib: make bench installs it. The tables are written.",
+            file=sys.stderr,
+        )
+        return 1
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
