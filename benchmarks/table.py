@@ -10,7 +10,8 @@ from benchmarks.terraform import SHAPES
 
 LIGHTER = (
     "The aws and random plugins of this run were this repository's **stand-ins, which are lighter than "
-    "the official ones**: figures of the program's stacks are lower than with those, start-up and memory above all."
+    "the official ones**: figures of the program's stacks are lower than with those, start-up and memory "
+    "above all."
 )
 OFFICIAL = "The plugins of this run were the official ones."
 
