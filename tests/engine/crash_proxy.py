@@ -7,12 +7,15 @@ has done it and nobody has been told.
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.loopback_server import Handler, serving
 
+_QUIET, _LONGEST_WAIT = 0.3, 10  # seconds
 READS = ("Get", "List", "Describe", "Validate")
 
 
@@ -20,20 +23,43 @@ READS = ("Get", "List", "Describe", "Validate")
 class Crash:
     """Kill the process group `victim` at the first call of `operation`, before or after AWS does it.
 
-    `calls` are the operations that changed something, in the order in which they came.
+    `calls` are the operations that changed something, in the order in which they came. `state` is where the
+    engine keeps its state: one that is cut off in the middle of a write is another matter (docs/recovery.md).
     """
 
     operation: str
     after: bool
     victim: int | None = None
+    state: Path | None = None
     calls: list[str] = field(default_factory=list)
     happened: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def strike(self) -> None:
         assert self.victim is not None
+        if self.state:
+            _wait_until_quiet(self.state)
         os.killpg(self.victim, signal.SIGKILL)
         self.happened.set()
+
+
+def _wait_until_quiet(folder: Path) -> None:
+    """Until no file of a folder has changed for a moment."""
+    deadline = time.monotonic() + _LONGEST_WAIT
+    before, since = _files(folder), time.monotonic()
+    while time.monotonic() - since < _QUIET and time.monotonic() < deadline:
+        time.sleep(0.02)
+        if (now := _files(folder)) != before:
+            before, since = now, time.monotonic()
+
+
+def _files(folder: Path) -> set[tuple[str, int, int]]:
+    found = set()
+    for path in folder.rglob("*.json*"):
+        with suppress(FileNotFoundError):  # renamed meanwhile
+            about = path.stat()
+            found.add((str(path), about.st_size, about.st_mtime_ns))
+    return found
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """An update that is killed anywhere is completed by the documented steps; nothing is made twice or lost."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,8 @@ CALLS = ["CreateSecret", "PutSecretValue", "PutResourcePolicy"]
 
 
 def kill_an_update(stack: Stack, operation: str, *, after: bool) -> None:
-    crash = Crash(operation, after=after)
+    state = Path(stack.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+    crash = Crash(operation, after=after, state=state)
     with crashing(stack.endpoint, crash) as address:
         through_proxy = Stack(stack.folder, {**stack.environment, "AWS_ENDPOINT_URL": address}, address)
         update = start(through_proxy, "up", "--yes", "--skip-preview")
