@@ -4,7 +4,7 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -73,18 +73,23 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("--report json and --json are two documents: choose one")
     try:
         workspace = checkout(chosen.cwd, backend=chosen.backend)
-        told, exit_code = _run(workspace.stack(chosen.stack), chosen, asks=asks)
+        told, code = _run(workspace.stack(chosen.stack), chosen, asks=asks)
     except errors.AutomationError as error:
         if chosen.json:
             _print(documents.of_error(error))
         else:
             sys.stderr.write(f"error: {error}\n")
-        return _EXIT_CODES.get(type(error), _FAILED)
+        return exit_code(error)
     except KeyboardInterrupt:
         return _EXIT_CODES[errors.Cancelled]
     if chosen.json:
         _print(told)
-    return exit_code
+    return code
+
+
+def exit_code(error: errors.AutomationError) -> int:
+    """As `--help` lists them."""
+    return _EXIT_CODES.get(type(error), _FAILED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -183,18 +188,18 @@ def _ask(stack: Stack, command: str) -> int | None:
 
 
 def _followed(operation: Operation, *, quiet: bool, total: int | None) -> Result:
-    with _cancelled_by_signals(operation, quiet=quiet), operation:
+    with cancelled_by_signals(operation.cancel, quiet=quiet), operation:
         if not quiet:
             terminal.follow(operation, total)
         return operation.result()
 
 
 @contextmanager
-def _cancelled_by_signals(operation: Operation, *, quiet: bool) -> Iterator[None]:
+def cancelled_by_signals(cancels: Callable[[], None], *, quiet: bool) -> Iterator[None]:
     """Ctrl-C, or a SIGTERM, asks the engine to end; a second one does not wait for what is under way."""
 
     def cancel(_number: int, _frame: FrameType | None) -> None:
-        operation.cancel()
+        cancels()
         if not quiet:
             sys.stderr.write("\nCancelling: what is under way is finished first. Again: end at once.\n")
 

@@ -43,7 +43,7 @@ def configure(
     cli.redactor.know(secrets.values())
     file = stack_file(cli.folder, stack)
     with locked(cli.folder / "Pulumi.yaml"):
-        written = _read(stack, file)
+        written = content_of(stack, file)
         kept = {
             key: value
             for key, value in _config(written).items()
@@ -111,7 +111,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _read(stack: str, file: Path) -> dict[str, Any]:
+def content_of(stack: str, file: Path) -> dict[str, Any]:
+    """What a stack file holds, encrypted values as they are; empty if there is none.
+
+    Raises:
+        BadSettings: it cannot be read, or has a key twice.
+    """
+
     def unreadable(cause: object) -> errors.BadSettings:
         mistake = settings.Mistake(
             file.name,

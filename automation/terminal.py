@@ -19,6 +19,14 @@ from automation.results import Result, UpdateRecord
 _NOTHING_CHANGES = {"same", "read", "refresh"}
 
 
+def follow_one_of_several(name: str, progress: Iterable[events.Progress]) -> None:
+    """Shows the progress to its end in lines that begin with a name; several threads may do so at once."""
+    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+    for event in progress:
+        for line in _lines(event):
+            console.print(f"[{name}] {line}")
+
+
 def follow(progress: Iterable[events.Progress], total: int | None) -> None:
     """Shows the progress to its end. `total` is how many resources there are, if that is known."""
     # no markup: in rich's, "[secret]" would be a style

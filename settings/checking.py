@@ -83,6 +83,7 @@ def check(configuration: Configuration) -> Checked:
     else:
         mistakes += mistakes_between(namespace, stack_file, region, configuration.stack)
         mistakes += _out_of_a_pipelines_reach(configuration, stack_file)
+        mistakes += _of_a_fleet(configuration, stack_file)
     if mistakes:
         raise SettingsError(configuration.stack, sorted(mistakes, key=lambda mistake: mistake.path))
     return Checked(
@@ -253,4 +254,15 @@ def _out_of_a_pipelines_reach(configuration: Configuration, stack_file: StackFil
             "it is missing beside updateRole",
             "The role in updateRole may make no role without its boundary",
             "Write the ARN that the pipeline's stack shows",
+        )
+
+
+def _of_a_fleet(configuration: Configuration, stack_file: StackFile) -> Iterator[Mistake]:
+    if stack_file.fleet is not None:
+        yield Mistake(
+            path_of(configuration.project, ("fleet",)),
+            "this file is for several stacks, and not for one",
+            "This stack would make every secret that theirs make",
+            f"Run: python -m automation.fleet preview --stack {configuration.stack} (docs/fleet.md); or take "
+            "fleet out of the file to have everything in this stack",
         )

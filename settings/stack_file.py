@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from settings.databases import Database
+from settings.fleet import Fleet
 from settings.mistakes import matching
 from settings.model import Model
 from settings.pipeline import Pipeline
@@ -68,4 +69,8 @@ class StackFile(Model):
     pipeline: Annotated[
         Pipeline | None,
         Field(description="Roles with which a pipeline previews and updates other stacks; stands alone"),
+    ] = None
+    fleet: Annotated[
+        Fleet | None,
+        Field(description="Divides what is here over several stacks: python -m automation.fleet"),
     ] = None

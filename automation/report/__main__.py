@@ -14,7 +14,7 @@ from automation.report.as_json import as_json
 from automation.report.events import parsed
 from automation.report.markdown import GITHUB_LIMIT, LEAST_LIMIT, markdown
 from automation.report.model import Report
-from automation.report.reporting import report
+from automation.report.reporting import combined, report
 from automation.report.terminal import terminal
 
 DANGEROUS, INCOMPLETE = 3, 4
@@ -37,11 +37,17 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "4 incomplete. docs/preview.md has more.",
     )
     parser.add_argument(
-        "--events", metavar="FILE", default=_STANDARD_INPUT, help="the event log; - reads standard input"
+        "--events",
+        metavar="FILE",
+        action="append",
+        help="the event log; - reads standard input. Several, of one stack each, make one report",
     )
     parser.add_argument("--format", choices=("markdown", "json", "terminal"), default="terminal")
     parser.add_argument(
-        "--stack", default="", help="the stack's name, for a log that ends before it is named"
+        "--stack",
+        default="",
+        help="the stack's name, for a log that ends before it is named; of several stacks, what they are "
+        "together",
     )
     parser.add_argument(
         "--max-chars",
@@ -57,21 +63,29 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the report to standard output; returns the exit code."""
     options = _arguments(arguments)
-    with ExitStack() as files:
-        try:
-            log: Iterable[bytes] = (
-                sys.stdin.buffer
-                if options.events == _STANDARD_INPUT
-                else files.enter_context(Path(options.events).open("rb"))
-            )
-        except OSError as error:
-            sys.stderr.write(f"error: {options.events} cannot be read: {error.strerror}\n")
-            log = ()
-        made = report(parsed(_readable(log)), options.stack)
+    match options.events or [_STANDARD_INPUT]:
+        case [one]:
+            made = _made(one, options.stack)
+        case several:
+            made = combined([_made(one, "") for one in several], options.stack)
     sys.stdout.write(_written(made, options))
     if not made.complete:
         return INCOMPLETE
     return DANGEROUS if made.dangers and options.fail_on_danger else 0
+
+
+def _made(events: str, stack: str) -> Report:
+    with ExitStack() as files:
+        try:
+            log: Iterable[bytes] = (
+                sys.stdin.buffer
+                if events == _STANDARD_INPUT
+                else files.enter_context(Path(events).open("rb"))
+            )
+        except OSError as error:
+            sys.stderr.write(f"error: {events} cannot be read: {error.strerror}\n")
+            log = ()
+        return report(parsed(_readable(log)), stack)
 
 
 def _readable(log: Iterable[bytes]) -> Iterator[bytes]:

@@ -27,20 +27,39 @@ def as_json(report: Report) -> str:
                 "type": detail.type,
                 "name": detail.name,
                 "properties": list(detail.properties),
+                **_stack(detail.stack),
             }
             for detail in report.details
         ],
         "counts": dict(report.counts),
     }
+    if report.stacks:
+        document["stacks"] = [
+            {
+                "stack": one.stack,
+                "complete": one.complete,
+                "verdict": in_words(one.verdict),
+                "counts": dict(one.counts),
+            }
+            for one in report.stacks
+        ]
     return json.dumps(document, indent=2) + "\n"
 
 
 def _said(finding: Finding) -> dict[str, object]:
     return {
-        "component": {"what": finding.component.what, "name": finding.component.name},
+        "component": {
+            "what": finding.component.what,
+            "name": finding.component.name,
+            **_stack(finding.component.stack),
+        },
         "text": in_words(finding.text),
         "names": _names(finding.text),
     }
+
+
+def _stack(name: str) -> dict[str, str]:
+    return {"stack": name} if name else {}
 
 
 def _names(text: Text) -> list[str]:

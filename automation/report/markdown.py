@@ -92,6 +92,8 @@ def _written(
         else ":white_check_mark:"
     )
     stack = f" of `{visible(report.stack)}`" if report.stack else ""
+    if report.stacks:
+        stack += f" in {counted(len(report.stacks), 'stack')}"
     lines = [marker(report.stack), f"{sign} **{what}{stack}:** {_inline(report.verdict)}.", ""]
     if report.problems:
         lines += ["#### Incomplete", *_problem_lines(report.problems), ""]
@@ -145,7 +147,8 @@ def _detail_line(detail: Detail) -> str:
     shown = ", ".join(f"`{visible(path)}`" for path in detail.properties[:_MOST_PROPERTIES])
     more = len(detail.properties) - _MOST_PROPERTIES
     properties = f": {shown}{f' and {more} more' if more > 0 else ''}" if shown else ""
-    return f"- {detail.op} `{visible(detail.type)}` `{visible(detail.name)}`{properties}"
+    stack = f"`{visible(detail.stack)}`: " if detail.stack else ""
+    return f"- {stack}{detail.op} `{visible(detail.type)}` `{visible(detail.name)}`{properties}"
 
 
 def _problem_lines(problems: Sequence[Text]) -> list[str]:
@@ -157,7 +160,8 @@ def _problem_lines(problems: Sequence[Text]) -> list[str]:
 
 
 def _component(component: Component) -> str:
-    return f"{component.what} `{visible(component.name)}`"
+    stack = f"`{visible(component.stack)}`: " if component.stack else ""
+    return f"{stack}{component.what} `{visible(component.name)}`"
 
 
 def _inline(text: Text) -> str:

@@ -36,10 +36,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Component:
-    """What a change belongs to: `what` is a word such as `secret`, `name` its logical name."""
+    """What a change belongs to.
+
+    Attributes:
+        what: a word such as `secret`.
+        name: its logical name.
+        stack: that it is part of, in a report of several; empty otherwise.
+    """
 
     what: str
     name: str
+    stack: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +78,7 @@ class Detail:
         urn: the resource's.
         type, name: parts of it.
         properties: paths of what changes; no values.
+        stack: as of a component.
     """
 
     op: str
@@ -78,6 +86,7 @@ class Detail:
     type: str
     name: str
     properties: tuple[str, ...]
+    stack: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +102,8 @@ class Report:
         changes: what is not dangerous, by component.
         details: every resource that changes.
         counts: operation of the engine to number of resources, components included.
+        does: (`creates` and the like, `secret` and the like) to how many.
+        stacks: the reports that this one brings together; empty in one of one stack.
     """
 
     stack: str
@@ -103,6 +114,8 @@ class Report:
     changes: tuple[Change, ...]
     details: tuple[Detail, ...]
     counts: Mapping[str, int] = field(default_factory=dict)
+    does: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    stacks: tuple["Report", ...] = ()
 
     @property
     def complete(self) -> bool:

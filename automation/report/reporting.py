@@ -1,13 +1,14 @@
 """From the engine's events to a report."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from automation.report.events import Event, Reading, read
 from automation.report.judging import findings
-from automation.report.model import Change, Danger, Detail, Kind, Report, plain
+from automation.report.model import Change, Danger, Detail, Kind, Name, Report, plain
 from automation.report.steps import Plan, merged
-from automation.report.verdict import verdict
+from automation.report.verdict import done, verdict, worded
 
 _KINDS = list(Kind)
 
@@ -45,6 +46,52 @@ def report(events: Iterable[Event | None], stack: str = "") -> Report:
         changes=tuple(changes),
         details=_details(plan),
         counts=dict(sorted(Counter(step.op for step in plan.steps).items())),
+        does=done(plan),
+    )
+
+
+def combined(reports: Sequence[Report], name: str) -> Report:
+    """Reports of several stacks as one: each finding with its stack, the dangers of all of them first.
+
+    Args:
+        reports: each of one stack, whose `stack` is known.
+        name: what the stacks are together.
+    """
+    dangers = sorted(
+        (
+            replace(danger, component=replace(danger.component, stack=one.stack))
+            for one in reports
+            for danger in one.dangers
+        ),
+        key=lambda danger: (_KINDS.index(danger.kind), danger.component, plain(danger.text)),
+    )
+    changes = sorted(
+        (
+            replace(change, component=replace(change.component, stack=one.stack))
+            for one in reports
+            for change in one.changes
+        ),
+        key=lambda change: (change.component, plain(change.text)),
+    )
+    problems = tuple(
+        ("stack ", Name(one.stack), ": ", *problem) for one in reports for problem in one.problems
+    )
+    does: Counter[tuple[str, str]] = Counter()
+    counts: Counter[str] = Counter()
+    for one in reports:
+        does.update(one.does)
+        counts.update(one.counts)
+    return Report(
+        stack=name,
+        preview=all(one.preview for one in reports),
+        verdict=worded(does, dangers, problems),
+        problems=problems,
+        dangers=tuple(dangers),
+        changes=tuple(changes),
+        details=tuple(replace(detail, stack=one.stack) for one in reports for detail in one.details),
+        counts=dict(sorted(counts.items())),
+        does=does,
+        stacks=tuple(reports),
     )
 
 

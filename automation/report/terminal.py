@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 
-from automation.report.model import Component, Detail, Name, Report, Text
+from automation.report.model import Component, Detail, Name, Report, Text, counted
 from automation.report.names import visible
 from automation.report.verdict import said
 
@@ -16,6 +16,8 @@ def terminal(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     what = "Preview" if report.preview else "Update"
     stack = f" of {visible(report.stack)}" if report.stack else ""
+    if report.stacks:
+        stack += f" in {counted(len(report.stacks), 'stack')}"
     yield f"{what}{stack}: {in_words(report.verdict)}."
     if report.problems:
         yield from ("", "Incomplete")
@@ -38,11 +40,15 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _detail(detail: Detail) -> str:
     properties = f": {', '.join(map(visible, detail.properties))}" if detail.properties else ""
-    return f"  {detail.op} {visible(detail.type)} {visible(detail.name)}{properties}"
+    return f"  {_in(detail.stack)}{detail.op} {visible(detail.type)} {visible(detail.name)}{properties}"
 
 
 def _component(component: Component) -> str:
-    return f"{component.what} {visible(component.name)}"
+    return f"{_in(component.stack)}{component.what} {visible(component.name)}"
+
+
+def _in(stack: str) -> str:
+    return f"{visible(stack)}: " if stack else ""
 
 
 def in_words(text: Text) -> str:

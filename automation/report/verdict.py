@@ -1,7 +1,7 @@
 """The one line that a reviewer reads."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from automation.report.model import Danger, Kind, Text, counted
 from automation.report.steps import LOGIN, SECRET_COMPONENT, WORDS, Plan, Step
@@ -44,7 +44,14 @@ def dangers_in_words(dangers: Sequence[Danger]) -> str:
 
 def verdict(plan: Plan, dangers: Sequence[Danger], problems: Sequence[Text]) -> Text:
     """One line; it says that nothing is dangerous only where nothing can be missing."""
-    does = _does(plan.steps, plan)
+    return worded(done(plan), dangers, problems)
+
+
+def worded(
+    numbers: Mapping[tuple[str, str], int], dangers: Sequence[Danger], problems: Sequence[Text]
+) -> Text:
+    """The same from what `done` says, of one stack or added up over several."""
+    does = _does(numbers)
     if problems:
         first, *others = problems
         known = f"what is known has {dangers_in_words(dangers)}" if dangers else "what is known is below"
@@ -57,21 +64,25 @@ def verdict(plan: Plan, dangers: Sequence[Danger], problems: Sequence[Text]) -> 
     return (f"{does[0].upper()}{does[1:]}; nothing dangerous",)
 
 
-def _does(steps: Iterable[Step], plan: Plan) -> str:
-    """`creates 2 secrets, changes 1 rotation`."""
+def done(plan: Plan) -> dict[tuple[str, str], int]:
+    """How many of what are created, changed and deleted."""
     verbs: dict[str, str] = {}
     nouns: dict[str, str] = {}
-    for step in steps:
+    for step in plan.steps:
         owner = _owner(step, plan)
         if step.op == "same" or owner is None:
             continue
         verb = owner.op if owner.op in {"create", "delete"} else "change"
         verbs[owner.urn] = verb
         nouns[owner.urn] = WORDS.get(owner.type, "other resource")
-    numbers = Counter((verbs[urn], nouns[urn]) for urn in verbs)
+    return dict(Counter((verbs[urn], nouns[urn]) for urn in verbs))
+
+
+def _does(numbers: Mapping[tuple[str, str], int]) -> str:
+    """`creates 2 secrets, changes 1 rotation`."""
     parts = []
     for verb, word in _VERBS.items():
-        found = [counted(numbers[verb, noun], noun) for noun in _NOUNS if numbers[verb, noun]]
+        found = [counted(numbers[verb, noun], noun) for noun in _NOUNS if numbers.get((verb, noun))]
         if found:
             parts.append(f"{word} {', '.join(found)}")
     return ", ".join(parts)
