@@ -8,7 +8,7 @@ from tests.local_engine import stack_environment
 from tests.localcloud.emulator_process import Emulator, running_emulator
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def emulator() -> Iterator[Emulator]:
     with running_emulator(None) as emulator:
         yield emulator

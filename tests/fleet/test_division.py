@@ -1,5 +1,6 @@
 """Which stack makes what: nothing is lost, nothing is there twice, nothing moves by itself."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -11,12 +12,18 @@ from settings import Configuration, SettingsError
 
 _names = st.text("ab/-", min_size=1, max_size=4)
 _secrets = st.sets(_names, min_size=1, max_size=12)
-VALUE = {"values": {"KEY": {"random": {}}}}
+VALUE: dict[str, Any] = {"values": {"KEY": {"random": {}}}}
+Secrets = Iterable[str] | dict[str, Any]
 
 
 def configuration(
-    fleet: object, secrets: Any, *, stack: str = "prod", encrypted: tuple[str, ...] = (), **more: Any
-) -> Configuration:  # noqa: ANN401  what a stack file may hold
+    fleet: object,
+    secrets: Secrets,
+    *,
+    stack: str = "prod",
+    encrypted: tuple[str, ...] = (),
+    **more: object,
+) -> Configuration:
     structure = {
         "fleet": fleet,
         "encryption": "aws-managed",
@@ -36,7 +43,7 @@ def placed(division: Division) -> dict[str, str]:
     return {secret: group.name for group in division.groups for secret in group.secrets}
 
 
-def mistakes(fleet: object, secrets: Any, **more: Any) -> dict[str, str]:  # noqa: ANN401  as above
+def mistakes(fleet: object, secrets: Secrets, **more: Any) -> dict[str, str]:  # noqa: ANN401  a file may hold all
     with pytest.raises(SettingsError) as raised:
         divide(configuration(fleet, secrets, **more))
     return {
@@ -140,6 +147,13 @@ DATABASE: dict[str, Any] = {
 READS = {"ecs": {}, "environment": {"KEY": {"secret": "a"}, "DATABASE_URL": {"secret": "db/one"}}}
 
 
+UNSET = {
+    **DATABASE,
+    "logins": {name: {**about, "password": None} for name, about in DATABASE["logins"].items()},
+}
+TORN = {"ecs": {}, "environmentFrom": ["a"], "environment": {"X": {"secret": "b", "key": "KEY"}}}
+
+
 def test_a_stack_has_what_belongs_to_its_group_with_the_values_that_this_names_and_all_that_is_for_all() -> (
     None
 ):
@@ -203,23 +217,27 @@ TWO = {"groups": {"a": ["a*"], "rest": ["*"]}}
         (
             {"groups": {"a": ["a*", "db/one"], "rest": ["*"]}},
             ["a"],
-            {"databases": {"main": {**DATABASE, "logins": {name: {**login, "password": None} for name, login in DATABASE["logins"].items()}}}},
+            {"databases": {"main": UNSET}},
             "app:databases.main",
             "db/one to a, db/two to rest",
         ),
         (
             TWO,
             ["a", "b"],
-            {"workloads": {"web": {"ecs": {}, "environmentFrom": ["a"], "environment": {"X": {"secret": "b", "key": "KEY"}}}}},
+            {"workloads": {"web": TORN}},
             "app:workloads.web",
             "a to a, b to rest",
         ),
         (TWO, ["a", "b"], {"stack": "s" * 99}, F, "Pulumi takes 100"),
     ],
-)  # fmt: skip
+)
 def test_a_division_that_cannot_be_is_refused(
-    fleet: object, secrets: Any, more: dict[str, Any], path: str, words: str  # noqa: ANN401  what a file may hold
-) -> None:  # fmt: skip
+    fleet: object,
+    secrets: Secrets,
+    more: dict[str, Any],
+    path: str,
+    words: str,
+) -> None:
     found = mistakes(fleet, secrets, **more)
     assert words in found[path], found
 

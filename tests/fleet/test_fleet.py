@@ -1,0 +1,232 @@
+"""A fleet on the real engine: made, changed, moved and destroyed, and whatever ends it early."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from automation.fleet.commands import main
+from tests.automation.gate_proxy import gate
+from tests.engine.stacks import CONFIGURED, ROOT, Stack
+from tests.localcloud.emulator_process import Emulator
+
+RANDOM: dict[str, Any] = {"values": {"KEY": {"random": {"length": 24}}}}
+QUICK = {"encryption": "aws-managed", "recoveryWindowDays": 0}
+GROUPS = {"web": ["web/*"], "jobs": ["jobs/*"]}
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    def document(self) -> Any:  # noqa: ANN401  whatever JSON holds
+        assert self.err == ""
+        return json.loads(self.out)
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(stack: Stack, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    def run(command: str, *arguments: str) -> Done:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "environ", dict(stack.environment))
+            code = main([command, "--stack", "test", "--cwd", str(stack.folder), *arguments])
+        return Done(code, *capfd.readouterr())
+
+    return run
+
+
+def declare(stack: Stack, names: list[str], groups: dict[str, Any] | None = None, **more: Any) -> None:  # noqa: ANN401  as above
+    stack.configure(dict.fromkeys(names, RANDOM) | more, **QUICK, fleet={"groups": groups or GROUPS})
+
+
+def test_a_fleet_is_previewed_made_changed_and_destroyed_as_one(stack: Stack, run: Run) -> None:
+    declare(
+        stack,
+        ["web/a", "web/b"],
+        **{"jobs/c": {"values": {"KEY": {"config": "stripeKey"}, "TWO": {"random": {}}}}},
+    )
+    preview = run("preview", "--fail-on-danger")
+    assert preview.code == 0, preview.err
+    assert preview.out.startswith("Preview of test in 2 stacks: Creates 3 secrets; nothing dangerous.")
+    assert "test.jobs: secret jobs/c" in preview.out
+    assert run("write", "--check").code == 0
+    made = yaml.safe_load((stack.folder / "Pulumi.test.jobs.yaml").read_text())
+    whole = yaml.safe_load(stack.file.read_text())
+    assert made["config"]["aws-secrets:stripeKey"] == whole["config"]["aws-secrets:stripeKey"]
+    assert "aws-secrets:stripeKey" not in (stack.folder / "Pulumi.test.web.yaml").read_text()
+
+    up = run("up", "--yes", "--json")
+    told = up.document()
+    assert (up.code, told["failed"]) == (0, [])
+    assert told["groups"]["jobs"]["counts"]["create"] == 5
+    assert sorted(told["outputs"]["secrets"]) == ["jobs/c", "web/a", "web/b"]
+    live = {name: stack.value(name) for name in ("web/a", "web/b", "jobs/c")}
+    assert live["jobs/c"]["KEY"] == CONFIGURED
+    outputs = run("outputs").document()
+    assert outputs == told["outputs"]
+    shown = "".join([preview.out, preview.err, up.out, json.dumps(outputs)])
+    assert not [value for secret in live.values() for value in secret.values() if value in shown]
+
+    # the fleet's own file makes no stack
+    refused = stack.pulumi("preview", check=False).stdout
+    assert "this file is for several stacks" in refused
+    assert "python -m automation.fleet preview --stack test" in refused
+
+    declare(stack, ["web/a"], **{"jobs/d": RANDOM, "jobs/c": RANDOM})
+    assert run("write", "--check").code == 12
+    changed = run("preview", "--report", "json", "--fail-on-danger")
+    assert changed.code == 11
+    report = changed.document()
+    [deleted] = [danger for danger in report["dangers"] if danger["kind"] == "deletes-secret"]
+    assert deleted["component"] == {"what": "secret", "name": "web/b", "stack": "test.web"}
+    assert [one["stack"] for one in report["stacks"]] == ["test.jobs", "test.web"]
+    assert run("up", "--yes").code == 0
+    assert stack.value("web/a") == live["web/a"]
+    assert stack.value("jobs/c") == live["jobs/c"]
+
+    destroyed = run("destroy", "--yes", "--json").document()
+    assert destroyed["failed"] == []
+    assert stack.client().list_secrets()["SecretList"] == []
+
+
+def test_a_secret_that_would_move_is_refused_and_moves_as_the_refusal_says_with_its_live_value(
+    stack: Stack, run: Run
+) -> None:
+    declare(stack, ["web/a", "web/b", "jobs/c"])
+    assert run("up", "--yes").code == 0
+    stack.edit("web/b", KEY="by hand")
+    live = {name: stack.value(name) for name in ("web/a", "web/b", "jobs/c")}
+    files = {file.name: file.read_text() for file in stack.folder.glob("Pulumi.test.*.yaml")}
+
+    declare(
+        stack,
+        ["web/a", "web/b", "jobs/c"],
+        {**GROUPS, "jobs": ["jobs/*", "web/b"], "new": ["web/a"], "web": ["no/*"]},
+        **{"no/x": RANDOM},
+    )
+    for command in (["preview"], ["up", "--yes"]):
+        refused = run(*command)
+        assert refused.code == 12
+        assert "2 secrets of test would be deleted in one stack and created in another" in refused.err
+    # nothing is left that a `pulumi up` of one stack could do it with
+    assert {file.name: file.read_text() for file in stack.folder.glob("Pulumi.test.[wj]*.yaml")} == files
+
+    commands = [
+        line.strip() for line in refused.err.splitlines() if line.strip().startswith("pulumi state move")
+    ]
+    assert len(commands) == 2
+    for line in commands:
+        stack.pulumi(*shlex.split(line)[1:])
+    preview = run("preview", "--fail-on-danger")
+    assert preview.code == 0, preview.err
+    assert "Creates 1 secret;" in preview.out
+    assert run("up", "--yes").code == 0
+    assert {name: stack.value(name) for name in live} == live
+    assert "Changes nothing" in run("preview").out
+
+
+def test_a_group_that_fails_stops_no_other_and_is_named(stack: Stack, run: Run) -> None:
+    stack.client().create_secret(Name="web/taken", SecretString="x")
+    declare(stack, ["web/taken", "jobs/c"])
+    up = run("up", "--yes")
+    assert up.code == 1
+    assert "web: FAILED; before that, up of stack test.web" in up.out
+    assert "jobs: up of stack test.jobs: 5 create" in up.out
+    assert "1 of 2 groups did not succeed: web. The others are done" in up.err
+    assert "error in web: 1 of stack test.web's resources failed" in up.err
+    assert stack.value("jobs/c")
+    stack.client().delete_secret(SecretId="web/taken", ForceDeleteWithoutRecovery=True)
+    assert run("up", "--yes").code == 0
+
+
+def test_ctrl_c_ends_every_engine_properly_and_the_next_up_goes_on(
+    stack: Stack, emulator: Emulator, run: Run
+) -> None:
+    groups = {"web": ["web/*"], "jobs": ["jobs/*"], "later": ["later/*"]}
+    declare(stack, ["web/a", "jobs/b", "later/c"], groups)
+    with gate(emulator.endpoint, "CreateSecret") as held:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "automation.fleet",
+                "up",
+                "--stack",
+                "test",
+                "--yes",
+                "--at-once",
+                "2",
+                "-C",
+                str(stack.folder),
+            ],
+            cwd=ROOT,
+            env={**stack.environment, "AWS_ENDPOINT_URL": held.address},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert held.reached.wait(timeout=60)
+        process.send_signal(signal.SIGINT)
+        held.opened.set()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    stands = dict(line.split(": ", 1) for line in out.splitlines())
+    assert stands.keys() == {"web", "jobs", "later"}
+    assert stands["web"] == "cancelled; nothing had begun"
+    assert "Cancelling: what is under way is finished first." in err
+    # no lock and no half-made secret is left
+    assert run("up", "--yes").code == 0
+    assert [stack.version_count(name) for name in ("web/a", "jobs/b", "later/c")] == [1, 1, 1]
+
+
+def test_a_stack_whose_group_is_gone_and_a_file_of_somebody_else_are_refused(stack: Stack, run: Run) -> None:
+    declare(stack, ["web/a", "jobs/c"])
+    assert run("up", "--yes").code == 0
+    declare(stack, ["web/a"], {"web": ["web/*"]})
+    left = run("up", "--yes")
+    assert left.code == 12
+    assert "test.jobs has 1 secret\n    pulumi destroy --stack test.jobs" in left.err
+    assert stack.value("jobs/c")
+    stack.pulumi("destroy", "--yes", "--stack", "test.jobs")
+    assert run("up", "--yes").code == 0
+
+    other = stack.folder / "Pulumi.test.other.yaml"
+    other.write_text("config: {}\n")
+    declare(stack, ["web/a", "jobs/c"], {"web": ["web/*"], "other": ["jobs/*"]})
+    foreign = run("preview")
+    assert foreign.code == 12
+    assert "Pulumi.test.other.yaml: not made from the file of test" in foreign.err
+    assert other.read_text() == "config: {}\n"
+
+
+def test_the_file_is_checked_before_anybody_is_asked(stack: Stack, run: Run, tmp_path: Path) -> None:
+    declare(stack, ["web/a", "unplaced"])
+    wrong = run("up", "--yes", "--json", "--backend", f"file://{tmp_path}/nowhere")
+    assert wrong.code == 3
+    assert "no group of fleet has such a name" in wrong.document()["error"]["message"]
+    declare(stack, ["web/a", "jobs/c"])
+    content = yaml.safe_load(stack.file.read_text())
+    del content["encryptionsalt"]
+    stack.file.write_text(yaml.safe_dump(content))
+    assert "what encrypts it" in run("check").err
+    stack.file.write_text(yaml.safe_dump(content | {"encryptionsalt": "v1:x"}))
+    told = run("check", "--json").document()
+    assert [group["secrets"] for group in told["groups"]] == [["jobs/c"], ["web/a"]]
+    for wrong_call in (["up"], ["check", "--group", "wbe"], ["preview", "--at-once", "0"]):
+        with pytest.raises(SystemExit) as unclear:
+            run(*wrong_call)
+        assert unclear.value.code == 2
