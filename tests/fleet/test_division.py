@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from automation.fleet import Division, divide
@@ -71,6 +72,7 @@ def groups_with_secrets(fleet: dict[str, Any], secrets: set[str]) -> dict[str, A
     return fleet
 
 
+@hypothesis_settings(deadline=None)
 @given(_fleets(), _secrets)
 def test_every_secret_is_in_exactly_one_group_that_has_its_name(
     fleet: dict[str, Any], secrets: set[str]
@@ -89,6 +91,7 @@ def test_every_secret_is_in_exactly_one_group_that_has_its_name(
         )
 
 
+@hypothesis_settings(deadline=None)
 @given(_secrets, _secrets, st.integers(2, 9))
 def test_a_secret_stays_in_its_part_whatever_is_added_or_taken_away(
     secrets: set[str], others: set[str], parts: int
@@ -99,6 +102,7 @@ def test_a_secret_stays_in_its_part_whatever_is_added_or_taken_away(
     assert {secret: after[secret] for secret in secrets} == before
 
 
+@hypothesis_settings(deadline=None)
 @given(_fleets(), _secrets, _secrets)
 def test_a_secret_stays_in_its_group_whatever_secret_or_unrelated_group_is_added(
     fleet: dict[str, Any], secrets: set[str], others: set[str]
@@ -109,6 +113,7 @@ def test_a_secret_stays_in_its_group_whatever_secret_or_unrelated_group_is_added
     assert {secret: after[secret] for secret in secrets} == before
 
 
+@hypothesis_settings(deadline=None)
 @given(st.sets(st.text("abcdef", min_size=6, max_size=6), min_size=1, max_size=60), st.integers(2, 9))
 def test_one_part_more_takes_secrets_and_moves_none_between_the_others(secrets: set[str], parts: int) -> None:
     before = placed(divide(configuration({"parts": parts}, secrets)))
@@ -185,7 +190,7 @@ def test_a_database_stays_whole_in_its_part_when_a_login_is_added() -> None:
     one = {**DATABASE, "logins": {"db/two": DATABASE["logins"]["db/two"]}}
     three = {
         **one,
-        "logins": {f"db/{name}": {"username": name, "database": "d"} for name in ("two", "x", "y")},
+        "logins": {f"db/{name}": {"username": name, "database": "d"} for name in ("x", "two", "y")},
     }
     before = placed(divide(configuration({"parts": 9}, {}, databases={"main": one})))
     after = placed(divide(configuration({"parts": 9}, {}, databases={"main": three})))

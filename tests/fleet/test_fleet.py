@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,9 @@ Run = Callable[..., Done]
 
 @pytest.fixture
 def run(stack: Stack, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    def run(command: str, *arguments: str) -> Done:
+    def run(command: str, *arguments: str, of: Stack = stack) -> Done:
         with monkeypatch.context() as patched:
-            patched.setattr(os, "environ", dict(stack.environment))
+            patched.setattr(os, "environ", dict(of.environment))
             code = main([command, "--stack", "test", "--cwd", str(stack.folder), *arguments])
         return Done(code, *capfd.readouterr())
 
@@ -230,3 +230,26 @@ def test_the_file_is_checked_before_anybody_is_asked(stack: Stack, run: Run, tmp
         with pytest.raises(SystemExit) as unclear:
             run(*wrong_call)
         assert unclear.value.code == 2
+
+
+def test_a_fleet_is_encrypted_with_the_kms_key_of_its_file_and_needs_no_passphrase(
+    stack: Stack, run: Run
+) -> None:
+    kms = stack.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    written = yaml.safe_load(stack.file.read_text())["config"]
+    stack.file.unlink()
+    stack.pulumi("stack", "rm", "--yes", "test")
+    provider = f"awskms:///{key}?region=us-east-1"
+    stack.pulumi("stack", "init", "test", "--no-select", f"--secrets-provider={provider}")
+    content = yaml.safe_load(stack.file.read_text())
+    del written["aws-secrets:stripeKey"]  # encrypted with the passphrase
+    stack.file.write_text(yaml.safe_dump({**content, "config": written}))
+    declare(stack, ["jobs/c"], **{"web/a": {"values": {"KEY": {"config": "given"}}}})
+    stack.configure_secretly("given", CONFIGURED)
+    unknown = replace(
+        stack, environment={**stack.environment, "PULUMI_CONFIG_PASSPHRASE": "another passphrase"}
+    )
+    assert run("up", "--yes", of=unknown).code == 0
+    assert stack.value("web/a") == {"KEY": CONFIGURED}
+    assert run("write", "--check").code == 0

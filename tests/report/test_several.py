@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automation.report import Change, Component, Danger, Detail, Kind, Report, combined, report
@@ -46,6 +46,7 @@ _reports = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(_reports, min_size=1, max_size=6))
 def test_no_danger_is_lost_the_worst_come_first_and_the_size_is_kept(reports: list[Report]) -> None:
     whole = combined(reports, "prod")
