@@ -125,7 +125,7 @@ def _groups(parser: argparse.ArgumentParser, found: Fleet, names: Sequence[str])
 def _run(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]) -> int:
     match chosen.command:
         case "check":
-            _tell_division(found, groups, as_json=chosen.json)
+            _tell_division(found, groups, for_programs=chosen.json)
         case "write":
             _write(found, chosen)
         case "outputs":
@@ -141,8 +141,8 @@ def _run(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]) -> i
     return 0
 
 
-def _tell_division(found: Fleet, groups: Sequence[Group], *, as_json: bool) -> None:
-    if as_json:
+def _tell_division(found: Fleet, groups: Sequence[Group], *, for_programs: bool) -> None:
+    if for_programs:
         _print(
             {
                 "fleet": found.source.name,
