@@ -181,6 +181,19 @@ def test_what_somebody_wrote_into_the_key_after_the_end_stays(world: World, move
     assert world.unconfirmed(arn) == []
 
 
+def test_one_key_put_back_by_hand_does_not_renew_the_others_again(world: World) -> None:
+    keys = {"A": random_key(), "B": random_key()}
+    arn = world.make({"A": "the first A", "B": "the first B"})
+    ask(arn, keys)
+    keys = {"A": random_key(generation=2), "B": random_key(generation=2)}
+    assert ended(world, Point(3, after=True), lambda: ask(arn, keys))
+    renewed = world.read(arn)["A"]
+    for _ in range(3):
+        world.edit(arn, B="the first B")
+    assert ask(arn, keys)["Regenerated"] == []
+    assert world.read(arn) == {"A": renewed, "B": "the first B"}
+
+
 PROCESS = """
 import json, os, signal, sys
 from botocore.client import BaseClient

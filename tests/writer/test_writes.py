@@ -3,6 +3,7 @@
 import json
 import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.writer.world import write as ask
 
 FIVE = ("A", "B", "C", "D", "E")
 EVERY_KIND: dict[str, dict[str, object]] = {
-    "PASSWORD": {"random": {"length": 30, "minSpecial": 2}},
+    "PASSWORD": {"random": {"length": 30, "minSpecial": 2, "overrideSpecial": "/@:"}},
     "TOKEN": {"randomBytes": {"length": 32, "encoding": "base64url"}},
     "RAILS_ENV": {"value": "production"},
     "VENDOR": {"filledByHand": "ask them"},
@@ -27,7 +28,7 @@ def test_a_secret_without_a_value_gets_its_first_one(world: World) -> None:
     value = world.read(arn)
     assert list(value) == list(EVERY_KIND)
     assert (value["RAILS_ENV"], value["VENDOR"], len(value["TOKEN"])) == ("production", "", 43)
-    assert value["URL"].startswith("postgres://app:")
+    assert value["URL"] == f"postgres://app:{quote(value['PASSWORD'], safe='')}@host:5432/db"
     assert (answer["Added"], answer["Regenerated"], answer["Removed"]) == (list(EVERY_KIND), [], [])
     assert answer["VersionId"] == world.holder(arn, CURRENT)
     assert set(world.stages(arn)[answer["VersionId"]]) >= {CURRENT, record.INITIAL, record.UNFILLED}
