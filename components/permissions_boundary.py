@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
+from components.function_parts import WRITE_VERSIONS
 from components.pipeline_scope import PipelineScope, Statement, allow
 from components.policies import document
-from components.rotation_function import NETWORK_INTERFACES, ROTATE
+from components.rotation_function import NETWORK_INTERFACES
 
 
 def boundary(scope: PipelineScope) -> str:
     """The permissions boundary of roles that stacks make: it allows nothing by itself."""
     streams = scope.arns("logs", [f"log-group:/aws/lambda/{name}:log-stream:*" for name in scope.names])
     return document(
-        allow("TheirSecrets", ROTATE, scope.secrets),
+        allow("TheirSecrets", WRITE_VERSIONS, scope.secrets),
         *(
             [allow("LogInAsAdministrator", ["secretsmanager:GetSecretValue"], scope.admin_secret_arns)]
             if scope.admin_secret_arns

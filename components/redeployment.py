@@ -6,14 +6,14 @@ tested Python here. A function for each service, because a shared one would need
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
 from components import function_parts
+from components.function_parts import FunctionSettings
 from components.policies import document, log_writing
 
 _RUNTIME = "python3.13"
@@ -26,35 +26,21 @@ class EcsRedeploymentArgs:
     """What is redeployed, and by which secrets.
 
     Attributes:
-        account_id, partition, region: of the service, and of all that is made.
+        common: what it has in common with the stack's other functions.
         cluster, service: names in ECS.
         secret_arns: full ARNs of the secrets.
         after: what must exist before: the secrets' first values, which call for no deployment.
         code: the function's archive.
         handler: the function's entry in it, as Lambda names it.
-        architecture: of the processor.
-        log_retention_days: as CloudWatch takes it.
-        alarm_topic_arn: SNS topic that is told of a failure; without one the alarm only shows itself.
-        tags: of all that has tags.
-        permissions_boundary: ARN of the policy that bounds its role.
-        log_group_prefix: what the log group's name begins with, before the component's.
     """
 
-    account_id: str
-    partition: str
-    region: str
+    common: FunctionSettings
     cluster: str
     service: str
     secret_arns: Sequence[pulumi.Input[str]]
     after: Sequence[pulumi.Resource] = ()
     code: pulumi.Archive
     handler: str
-    architecture: Literal["arm64", "x86_64"] = "arm64"
-    log_retention_days: int = 90
-    alarm_topic_arn: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    permissions_boundary: str | None = None
-    log_group_prefix: str = "/aws/lambda/"
 
 
 def event_pattern(secret_arns: Sequence[str]) -> str:
@@ -75,9 +61,7 @@ def event_pattern(secret_arns: Sequence[str]) -> str:
 
 def _permissions(args: EcsRedeploymentArgs, log_group_arn: str) -> str:
     # this form of the ARN names the cluster: a condition on ecs:cluster would say it once more
-    service = (
-        f"arn:{args.partition}:ecs:{args.region}:{args.account_id}:service/{args.cluster}/{args.service}"
-    )
+    service = args.common.arn("ecs", f"service/{args.cluster}/{args.service}")
     redeploy = {
         "Sid": "RedeployThisService",
         "Effect": "Allow",
@@ -104,11 +88,11 @@ class EcsRedeployment(pulumi.ComponentResource):
         # for previews: the role's policy is not known before the log group is made
         reads: dict[str, list[str]] = {"reads": []}
         super().__init__("aws-secrets:index:EcsRedeployment", name, reads, opts)
-        tags = dict(args.tags) or None
+        tags = dict(args.common.tags) or None
         about = f"Deploys the ECS service {args.service} again when a secret that it reads changes"
-        log_group = function_parts.log_group(name, args, self)
+        log_group = function_parts.log_group(name, args.common, self)
         role, policy = function_parts.execution_role(
-            name, args, about, log_group.arn.apply(lambda arn: _permissions(args, arn)), self
+            name, args.common, about, log_group.arn.apply(lambda arn: _permissions(args, arn)), self
         )
         function = aws.lambda_.Function(
             f"{name}-function",
@@ -116,7 +100,7 @@ class EcsRedeployment(pulumi.ComponentResource):
             code=args.code,
             handler=args.handler,
             runtime=_RUNTIME,
-            architectures=[args.architecture],
+            architectures=[args.common.architecture],
             memory_size=_MEMORY_MEGABYTES,
             timeout=_TIMEOUT_SECONDS,
             # one at a time: the second of two that are delivered together sees the first one's deployment
@@ -155,7 +139,7 @@ class EcsRedeployment(pulumi.ComponentResource):
         )
         function_parts.error_alarm(
             name,
-            args,
+            args.common,
             function,
             "A service was not redeployed and keeps an old value. The function's log has the reason.",
             self,

@@ -1,26 +1,19 @@
 """The Lambda function that rotates secrets, with a role for exactly those and nothing else."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
 from components import function_parts
-from components.policies import document, log_writing, uses_of_keys
+from components.function_parts import FunctionSettings
+from components.policies import document, log_writing
 
 _RUNTIME = "python3.13"
 _MEMORY_MEGABYTES = 256  # it uses up to 72; Lambda gives processor time in proportion
 _TIMEOUT_SECONDS = 60
 
-# Source: AWS Secrets Manager User Guide, "Permissions for rotation".
-ROTATE = [
-    "secretsmanager:DescribeSecret",
-    "secretsmanager:GetSecretValue",
-    "secretsmanager:PutSecretValue",
-    "secretsmanager:UpdateSecretVersionStage",
-]
 # Source: AWS Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC". These
 # operations know no ARN to allow, or one that nobody knows before.
 NETWORK_INTERFACES = [
@@ -46,7 +39,7 @@ class RotationFunctionArgs:
     """What the function runs, where, and what it may touch.
 
     Attributes:
-        account_id, partition, region: of the account that the function is made in.
+        common: what it has in common with the stack's other functions.
         archive: path of the function's zip file.
         handler: the function's entry in it, as Lambda names it.
         secret_names: names in AWS of the secrets that it may rotate.
@@ -54,17 +47,9 @@ class RotationFunctionArgs:
         kms_key_ids: ARNs of KMS keys or aliases that encrypt those secrets; AWS's own key needs none.
         network: subnets and security groups; outside any VPC if left out.
         certificate_authorities: PEM of authorities to trust beside those of Amazon RDS, up to 3,500 bytes.
-        architecture: of the processor.
-        log_retention_days: as CloudWatch takes it.
-        alarm_topic_arn: SNS topic that is told of a failed rotation; without one the alarm only shows itself.
-        tags: of all that has tags.
-        permissions_boundary: ARN of the policy that bounds its role.
-        log_group_prefix: what the log group's name begins with, before the component's.
     """
 
-    account_id: str
-    partition: str
-    region: str
+    common: FunctionSettings
     archive: str
     handler: str
     secret_names: Sequence[str]
@@ -72,12 +57,6 @@ class RotationFunctionArgs:
     kms_key_ids: Sequence[pulumi.Input[str]] = ()
     network: Network | None = None
     certificate_authorities: str = ""
-    architecture: Literal["arm64", "x86_64"] = "arm64"
-    log_retention_days: int = 90
-    alarm_topic_arn: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    permissions_boundary: str | None = None
-    log_group_prefix: str = "/aws/lambda/"
 
 
 def _permissions(
@@ -86,15 +65,8 @@ def _permissions(
     admin_secret_arns: Sequence[str],
     kms_key_ids: Sequence[str],
 ) -> str:
-    secret = f"arn:{args.partition}:secretsmanager:{args.region}:{args.account_id}:secret"
     statements: list[dict[str, object]] = [
-        {
-            "Sid": "RotateTheseSecrets",
-            "Effect": "Allow",
-            "Action": ROTATE,
-            # AWS adds "-" and six characters to the name: each of these is one secret, made or not
-            "Resource": [f"{secret}:{name}-??????" for name in sorted(set(args.secret_names))],
-        },
+        args.common.writing_of_secrets("RotateTheseSecrets", args.secret_names),
         log_writing(log_group_arn),
     ]
     if admin_secret_arns:
@@ -106,9 +78,7 @@ def _permissions(
                 "Resource": sorted(set(admin_secret_arns)),
             }
         )
-    statements += uses_of_keys(
-        "UseKey{}ThroughSecretsManager", kms_key_ids, args.region, ["kms:Decrypt", "kms:GenerateDataKey"]
-    )
+    statements += args.common.use_of_keys(kms_key_ids)
     if args.network:
         statements += [
             {
@@ -148,11 +118,11 @@ class RotationFunction(pulumi.ComponentResource):
         # for previews: the role's policy is not known before the log group is made
         reads = {"reads": sorted(set(args.secret_names)), "readsByArn": list(args.admin_secret_arns)}
         super().__init__("aws-secrets:index:RotationFunction", name, reads, opts)
-        tags = dict(args.tags) or None
-        log_group = function_parts.log_group(name, args, self)
+        tags = dict(args.common.tags) or None
+        log_group = function_parts.log_group(name, args.common, self)
         role, policy = function_parts.execution_role(
             name,
-            args,
+            args.common,
             "Rotates secrets of AWS Secrets Manager",
             pulumi.Output.all(
                 log_group.arn,
@@ -167,7 +137,7 @@ class RotationFunction(pulumi.ComponentResource):
             code=pulumi.FileArchive(args.archive),
             handler=args.handler,
             runtime=_RUNTIME,
-            architectures=[args.architecture],
+            architectures=[args.common.architecture],
             memory_size=_MEMORY_MEGABYTES,
             timeout=_TIMEOUT_SECONDS,
             role=role.arn,
@@ -192,12 +162,12 @@ class RotationFunction(pulumi.ComponentResource):
             action="lambda:InvokeFunction",
             function=function.name,
             principal="secretsmanager.amazonaws.com",
-            source_account=args.account_id,
+            source_account=args.common.account_id,
             opts=pulumi.ResourceOptions(parent=self),
         )
         function_parts.error_alarm(
             name,
-            args,
+            args.common,
             function,
             "A rotation failed and is tried again. The function's log has the reason.",
             self,

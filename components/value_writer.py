@@ -1,15 +1,15 @@
 """The Lambda function that writes values inside the account, with a role for exactly its secrets."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
 from components import function_parts
-from components.policies import document, log_writing, uses_of_keys
+from components.function_parts import FunctionSettings
+from components.policies import document, log_writing
 
 _RUNTIME = "python3.13"
 _MEMORY_MEGABYTES = 256  # Lambda gives processor time in proportion
@@ -26,53 +26,25 @@ class ValueWriterArgs:
     """What the function runs, and what it may touch.
 
     Attributes:
-        account_id, partition, region: of the account that the function is made in.
+        common: what it has in common with the stack's other functions.
         code: the function's archive.
         handler: the function's entry in it, as Lambda names it.
         secret_names: names in AWS of the secrets that it may write.
         kms_key_ids: ARNs of KMS keys or aliases that encrypt those secrets; AWS's own key needs none.
-        architecture: of the processor.
-        log_retention_days: as CloudWatch takes it.
-        alarm_topic_arn: SNS topic that is told of a failure; without one the alarm only shows itself.
-        tags: of all that has tags.
-        permissions_boundary: ARN of the policy that bounds its role.
-        log_group_prefix: what the log group's name begins with, before the component's.
     """
 
-    account_id: str
-    partition: str
-    region: str
+    common: FunctionSettings
     code: pulumi.Archive
     handler: str
     secret_names: Sequence[str]
     kms_key_ids: Sequence[pulumi.Input[str]] = ()
-    architecture: Literal["arm64", "x86_64"] = "arm64"
-    log_retention_days: int = 90
-    alarm_topic_arn: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    permissions_boundary: str | None = None
-    log_group_prefix: str = "/aws/lambda/"
 
 
 def _permissions(args: ValueWriterArgs, log_group_arn: str, kms_key_ids: Sequence[str]) -> str:
-    secret = f"arn:{args.partition}:secretsmanager:{args.region}:{args.account_id}:secret"
     return document(
-        {
-            "Sid": "WriteTheseSecrets",
-            "Effect": "Allow",
-            "Action": [
-                "secretsmanager:DescribeSecret",
-                "secretsmanager:GetSecretValue",
-                "secretsmanager:PutSecretValue",
-                "secretsmanager:UpdateSecretVersionStage",
-            ],
-            # AWS adds "-" and six characters to the name: each of these is one secret, made or not
-            "Resource": [f"{secret}:{name}-??????" for name in sorted(set(args.secret_names))],
-        },
+        args.common.writing_of_secrets("WriteTheseSecrets", args.secret_names),
         log_writing(log_group_arn),
-        *uses_of_keys(
-            "UseKey{}ThroughSecretsManager", kms_key_ids, args.region, ["kms:Decrypt", "kms:GenerateDataKey"]
-        ),
+        *args.common.use_of_keys(kms_key_ids),
     )
 
 
@@ -94,10 +66,10 @@ class ValueWriter(pulumi.ComponentResource):
         super().__init__(
             "aws-secrets:index:ValueWriter", name, {"reads": sorted(set(args.secret_names))}, opts
         )
-        log_group = function_parts.log_group(name, args, self)
+        log_group = function_parts.log_group(name, args.common, self)
         role, policy = function_parts.execution_role(
             name,
-            args,
+            args.common,
             _ABOUT,
             pulumi.Output.all(log_group.arn, pulumi.Output.all(*args.kms_key_ids)).apply(
                 lambda known: _permissions(args, *known)
@@ -110,19 +82,19 @@ class ValueWriter(pulumi.ComponentResource):
             code=args.code,
             handler=args.handler,
             runtime=_RUNTIME,
-            architectures=[args.architecture],
+            architectures=[args.common.architecture],
             memory_size=_MEMORY_MEGABYTES,
             timeout=_TIMEOUT_SECONDS,
             reserved_concurrent_executions=_AT_ONCE,
             role=role.arn,
             logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=log_group.name),
-            tags=dict(args.tags) or None,
+            tags=dict(args.common.tags) or None,
             # its first call would fail without its permissions
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
         function_parts.error_alarm(
             name,
-            args,
+            args.common,
             function,
             "Values were not written, and the update failed. The function's log has the reason.",
             self,

@@ -34,8 +34,9 @@ def declare(settings: Settings) -> None:
     archive = rotations.archive(settings)
     foreign_readers = workloads.foreign_readers(declared, account)
     key = _encryption_key(declared, account, foreign_readers)
-    writer = writing.declare(declared, account, key)
-    making = Making(settings, account, key, register_guards("secrets"), writer, foreign_readers)
+    making = Making(settings, account, key, register_guards("secrets"), foreign_readers)
+    writer = writing.declare(making)
+    making = replace(making, writer=writer)
     functions = rotations.declare_functions(making, servers, archive)
     secrets = {
         name: Secret(

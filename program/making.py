@@ -9,11 +9,13 @@ import pulumi
 
 from components import initial_value, rotation_tags
 from components.encryption_key import EncryptionKey
+from components.function_parts import FunctionSettings
 from components.guards import Guards
-from components.secret import Mode, Replica, SecretArgs
+from components.secret import Replica, SecretArgs
 from components.value_writer import ValueWriter
 from settings import Settings, StackFile
 from settings import secrets as declared_secrets
+from settings.modes import mode_of
 
 Setting = TypeVar("Setting")
 
@@ -37,11 +39,6 @@ def name_prefix(declared: StackFile) -> str:
     return f"{pulumi.get_project()}-{pulumi.get_stack()}_" if declared.update_role else ""
 
 
-def log_group_prefix(declared: StackFile) -> str:
-    """What the names of the functions' log groups begin with, which the engine does not name."""
-    return f"/aws/lambda/{name_prefix(declared)}"
-
-
 def chosen(own: Setting | None, stack_wide: Setting) -> Setting:
     """A secret's own setting, else the stack's."""
     return stack_wide if own is None else own
@@ -56,16 +53,16 @@ class Making:
         account: where.
         key: the stack's key, if anything is encrypted with it.
         guards: hooks of all secrets.
-        writer: of values in the account, if any secret has them written there.
         foreign_readers: secret to the roles of other accounts that read it.
+        writer: of values in the account, if any secret has them written there.
     """
 
     settings: Settings
     account: Account
     key: EncryptionKey | None
     guards: Guards
-    writer: ValueWriter | None
     foreign_readers: Mapping[str, Sequence[str]]
+    writer: ValueWriter | None = None
 
     def options(self, secret: declared_secrets.Kept) -> pulumi.ResourceOptions:
         """Options of the component that a secret belongs to."""
@@ -77,7 +74,7 @@ class Making:
         return SecretArgs(
             secret_name=name,
             values={},
-            mode=mode_of(secret, stack_wide),
+            mode=mode_of(stack_wide, secret),
             writer=self.writer,
             removed_keys=secret.removed_keys,
             description=secret.description,
@@ -94,10 +91,32 @@ class Making:
 
     def kms_key_id(self, secret: declared_secrets.Kept) -> pulumi.Input[str] | None:
         """ARN of the key or alias that encrypts a secret; None for AWS's own."""
-        return kms_key_id(secret, self.settings.stack_file, self.key)
+        return self._key_named(chosen(secret.encryption, self.settings.stack_file.encryption))
 
     def _key_named(self, encryption: str) -> pulumi.Input[str] | None:
-        return _key_named(encryption, self.key)
+        match encryption:
+            case "aws-managed":
+                return None
+            case "stack-key":
+                return self.key.arn if self.key else None
+            case arn:
+                return arn
+
+    def function_settings(self) -> FunctionSettings:
+        """What all functions of the stack have in common."""
+        declared = self.settings.stack_file
+        return FunctionSettings(
+            account_id=self.account.account_id,
+            partition=self.account.partition,
+            region=self.account.region,
+            architecture=declared.rotation.architecture,
+            log_retention_days=declared.rotation.log_retention_days,
+            alarm_topic_arn=declared.rotation.alarm_topic_arn,
+            tags=declared.tags,
+            permissions_boundary=declared.permissions_boundary,
+            # the engine does not name log groups
+            log_group_prefix=f"/aws/lambda/{name_prefix(declared)}",
+        )
 
     def initial_values(
         self, values: Mapping[str, declared_secrets.Value]
@@ -116,28 +135,6 @@ class Making:
         if value.filled_by_hand is not None:
             return initial_value.FilledByHand(hint=value.filled_by_hand)
         return initial_value.Given(value=value.value or "", generation=generation)
-
-
-def mode_of(secret: declared_secrets.Kept, stack_wide: StackFile) -> Mode:
-    """Who writes a secret's values."""
-    return chosen(secret.initial_values, stack_wide.initial_values)
-
-
-def kms_key_id(
-    secret: declared_secrets.Kept, stack_wide: StackFile, key: EncryptionKey | None
-) -> pulumi.Input[str] | None:
-    """ARN of the key or alias that encrypts a secret; None for AWS's own."""
-    return _key_named(chosen(secret.encryption, stack_wide.encryption), key)
-
-
-def _key_named(encryption: str, key: EncryptionKey | None) -> pulumi.Input[str] | None:
-    match encryption:
-        case "aws-managed":
-            return None
-        case "stack-key":
-            return key.arn if key else None
-        case arn:
-            return arn
 
 
 def policy_of(secret: declared_secrets.Kept, readers: Sequence[str]) -> dict[str, object] | None:

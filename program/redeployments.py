@@ -7,7 +7,7 @@ import pulumi
 from components.redeployment import EcsRedeployment, EcsRedeploymentArgs, event_pattern
 from components.secret import Secret
 from functions import build
-from program.making import Account, Making, log_group_prefix, name_prefix
+from program.making import Account, Making, name_prefix
 from settings import Mistake, StackFile
 from settings.mistakes import path_of
 from settings.workloads import Redeploy
@@ -54,25 +54,16 @@ def mistakes(declared: StackFile, account: Account, secrets_of: Mapping[str, lis
 
 def declare(making: Making, name: str, redeploy: Redeploy, secrets: Mapping[str, Secret]) -> EcsRedeployment:
     """Redeploys the service of a workload that reads these secrets."""
-    common = making.settings.stack_file.rotation
     files = {there: pulumi.FileAsset(str(path)) for there, path in build.REDEPLOY_FILES.items()}
     return EcsRedeployment(
         f"{name}-redeploy",
         EcsRedeploymentArgs(
-            account_id=making.account.account_id,
-            partition=making.account.partition,
-            region=making.account.region,
+            common=making.function_settings(),
             cluster=redeploy.cluster,
             service=redeploy.service,
             secret_arns=[secret.arn for secret in secrets.values()],
             after=list(secrets.values()),
             code=pulumi.AssetArchive(dict(files)),
             handler=build.REDEPLOY_HANDLER,
-            architecture=common.architecture,
-            log_retention_days=common.log_retention_days,
-            alarm_topic_arn=common.alarm_topic_arn,
-            tags=making.settings.stack_file.tags,
-            permissions_boundary=making.settings.stack_file.permissions_boundary,
-            log_group_prefix=log_group_prefix(making.settings.stack_file),
         ),
     )

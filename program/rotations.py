@@ -11,7 +11,7 @@ from components.rotation_function import RotationFunction, RotationFunctionArgs
 from components.secret import Secret
 from functions import build
 from program.lookup import Found, function_name, merged
-from program.making import Making, log_group_prefix
+from program.making import Making
 from settings import Settings
 from settings import rotation as declared_rotation
 from settings.databases import Admin, Login
@@ -79,16 +79,13 @@ def declare_functions(
     making: Making, servers: Mapping[str, Found], archive_path: str
 ) -> dict[str, RotationFunction]:
     """One function for each network, by its logical name."""
-    common = making.settings.stack_file.rotation
     functions = {}
     for name, serves in _served(making, servers).items():
         network, authorities = merged(serves.databases)
         functions[name] = RotationFunction(
             name,
             RotationFunctionArgs(
-                account_id=making.account.account_id,
-                partition=making.account.partition,
-                region=making.account.region,
+                common=making.function_settings(),
                 archive=archive_path,
                 handler=build.HANDLER,
                 secret_names=serves.secret_names,
@@ -96,12 +93,6 @@ def declare_functions(
                 kms_key_ids=serves.kms_key_ids,
                 network=network,
                 certificate_authorities=authorities,
-                architecture=common.architecture,
-                log_retention_days=common.log_retention_days,
-                alarm_topic_arn=common.alarm_topic_arn,
-                tags=making.settings.stack_file.tags,
-                permissions_boundary=making.settings.stack_file.permissions_boundary,
-                log_group_prefix=log_group_prefix(making.settings.stack_file),
             ),
         )
     return functions
@@ -162,8 +153,8 @@ def declare_logins(
 
 def _admin(making: Making, declared: Admin, place: _Place) -> PostgresLogin:
     name = declared.secret or ""
-    about = {"description": f"Administrator of {place.found.server.host}"}
-    kept = declared.kept.model_copy(update=about)
+    description = f"Administrator of {place.found.server.host}"
+    kept = declared.kept.model_copy(update={"description": description})
     rotated = declared.rotation if declared.rotation and declared.rotation.enabled else None
     return PostgresLogin(
         name,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from settings.mistakes import Mistake, path_of
-from settings.secrets import Mode
+from settings.secrets import Kept, Mode
 from settings.stack_file import StackFile
 from settings.stack_secrets import StackSecret, stack_secrets
 
@@ -11,15 +11,15 @@ from settings.stack_secrets import StackSecret, stack_secrets
 MOST_GENERATIONS = 60
 
 
-def mode_of(stack_file: StackFile, secret: StackSecret) -> Mode:
+def mode_of(stack_file: StackFile, secret: Kept) -> Mode:
     """A secret's own mode, else the stack's."""
-    return secret.kept.initial_values or stack_file.initial_values
+    return secret.initial_values or stack_file.initial_values
 
 
 def wrong_modes(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
     """All such mistakes."""
     for secret in stack_secrets(stack_file):
-        if mode_of(stack_file, secret) == "account":
+        if mode_of(stack_file, secret.kept) == "account":
             yield from _known_to_pulumi(namespace, secret)
         yield from _contradictory_keys(namespace, secret)
         raised = [key for key, value in secret.values.items() if value.generation > 1]
