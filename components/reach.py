@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 ONCE = "once"
+_MOST = 1_000_000  # far above what a stack file may have
 
 
 def out_of_reach(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
@@ -25,12 +26,10 @@ def out_of_reach(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> I
     yield from _added(name, [key for key in after if key not in before], once=once)
     left = [key for key in before if key not in after and key not in new.get("removedKeys", ())]
     yield from _left_behind(name, left, once=once)
-    yield from _removed(
-        name, [key for key in new.get("removedKeys", ()) if key not in old.get("removedKeys", ())], once
-    )
+    yield from _removed(name, asked_away(old, new), once=once)
     common = [key for key in after if key in before]
-    raised = [key for key in common if generation_of(after[key]) > generation_of(before[key])]
-    yield from _raised(name, raised, once=once, came_in=came_in)
+    renewed = raised(before, after)
+    yield from _raised(name, renewed, once=once, came_in=came_in)
     for key in common:
         if generation_of(after[key]) < generation_of(before[key]):
             yield (
@@ -38,14 +37,26 @@ def out_of_reach(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> I
                 f"than {generation_of(before[key])}."
             )
     changed = [
-        key for key in common if key not in raised and _origin_of(after[key]) != _origin_of(before[key])
+        key for key in common if key not in renewed and _origin_of(after[key]) != _origin_of(before[key])
     ]
     yield from _changed(name, changed, before, once=once)
 
 
 def generation_of(origin: object) -> int:
-    """The generation that a key's origin tells."""
-    return int(origin.get("generation", 1)) if isinstance(origin, Mapping) else 1
+    """The generation that a key's origin tells; 1 where it tells none."""
+    known = origin.get("generation", 1) if isinstance(origin, Mapping) else 1
+    return int(known) if isinstance(known, (int, float)) and 1 <= known < _MOST else 1
+
+
+def raised(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Keys whose generation is higher than it was, by their origins."""
+    return [key for key in after if key in before and generation_of(after[key]) > generation_of(before[key])]
+
+
+def asked_away(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Keys that are to be taken out from now on, by the component's inputs."""
+    known = old.get("removedKeys") or ()
+    return [key for key in new.get("removedKeys") or () if key not in known]
 
 
 def _origin_of(origin: object) -> object:
@@ -69,7 +80,7 @@ def _left_behind(name: str, keys: Sequence[str], *, once: bool) -> Iterator[str]
         yield f"{name}: {_listed(keys)} stays in AWS. To have it removed there, {remedy}."
 
 
-def _removed(name: str, keys: Sequence[str], once: bool) -> Iterator[str]:
+def _removed(name: str, keys: Sequence[str], *, once: bool) -> Iterator[str]:
     if keys and once:
         yield (
             f"{name}: {_listed(keys)} in removedKeys stays in AWS, because initialValues is once. Write "

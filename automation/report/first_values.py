@@ -5,6 +5,7 @@ from typing import Any
 
 from automation.report.model import Change, Component, Danger, Finding, Kind, Name, Text, joined, named
 from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, Plan, Step, hidden
+from components import reach
 
 _VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 
@@ -23,39 +24,39 @@ def component(step: Step, plan: Plan) -> Iterator[Finding]:
         return
     owner = plan.component(step)
     before, after = (initial_values(step, old=old) for old in (True, False))
-    modes = [str(state.inputs.get("mode", "once")) for state in (step.old, step.new)]
+    modes = [str(state.inputs.get("mode", reach.ONCE)) for state in (step.old, step.new)]
     if modes[0] != modes[1]:
         text: Text = ("The values are written in another mode: ", Name(modes[1]), f" instead of {modes[0]}")
         yield Change(component=owner, text=text)
+    removed = {str(key) for key in reach.asked_away(step.old.inputs, step.new.inputs)}
+    added, renewed = {*after} - {*before}, {*reach.raised(before, after)}
     reaching: set[str] = set()
-    if modes[1] != "once":
-        reaching = {*after} - {*before}
-        if reaching:
-            yield Change(component=owner, text=(*named(reaching), " is added in AWS"))
-        yield from _overwritten(step, before, after, owner)
-        reaching |= _raised(before, after) | _asked_away(step)
-    yield from _staying_out(before, after, reaching, owner)
-
-
-def _overwritten(
-    step: Step, before: Mapping[str, Any], after: Mapping[str, Any], owner: Component
-) -> Iterator[Finding]:
-    raised, removed = _raised(before, after), _asked_away(step)
-    if raised:
-        text: Text = (*named(raised), " gets a new value in AWS, because its generation was raised")
-        yield Danger(kind=Kind.OVERWRITES_VALUE, component=owner, text=text)
-    if removed:
-        yield Danger(
-            kind=Kind.OVERWRITES_VALUE, component=owner, text=(*named(removed), " is taken out of the secret")
-        )
-
-
-def _staying_out(
-    before: Mapping[str, Any], after: Mapping[str, Any], reaching: set[str], owner: Component
-) -> Iterator[Finding]:
+    if modes[1] != reach.ONCE:
+        reaching = {*added, *renewed, *removed}
+        yield from _written(added, renewed, removed, owner)
     before, after = (
         {key: origin for key, origin in values.items() if key not in reaching} for values in (before, after)
     )
+    explained = modes[0] != modes[1] or bool(reaching or removed)
+    yield from _staying_out(before, after, owner, explained=explained)
+
+
+def _written(added: set[str], renewed: set[str], removed: set[str], owner: Component) -> Iterator[Finding]:
+    """What the writer does."""
+    if added:
+        yield Change(component=owner, text=(*named(added), " is added in AWS"))
+    if renewed:
+        text: Text = (*named(renewed), " gets a new value in AWS, because its generation was raised")
+        yield Danger(kind=Kind.OVERWRITES_VALUE, component=owner, text=text)
+    if removed:
+        text = (*named(removed), " is taken out of the secret")
+        yield Danger(kind=Kind.OVERWRITES_VALUE, component=owner, text=text)
+
+
+def _staying_out(
+    before: Mapping[str, Any], after: Mapping[str, Any], owner: Component, *, explained: bool
+) -> Iterator[Finding]:
+    """What AWS keeps as it is; `explained` if the update has another cause than a value that is hidden."""
     changed = {key for key in {*before} & {*after} if before[key] != after[key]}
     secret_ones = {key for key in {*before} & {*after} if hidden(before[key]) and hidden(after[key])}
     sentences: list[Text] = []
@@ -68,7 +69,7 @@ def _staying_out(
         sentences.append((*named({*after} - {*before}), " is added"))
     if {*before} - {*after}:
         sentences.append((*named({*before} - {*after}), " is taken away"))
-    if not sentences and secret_ones and not reaching:
+    if not sentences and secret_ones and not explained:
         one_of = "the first value of " if len(secret_ones) == 1 else "the first value of one of "
         sentences.append((one_of, *named(secret_ones), " changes"))
     if sentences:
@@ -77,21 +78,6 @@ def _staying_out(
             component=owner,
             text=("In the stack file ", *joined(sentences, "; "), ": AWS keeps the secret as it is"),
         )
-
-
-def _raised(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
-    return {key for key in {*before} & {*after} if _generation(after[key]) > _generation(before[key])}
-
-
-def _generation(origin: object) -> int:
-    known = origin.get("generation", 1) if isinstance(origin, Mapping) else 1
-    return int(known) if isinstance(known, (int, float)) else 1
-
-
-def _asked_away(step: Step) -> set[str]:
-    """Keys that are taken out in AWS from now on."""
-    old, new = (state.inputs.get("removedKeys") for state in (step.old, step.new))
-    return {str(key) for key in new or ()} - {str(key) for key in old or ()}
 
 
 def _writes_a_value(step: Step, plan: Plan) -> bool:

@@ -268,7 +268,8 @@ def test_in_mode_once_nothing_of_that_reaches_aws(recordings: Recordings) -> Non
 
 
 def test_another_mode_alone_is_told_and_not_dangerous(recordings: Recordings) -> None:
-    values = {"initialValues": {"K": {"random": {}, "generation": 2}}}
+    hidden = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "[secret]"}
+    values = {"initialValues": {"K": {"random": {}, "generation": 2}, "GIVEN": hidden}}
     assert secret_changes(recordings, values, {**values, "mode": "account"}) == {
         (None, "The values are written in another mode: account instead of once")
     }
