@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from tests.automation.projects import (
     structure,
     wait_for_end,
 )
+from tests.command_line import CommandLine, Done
 
 CHANGING = """
 import pulumi
@@ -36,18 +36,6 @@ pulumi.export("hidden", pulumi.Output.secret("hidden-value"))
 """
 
 
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    def document(self) -> Any:  # noqa: ANN401  whatever JSON holds
-        """Standard output is one JSON document; standard error says nothing."""
-        assert self.err == ""
-        return json.loads(self.out)
-
-
 Run = Callable[..., Done]
 
 
@@ -56,10 +44,8 @@ def run(project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
     """Runs a command line for the project, with these changes to the environment."""
 
     def run(*arguments: str, **environment: str) -> Done:
-        with monkeypatch.context() as patched:
-            patched.setattr(os, "environ", {**project.environment, **environment})
-            code = main([*arguments, "--cwd", str(project.folder)])
-        return Done(code, *capfd.readouterr())
+        line = [*arguments, "--cwd", str(project.folder)]
+        return CommandLine(main, monkeypatch, capfd).run(line, {**project.environment, **environment})
 
     return run
 

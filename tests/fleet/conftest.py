@@ -1,21 +1,5 @@
-from collections.abc import Iterator
-from pathlib import Path
+"""A stack of its own for each test, as the engine's tests have it."""
 
-import pytest
+from tests.engine.conftest import emulator, stack
 
-from tests.engine.stacks import Stack, new_stack
-from tests.local_engine import stack_environment
-from tests.localcloud.emulator_process import Emulator, running_emulator
-
-
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    with running_emulator(None) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def stack(emulator: Emulator, tmp_path: Path) -> Stack:
-    """A checkout with the stack `test`, which encrypts the fleet's file and makes nothing itself."""
-    environment = stack_environment(tmp_path, emulator.endpoint)
-    return new_stack(tmp_path / "project", environment, emulator.endpoint)
+__all__ = ["emulator", "stack"]

@@ -1,13 +1,12 @@
 """A fleet on the real engine: made, changed, moved and destroyed, and whatever ends it early."""
 
 import json
-import os
 import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import yaml
 
 from automation.fleet.commands import main
 from tests.automation.gate_proxy import gate
+from tests.command_line import CommandLine, Done
 from tests.engine.stacks import CONFIGURED, ROOT, Stack
 from tests.localcloud.emulator_process import Emulator
 
@@ -24,27 +24,14 @@ QUICK = {"encryption": "aws-managed", "recoveryWindowDays": 0}
 GROUPS = {"web": ["web/*"], "jobs": ["jobs/*"]}
 
 
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    def document(self) -> Any:  # noqa: ANN401  whatever JSON holds
-        assert self.err == ""
-        return json.loads(self.out)
-
-
 Run = Callable[..., Done]
 
 
 @pytest.fixture
 def run(stack: Stack, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     def run(command: str, *arguments: str, of: Stack = stack) -> Done:
-        with monkeypatch.context() as patched:
-            patched.setattr(os, "environ", dict(of.environment))
-            code = main([command, "--stack", "test", "--cwd", str(stack.folder), *arguments])
-        return Done(code, *capfd.readouterr())
+        line = [command, "--stack", "test", "--cwd", str(stack.folder), *arguments]
+        return CommandLine(main, monkeypatch, capfd).run(line, of.environment)
 
     return run
 

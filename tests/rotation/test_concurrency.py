@@ -1,7 +1,5 @@
 """Two of anything at once."""
 
-import threading
-from collections.abc import Callable, Sequence
 from functools import partial
 
 from functions.rotation.errors import OperatorError
@@ -22,26 +20,7 @@ from tests.rotation.world import (
     unique,
     version_with,
 )
-
-
-def at_once(*calls: Callable[[], object]) -> list[BaseException]:
-    """Run all of them in threads that start together; returns what they raised."""
-    errors: list[BaseException] = []
-    gate = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], object]) -> None:
-        gate.wait()
-        try:
-            call()
-        except BaseException as error:  # noqa: BLE001 - the test looks at it
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return errors
+from tests.threads import at_once
 
 
 def test_the_same_step_delivered_twice_at_once_ends_well(world: World) -> None:
@@ -59,7 +38,7 @@ def test_the_same_step_delivered_twice_at_once_ends_well(world: World) -> None:
 
 def test_many_logins_of_one_database_are_provisioned_and_rotated_at_once(world: World) -> None:
     database = new_database(world)
-    arns: Sequence[str] = [put_login(world, database, unique("many")) for _ in range(4)]
+    arns: list[str] = [put_login(world, database, unique("many")) for _ in range(4)]
     grants = ("owner", "read-write", "read-only", "owner")
     jobs = zip(arns, grants, strict=True)
     assert at_once(*[partial(provision, arn, Grants=usual) for arn, usual in jobs]) == []

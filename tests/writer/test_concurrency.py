@@ -2,15 +2,15 @@
 
 import itertools
 import random
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 
 from functions.writer import record, write
+from tests.threads import at_once
 from tests.writer.world import World, random_key
 from tests.writer.world import write as ask
 
@@ -28,27 +28,6 @@ class _Short:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write, "_RANDOM", _Short)
-
-
-def at_once(calls: Sequence[Callable[[], object]]) -> list[BaseException]:
-    """Run all of them in threads that start together; returns what they raised."""
-    errors: list[BaseException] = []
-    gate = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], object]) -> None:
-        gate.wait()
-        time.sleep(random.random() / 5)  # noqa: S311  no secret
-        try:
-            call()
-        except BaseException as error:  # noqa: BLE001 - the test looks at it
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return errors
 
 
 def keys_of(number: int) -> dict[str, object]:
@@ -122,11 +101,10 @@ def test_fifty_careful_ones_at_once_lose_nothing(
 ) -> None:
     arn, bases = prepared(world)
     errors = at_once(
-        [
-            *[partial(ask, arn, keys_of(number)) for number in range(WRITERS)],
-            *[partial(world.edit_by_comparison, arn, **{f"EDIT{n}": f"by hand {n}"}) for n in range(22)],
-            *[partial(rotate, world, arn, number, foreign=False) for number in range(8)],
-        ]
+        *[partial(ask, arn, keys_of(number)) for number in range(WRITERS)],
+        *[partial(world.edit_by_comparison, arn, **{f"EDIT{n}": f"by hand {n}"}) for n in range(22)],
+        *[partial(rotate, world, arn, number, foreign=False) for number in range(8)],
+        within=0.2,
     )
     assert errors == []
     value = world.read(arn)
@@ -149,12 +127,11 @@ def test_fifty_with_careless_ones_among_them_lose_nothing_of_the_writers_in_the_
     """A plain put of what was just read, and a foreign rotation, undo what others write meanwhile."""
     arn, bases = prepared(world)
     errors = at_once(
-        [
-            *[partial(ask, arn, keys_of(number)) for number in range(WRITERS)],
-            *[partial(world.edit_by_comparison, arn, **{f"EDIT{n}": f"by hand {n}"}) for n in range(10)],
-            *[partial(world.edit, arn, **{f"PLAIN{number}": f"plain {number}"}) for number in range(10)],
-            *[partial(rotate, world, arn, number, foreign=number % 2 == 0) for number in range(10)],
-        ]
+        *[partial(ask, arn, keys_of(number)) for number in range(WRITERS)],
+        *[partial(world.edit_by_comparison, arn, **{f"EDIT{n}": f"by hand {n}"}) for n in range(10)],
+        *[partial(world.edit, arn, **{f"PLAIN{number}": f"plain {number}"}) for number in range(10)],
+        *[partial(rotate, world, arn, number, foreign=number % 2 == 0) for number in range(10)],
+        within=0.2,
     )
     assert errors == []
     record_property("writes", assert_every_write_is_its_predecessor_and_what_was_declared(world, arn, bases))
@@ -170,7 +147,7 @@ def test_fifty_with_careless_ones_among_them_lose_nothing_of_the_writers_in_the_
 def test_many_first_writers_make_one_first_value(world: World) -> None:
     for _ in range(10):
         arn = world.make()
-        assert at_once([partial(ask, arn, keys_of(number)) for number in range(5)]) == []
+        assert at_once(*[partial(ask, arn, keys_of(number)) for number in range(5)], within=0.2) == []
         assert {f"KEY{number}" for number in range(5)} <= world.read(arn).keys()
         assert len({document["SHARED"] for document in world.documents(arn)}) == 1
         ask(arn, keys_of(0))

@@ -150,9 +150,7 @@ class World:
             )
         if value is not None:
             text = value if isinstance(value, str) else json.dumps(value)
-            self.put_secret_value(
-                SecretId=secret.arn, SecretString=text, VersionStages=[CURRENT, record.INITIAL]
-            )
+            self.put_secret_value(SecretId=secret.arn, SecretString=text, VersionStages=[record.INITIAL])
         return secret.arn
 
     def read(self, arn: str) -> dict[str, Any]:
