@@ -59,7 +59,7 @@ _COMMANDS = {
     "cancel": "take away the lock that a killed update left",
 }
 _CHANGES = ("up", "refresh", "destroy")
-_REPORTS = {"markdown": markdown, "json": as_json, "terminal": report_as_text}
+REPORTS = {"markdown": markdown, "json": as_json, "terminal": report_as_text}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -75,21 +75,39 @@ def main(arguments: Sequence[str]) -> int:
         workspace = checkout(chosen.cwd, backend=chosen.backend)
         told, code = _run(workspace.stack(chosen.stack), chosen, asks=asks)
     except errors.AutomationError as error:
-        if chosen.json:
-            _print(documents.of_error(error))
-        else:
-            sys.stderr.write(f"error: {error}\n")
+        tell_error(error, for_programs=chosen.json)
         return exit_code(error)
     except KeyboardInterrupt:
         return _EXIT_CODES[errors.Cancelled]
     if chosen.json:
-        _print(told)
+        print_document(told)
     return code
 
 
 def exit_code(error: errors.AutomationError) -> int:
     """As `--help` lists them."""
     return _EXIT_CODES.get(type(error), _FAILED)
+
+
+def tell_error(error: errors.AutomationError, *, for_programs: bool) -> None:
+    """As a JSON document on standard output, or in words on standard error."""
+    if for_programs:
+        print_document(documents.of_error(error))
+    else:
+        sys.stderr.write(f"error: {error}\n")
+
+
+def print_document(document: object) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def add_common_arguments(command: argparse.ArgumentParser, stack: str) -> None:
+    """What every command has; `stack` says what --stack is."""
+    command.add_argument("--stack", "-s", required=True, help=stack)
+    command.add_argument("--backend", help="URL of the state's backend; PULUMI_BACKEND_URL otherwise")
+    command.add_argument("--cwd", "-C", type=Path, default=Path(), help="folder of Pulumi.yaml; . otherwise")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout, and nothing else")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,20 +120,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, words in _COMMANDS.items():
         command = commands.add_parser(name, help=words, description=words[0].upper() + words[1:] + ".")
-        command.add_argument("--stack", "-s", required=True, help="the stack's name")
-        command.add_argument("--backend", help="URL of the state's backend; PULUMI_BACKEND_URL otherwise")
-        command.add_argument(
-            "--cwd", "-C", type=Path, default=Path(), help="folder of Pulumi.yaml; . otherwise"
-        )
-        command.add_argument(
-            "--json", action="store_true", help="one JSON document on stdout, and nothing else"
-        )
+        add_common_arguments(command, "the stack's name")
         if name in _CHANGES:
             command.add_argument("--yes", "-y", action="store_true", help="do not ask")
         if name == "preview":
             command.add_argument(
                 "--report",
-                choices=tuple(_REPORTS),
+                choices=tuple(REPORTS),
                 help="what it does to live secrets, in place of the summary: docs/preview.md",
             )
             command.add_argument(
@@ -144,7 +155,7 @@ def _previewed(stack: Stack, chosen: argparse.Namespace) -> tuple[object, int]:
     result = _followed(stack.preview(), quiet=quiet, total=None)
     made = report(result.engine_events, stack.name)
     if chosen.report:
-        sys.stdout.write(_REPORTS[chosen.report](made))
+        sys.stdout.write(REPORTS[chosen.report](made))
     else:
         _shown(chosen, None, terminal.summary(result))
     return documents.of_result(result), _DANGEROUS if made.dangers and chosen.fail_on_danger else 0
@@ -215,7 +226,3 @@ def _shown(chosen: argparse.Namespace, document: object, text: str) -> object:
     if not chosen.json:
         sys.stdout.write(f"{text}\n")
     return document
-
-
-def _print(document: object) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

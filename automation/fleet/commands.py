@@ -1,10 +1,8 @@
 """The command line of a fleet: arguments in, exit code out."""
 
 import argparse
-import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from automation import commands, documents, errors, terminal
@@ -13,9 +11,6 @@ from automation.fleet.driving import Fleet, cores, fleet
 from automation.fleet.errors import FilesDiffer, NotOfTheFleet, SecretsElsewhere, StacksLeft
 from automation.fleet.together import Outcome, Together, combined_outputs, watched
 from automation.report import Report, combined, report
-from automation.report.as_json import as_json
-from automation.report.markdown import markdown
-from automation.report.terminal import terminal as report_as_text
 
 _FAILED, _DANGEROUS, _NOT_READY, _CANCELLED = 1, 11, 12, 130
 _EPILOGUE = """\
@@ -34,11 +29,6 @@ _COMMANDS = {
     "outputs": "the outputs of all groups' last ups, as one",
 }
 _CHANGES = ("up", "refresh", "destroy")
-_REPORTS: Mapping[str, Callable[[Report], str]] = {
-    "markdown": markdown,
-    "json": as_json,
-    "terminal": report_as_text,
-}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -51,10 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         found = fleet(chosen.stack, chosen.cwd, backend=chosen.backend, at_once=chosen.at_once)
         return _run(found, chosen, _groups(parser, found, chosen.group))
     except errors.AutomationError as error:
-        if chosen.json:
-            _print(documents.of_error(error))
-        else:
-            sys.stderr.write(f"error: {error}\n")
+        commands.tell_error(error, for_programs=chosen.json)
         refused = isinstance(error, (FilesDiffer, NotOfTheFleet, SecretsElsewhere, StacksLeft))
         return _NOT_READY if refused else commands.exit_code(error)
     except KeyboardInterrupt:  # nothing had begun
@@ -71,14 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     subcommands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, words in _COMMANDS.items():
         command = subcommands.add_parser(name, help=words, description=words[0].upper() + words[1:] + ".")
-        command.add_argument(
-            "--stack", "-s", required=True, help="the fleet's name: its file is Pulumi.NAME.yaml"
-        )
-        command.add_argument("--backend", help="URL of the state's backend; PULUMI_BACKEND_URL otherwise")
-        command.add_argument(
-            "--cwd", "-C", type=Path, default=Path(), help="folder of Pulumi.yaml; . otherwise"
-        )
-        command.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else")
+        commands.add_common_arguments(command, "the fleet's name: its file is Pulumi.NAME.yaml")
         command.add_argument(
             "--at-once",
             type=_positive,
@@ -100,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         if name in _CHANGES:
             command.add_argument("--yes", "-y", action="store_true", help="it is meant")
         if name == "preview":
-            command.add_argument("--report", choices=tuple(_REPORTS), default="terminal")
+            command.add_argument("--report", choices=tuple(commands.REPORTS), default="terminal")
             command.add_argument(
                 "--fail-on-danger", action="store_true", help="end with 11 if something is dangerous"
             )
@@ -129,7 +109,7 @@ def _run(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]) -> i
         case "write":
             _write(found, chosen)
         case "outputs":
-            _print(documents.of_outputs(found.outputs()))
+            commands.print_document(documents.of_outputs(found.outputs()))
         case "preview":
             found.prepare()
             return _previewed(found, chosen, groups)
@@ -143,7 +123,7 @@ def _run(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]) -> i
 
 def _tell_division(found: Fleet, groups: Sequence[Group], *, for_programs: bool) -> None:
     if for_programs:
-        _print(
+        commands.print_document(
             {
                 "fleet": found.source.name,
                 "groups": [
@@ -173,7 +153,7 @@ def _write(found: Fleet, chosen: argparse.Namespace) -> None:
         found.check_files()
     written = [] if chosen.check else found.write()
     if chosen.json:
-        _print({"written": [file.name for file in written]})
+        commands.print_document({"written": [file.name for file in written]})
     else:
         sys.stdout.writelines(f"wrote {file.name}\n" for file in written)
 
@@ -183,9 +163,9 @@ def _previewed(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]
     outcomes = _followed(found.preview(groups), quiet=quiet)
     made = combined([_report(outcome) for outcome in outcomes], found.source.name)
     if chosen.json:
-        _print(_document(found, outcomes))
+        commands.print_document(_document(found, outcomes))
     else:
-        sys.stdout.write(_REPORTS[chosen.report](made))
+        sys.stdout.write(commands.REPORTS[chosen.report](made))
     _tell_failures(outcomes, quiet=chosen.json)
     if code := _exit_code(outcomes):
         return code
@@ -200,7 +180,7 @@ def _report(outcome: Outcome) -> Report:
 def _changed(found: Fleet, chosen: argparse.Namespace, together: Together) -> int:
     outcomes = _followed(together, quiet=chosen.json)
     if chosen.json:
-        _print(_document(found, outcomes))
+        commands.print_document(_document(found, outcomes))
     else:
         sys.stdout.writelines(f"{_stands(outcome)}\n" for outcome in outcomes)
     _tell_failures(outcomes, quiet=chosen.json)
@@ -263,7 +243,3 @@ def _exit_code(outcomes: Sequence[Outcome]) -> int:
     if _CANCELLED in codes:
         return _CANCELLED
     return codes.pop() if len(codes) == 1 else _FAILED if codes else 0
-
-
-def _print(document: object) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
