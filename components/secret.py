@@ -48,6 +48,9 @@ class SecretArgs:
         replicas: copies in other regions.
         tags: tags of the secret.
         guards: hooks shared with other secrets of the program; hooks of its own if left out.
+
+    Raises:
+        ValueError: there is no writer for a mode that needs one.
     """
 
     secret_name: str
@@ -62,6 +65,12 @@ class SecretArgs:
     replicas: Sequence[Replica] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     guards: Guards | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode != "once" and self.writer is None:
+            raise ValueError(
+                f"{self.secret_name}: the mode {self.mode} needs a writer; nothing else would write"
+            )
 
 
 class Secret(pulumi.ComponentResource):
@@ -114,7 +123,7 @@ class Secret(pulumi.ComponentResource):
             ),
         )
         written = [] if args.mode == "account" else [self._initial_version(name, args, secret)]
-        if args.writer is not None and args.mode != "once":
+        if args.writer and args.mode != "once":
             self._write(name, args, args.writer, secret, written)
         if args.policy is not None:
             aws.secretsmanager.SecretPolicy(

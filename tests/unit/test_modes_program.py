@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.initial_value import FilledByHand
 from components.reach import out_of_reach
+from components.secret import SecretArgs
 from settings import SettingsError
 from tests.unit.recorded_run import MASTER_ARN, Recording, run
 from tests.unit.test_program import PASSWORD, SECRET, VERSION
@@ -59,6 +61,14 @@ def test_each_secret_has_the_resources_of_its_mode_and_the_stack_one_writer() ->
         "strict": sorted([SECRET, INVOCATION]),
     }
     assert recording.types().count("aws-secrets:index:ValueWriter") == 1
+
+
+@pytest.mark.parametrize("mode", ["managed", "account"])
+def test_a_component_that_nothing_would_write_values_of_is_not_made(
+    mode: Literal["managed", "account"],
+) -> None:
+    with pytest.raises(ValueError, match="needs a writer"):
+        SecretArgs(secret_name="app", values={"K": FilledByHand(hint="ask")}, mode=mode)
 
 
 def test_a_secrets_own_mode_stands_over_the_stacks() -> None:
