@@ -6,12 +6,16 @@ import pulumi
 
 import program
 import settings
+from program.process import prepare, short_stack_traces
 
 # Tells the language host that the operator has been told what is wrong.
 EXIT_AFTER_MESSAGE = 32
 
+prepare()
 try:
-    program.declare(settings.load())
+    stack = settings.load()
+    with short_stack_traces():
+        program.declare(stack)
 except pulumi.RunError as mistake:
     pulumi.log.error(str(mistake))
     sys.exit(EXIT_AFTER_MESSAGE)

@@ -1,8 +1,10 @@
 """From the first update to the last, and what AWS keeps afterwards."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -51,6 +53,22 @@ def test_every_urn_in_the_state_is_as_in_the_snapshot(stack: Stack, shop: Shop) 
     }
     custom = {urn for urn in urns if "pulumi:providers:" not in urn}
     assert custom == set(SNAPSHOT.read_text().splitlines())
+    declared = [resource for resource in state["deployment"]["resources"] if resource["urn"] in custom]
+    assert [resource["urn"] for resource in declared if not _of_this_project(resource)] == []
+
+
+def _of_this_project(resource: Mapping[str, Any]) -> bool:
+    """Whether a resource is recorded with the line that declares it, and no frame of anything else."""
+    frames = [frame["sourcePosition"] for frame in resource["stackTrace"]]
+    ours = all(frame.startswith(("project:///components/", "project:///program/")) for frame in frames)
+    return ours and 1 <= len(frames) <= 3 and resource["sourcePosition"] == frames[0]
+
+
+def test_debug_messages_of_the_sdk_are_sent_to_those_who_ask_for_them(stack: Stack) -> None:
+    stack.configure(ONE, encryption="aws-managed")
+    message = "registering resource: ty=aws:secretsmanager/secret:Secret, name=app-secret"
+    assert message not in stack.pulumi("preview", "--debug").stdout
+    assert message in stack.pulumi("preview", environment={"PULUMI_OPTION_DEBUG": "true"}).stdout
 
 
 def test_outputs_lead_any_aws_client_to_the_secrets_and_hold_no_value(stack: Stack) -> None:
