@@ -12,6 +12,7 @@ import settings
 from automation import errors
 from automation.command import Cli
 from automation.locks import locked
+from settings.size import too_large
 
 # Stands for an encrypted value where only its being there counts.
 _ENCRYPTED = "encrypted"
@@ -80,9 +81,12 @@ def _checked(cli: Cli, stack: str, values: Mapping[str, str], encrypted: Iterabl
         encrypted=frozenset(encrypted),
     )
     try:
-        return settings.check(configuration).stack_file
+        checked = settings.check(configuration)
     except settings.SettingsError as error:
         raise errors.BadSettings(stack, error.mistakes) from None
+    if found := list(too_large(configuration)):
+        raise errors.BadSettings(stack, found)
+    return checked.stack_file
 
 
 def _as_text(value: object) -> str:

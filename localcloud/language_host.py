@@ -8,6 +8,7 @@ Run by path, `python -P language_host.py EXECUTOR [FLAG...] ENGINE`: it imports 
 because the engine waits for it in every command and a Python path set for it would reach the program too.
 """
 
+import errno
 import json
 import os
 import re
@@ -241,7 +242,17 @@ def _run(programs: Programs, request: Message) -> Message:
     environment["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(list(request.configSecretKeys))
     command = [str(interpreter), "-u", str(programs.executor)]
     command += _run_arguments(request, programs.engine_address)
-    returncode = programs.finish(programs.start(command, environment, request.pwd))
+    try:
+        process = programs.start(command, environment, request.pwd)
+    except OSError as error:
+        if error.errno != errno.E2BIG:
+            raise
+        raise ProgramError(
+            f"The configuration of stack {request.stack} takes {len(environment['PULUMI_CONFIG']) // 1024} "
+            "KiB, more than the system lets a program have (argument list too long). Divide it over several "
+            "stacks."
+        ) from None
+    returncode = programs.finish(process)
     if programs.cancelled:
         return language_pb2.RunResponse(bail=True)
     return _run_response(returncode)

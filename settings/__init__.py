@@ -9,6 +9,7 @@ from pulumi.runtime import config as runtime_config
 from settings.checking import Checked, Configuration, check, parsed
 from settings.mistakes import Mistake, SettingsError
 from settings.secrets import Secret
+from settings.size import nearly_too_large
 from settings.stack_file import StackFile
 
 __all__ = [
@@ -58,6 +59,9 @@ def load() -> Settings:
     for key in checked.idle:
         # its secret may have left the stack file for a while; losing the value would be worse
         pulumi.log.warn(f"Nothing reads the config value {key}. Remove it with: pulumi config rm {key}")
+    near = nearly_too_large(texts)
+    if near:
+        pulumi.log.warn(near)
     return Settings(
         stack_file=checked.stack_file,
         region=checked.region,

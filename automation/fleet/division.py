@@ -12,6 +12,7 @@ import settings
 from settings import Configuration, Mistake, StackFile
 from settings.fleet import LONGEST_STACK_NAME, Fleet
 from settings.mistakes import from_validation, path_of
+from settings.size import too_large
 from settings.stack_secrets import stack_secrets
 
 KEY = "fleet"
@@ -96,6 +97,12 @@ def divide(configuration: Configuration) -> Division:
         raise settings.SettingsError(configuration.stack, mistakes)
     # each with all values: which of them it names is known when it is checked
     groups = tuple(_with_references(whole, group) for group in division)
+    for group in groups:
+        place = (KEY, "groups", group.name) if fleet.groups else (KEY, "parts")
+        part = replace(whole, values=group.config(whole.values, namespace))
+        mistakes += too_large(part, place)
+    if mistakes:
+        raise settings.SettingsError(configuration.stack, list(dict.fromkeys(mistakes)))
     return Division(groups=groups, idle=checked.idle)
 
 

@@ -257,3 +257,13 @@ def test_a_file_without_fleet_is_not_divided() -> None:
     values = {key: value for key, value in source.values.items() if key != F}
     with pytest.raises(SettingsError, match="not said how the secrets are divided"):
         divide(Configuration(project="app", stack="prod", values=values, encrypted=frozenset()))
+
+
+def test_a_part_that_no_program_could_be_started_with_is_refused_before_anything_is_done() -> None:
+    many = {f"secret-{number:05}" for number in range(6000)}
+    assert divide(configuration({"parts": 10}, many))
+    (place,) = mistakes({"parts": 2}, many)
+    assert place == "app:fleet.parts"
+    grouped = mistakes({"groups": {"some": ["secret-000*"], "rest": ["*"]}}, many)
+    assert grouped.keys() == {"app:fleet.groups.rest"}
+    assert "more stacks" in grouped["app:fleet.groups.rest"]

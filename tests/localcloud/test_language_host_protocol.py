@@ -142,3 +142,18 @@ def test_it_ends_when_the_engine_is_gone(host: "subprocess.Popen[str]", stub: St
     assert host.stdin
     host.stdin.close()
     assert host.wait(timeout=10) == 0
+
+
+def test_a_configuration_too_large_for_a_program_is_named_with_the_remedy(
+    stub: Stub, environment: Path
+) -> None:
+    request = language_pb2.RunRequest(
+        stack="prod",
+        config={"app:secrets": "x" * 200 * 1024},
+        info=program(environment.parent, virtualenv="env"),
+        pwd=str(environment.parent),
+    )
+    with pytest.raises(grpc.RpcError) as raised:
+        stub.Run(request)
+    assert "configuration of stack prod takes 200 KiB" in raised.value.details()
+    assert "Divide it over several stacks" in raised.value.details()
