@@ -15,7 +15,7 @@ PYTEST ?=
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: $(INSTALLED) ## Set up the local cloud and run `pulumi up` on it; again: goes on or changes nothing
@@ -70,6 +70,10 @@ BENCH =
 bench: $(INSTALLED) $(INSTALLED_BENCH) ## Measure on a local cloud of its own and rewrite docs/benchmarks.md (minutes)
 	@$(PYTHON_OF_VENV) -m benchmarks --output .local/benchmarks $(BENCH)
 	@$(PYTHON_OF_VENV) -m benchmarks.report .local/benchmarks/results.json
+
+.PHONY: bench-quick
+bench-quick: $(INSTALLED) ## Count what a stack costs and compare it with benchmarks/expected.json (seconds)
+	@$(PYTHON_OF_VENV) -m benchmarks.quick $(BENCH)
 
 .PHONY: clean
 clean: down ## Remove the virtual environment and the built engine too

@@ -12,7 +12,7 @@ from benchmarks import terraform as terraforms
 from benchmarks.clouds import Cloud, cloud
 from benchmarks.operations import OPERATIONS, Round, Subject, run_all
 from benchmarks.processes import CommandError
-from benchmarks.pulumi_stacks import EXAMPLE, PRODUCT, example_stack, made_stack
+from benchmarks.pulumi_stacks import EXAMPLE, FLEET, PRODUCT, example_stack, made_fleet, made_stack
 from benchmarks.results import Results, Row
 from benchmarks.table import markdown
 from benchmarks.terraform import Terraform
@@ -22,14 +22,17 @@ DEFAULT_SIZES = (1, 10, 100)
 DEFAULT_RUNS = 3
 # From this many secrets on, or KMS keys, every stack is run once: a single run takes minutes.
 RUN_ONCE_FROM = 1000
+# With fewer secrets nobody divides them.
+FLEET_FROM = 100
 KEYS_RUN_ONCE_FROM = 100
 
 # Roughly, on two cores. The engine writes the whole state after each step, so updates grow with the square.
 _SECONDS = {
-    PRODUCT: (12.0, 0.25, 1.4e-3),
-    EXAMPLE: (18.0, 0.0, 0.0),
-    terraforms.TERRAFORM_AWS_MODULES: (18.0, 0.1, 0.0),
-    terraforms.THOUGHTBOT: (30.0, 2.6, 0.0),
+    PRODUCT: (8.0, 0.1, 1.2e-3),
+    FLEET: (60.0, 0.3, 0.0),
+    EXAMPLE: (14.0, 0.0, 0.0),
+    terraforms.TERRAFORM_AWS_MODULES: (14.0, 0.15, 0.0),
+    terraforms.THOUGHTBOT: (23.0, 1.7, 0.0),
 }
 
 Say = Callable[[str], None]
@@ -52,9 +55,10 @@ def plan(sizes: Sequence[int], runs: int, shapes: Sequence[str]) -> list[tuple[s
     made = [
         (subject, secrets, runs_of(subject, secrets, runs))
         for secrets in sizes
-        for subject in (PRODUCT, *shapes)
+        for subject in (PRODUCT, FLEET, *shapes)
         # a key for each of a thousand secrets takes the better part of an hour, and says nothing new
         if not (subject == terraforms.THOUGHTBOT and secrets >= RUN_ONCE_FROM)
+        if not (subject == FLEET and secrets < FLEET_FROM)
     ]
     return [*made, (EXAMPLE, 0, runs)]
 
@@ -120,6 +124,8 @@ def measure(sizes: Sequence[int], runs: int, say: Say) -> Results:
 
 
 def _made(name: str, here: Cloud, secrets: int, terraform: Terraform | None) -> Subject:
+    if name == FLEET:
+        return made_fleet(here, secrets)
     if name == PRODUCT or terraform is None:
         return made_stack(here, secrets)
     return terraforms.shaped_stack(terraform, here, name, secrets)

@@ -18,6 +18,7 @@ from localcloud.tools import provide_tools
 # What a project and its local cloud are made of; linked, so the code measured is the checkout's.
 _LINKED = (
     "__main__.py",
+    "automation",
     "program",
     "settings",
     "components",

@@ -26,8 +26,8 @@ class Subject:
         folder, environment: where commands run.
         commands: operation to command.
         change: edits the description of one secret in the declaration.
-        state: the file that the state is written to.
-        resources: counts the resources in it.
+        states: the files that its state is in.
+        resources: counts the resources in one of them.
     """
 
     name: str
@@ -36,8 +36,13 @@ class Subject:
     environment: Mapping[str, str]
     commands: Mapping[str, Sequence[str]]
     change: Callable[[], None]
-    state: Path
-    resources: Callable[[], int]
+    states: Callable[[], Sequence[Path]]
+    resources: Callable[[Path], int]
+
+    def size(self) -> tuple[int, int]:
+        """Resources and bytes of its state."""
+        files = self.states()
+        return sum(map(self.resources, files)), sum(file.stat().st_size for file in files)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,5 +76,5 @@ def run_all(subject: Subject, cloud: Cloud, say: Callable[[str], None]) -> Round
         )
         say(f"  {subject.name}, {subject.secrets}: {operation} {samples[operation].wall:.1f} s")
         if operation == FIRST_UP:
-            resources, state_bytes = subject.resources(), subject.state.stat().st_size
+            resources, state_bytes = subject.size()
     return Round(samples=samples, resources=resources, state_bytes=state_bytes)

@@ -6,7 +6,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks.operations import CHANGE, DESTROY, FIRST_UP, PREVIEW, REFRESH, UP
-from benchmarks.pulumi_stacks import PRODUCT
+from benchmarks.pulumi_stacks import FLEET, PRODUCT
 from benchmarks.results import Results
 from benchmarks.table import walls
 from benchmarks.terraform import SHAPES
@@ -22,7 +22,7 @@ def draw(results: Results, path: Path) -> None:
         figure = Figure(figsize=(10, 6), layout="constrained")
         panels = figure.subplots(len(_PANELS) // _COLUMNS, _COLUMNS, sharex=True)
         for panel, operation in zip(panels.flat, _PANELS, strict=True):
-            for subject in (PRODUCT, *SHAPES):
+            for subject in (PRODUCT, FLEET, *SHAPES):
                 points = walls(results, subject, operation)
                 if not points:
                     continue

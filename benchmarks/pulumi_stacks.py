@@ -1,5 +1,6 @@
-"""Stacks of this program as subjects: N secrets with a generated key each, and the example."""
+"""Stacks of this program as subjects: secrets with a generated key each, in one stack or ten; the example."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,23 @@ import yaml
 from benchmarks.clouds import Cloud
 from benchmarks.operations import CHANGE, DESTROY, FIRST_UP, PREVIEW, REFRESH, UP, Subject
 from localcloud.environment import STACK
-from localcloud.pulumi_commands import Stack, checkpoint, quietly
+from localcloud.pulumi_commands import Stack, quietly
 
 PRODUCT = "aws-secrets"
+FLEET = "aws-secrets, fleet of 10"
 EXAMPLE = "aws-secrets, example stack"
 
 _MADE_STACK = "benchmark"
+_PARTS = 10
 _CHANGED = "Changed"
 
 
 def configuration(secrets: int) -> dict[str, Any]:
     """The stack-wide and per-secret settings of a stack of this many secrets, without what encrypts it."""
     declared = {
+        # no more than this: a configuration may take 128 KiB (docs/stack-file.md)
         f"benchmark/secret-{number:04}": {
-            "description": f"Secret {number} of a benchmark",
-            "values": {"SECRET_KEY_BASE": {"random": {"length": 32, "special": False}}},
+            "values": {"SECRET_KEY_BASE": {"random": {"length": 32, "special": False}}}
         }
         for number in range(secrets)
     }
@@ -38,6 +41,38 @@ def made_stack(cloud: Cloud, secrets: int) -> Subject:
     written = yaml.safe_load(file.read_text()) if file.exists() else {}
     _write(file, {**written, "config": configuration(secrets)})
     return _subject(PRODUCT, cloud, stack, secrets)
+
+
+def made_fleet(cloud: Cloud, secrets: int) -> Subject:
+    """The same secrets divided over ten stacks, as many at once as there are processors."""
+    stack = _stack(cloud, _MADE_STACK)
+    quietly(stack, "stack", "init", stack.name)
+    file = cloud.layout.root / f"Pulumi.{stack.name}.yaml"
+    written = yaml.safe_load(file.read_text()) if file.exists() else {}
+    _write(file, {**written, "config": configuration(secrets) | {"aws-secrets:fleet": {"parts": _PARTS}}})
+
+    def command(*arguments: str) -> list[str]:
+        return [str(cloud.layout.python), "-m", "automation.fleet", *arguments, "--stack", stack.name]
+
+    states = stack.state / ".pulumi" / "stacks" / stack.project_name
+    update = command("up", "--yes")
+    return Subject(
+        name=FLEET,
+        secrets=secrets,
+        folder=stack.project,
+        environment=cloud.environment,
+        commands={
+            FIRST_UP: update,
+            PREVIEW: command("preview"),
+            UP: update,
+            CHANGE: update,
+            REFRESH: command("refresh", "--yes"),
+            DESTROY: command("destroy", "--yes"),
+        },
+        change=_changing(file),
+        states=lambda: sorted(states.glob(f"{stack.name}.*.json")),
+        resources=_resources,
+    )
 
 
 def example_stack(cloud: Cloud) -> Subject:
@@ -81,9 +116,14 @@ def _subject(name: str, cloud: Cloud, stack: Stack, secrets: int) -> Subject:
             DESTROY: command("destroy", "--yes", "--skip-preview"),
         },
         change=_changing(stack.project / f"Pulumi.{stack.name}.yaml"),
-        state=stack.state / ".pulumi" / "stacks" / stack.project_name / f"{stack.name}.json",
-        resources=lambda: len(checkpoint(stack)["resources"]),
+        states=lambda: [stack.state / ".pulumi" / "stacks" / stack.project_name / f"{stack.name}.json"],
+        resources=_resources,
     )
+
+
+def _resources(state: Path) -> int:
+    latest = json.loads(state.read_text())["checkpoint"].get("latest") or {}
+    return len(latest.get("resources") or ())
 
 
 def _changing(file: Path) -> Callable[[], None]:

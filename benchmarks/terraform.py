@@ -142,7 +142,6 @@ def shaped_stack(terraform: Terraform, cloud: Cloud, shape: str, secrets: int) -
         raise RuntimeError(f"{terraform.version} could not be initialised:\n{initialised.stderr}")
     common = ("-input=false", "-no-color")
     apply = [terraform.program, "apply", "-auto-approve", *common]
-    state = folder / "terraform.tfstate"
 
     def change() -> None:
         settings.write_text(
@@ -163,10 +162,14 @@ def shaped_stack(terraform: Terraform, cloud: Cloud, shape: str, secrets: int) -
             DESTROY: [terraform.program, "destroy", "-auto-approve", *common],
         },
         change=change,
-        state=state,
-        resources=lambda: sum(
-            len(resource["instances"])
-            for resource in json.loads(state.read_text())["resources"]
-            if resource["mode"] == "managed"
-        ),
+        states=lambda: [folder / "terraform.tfstate"],
+        resources=_resources,
+    )
+
+
+def _resources(state: Path) -> int:
+    return sum(
+        len(resource["instances"])
+        for resource in json.loads(state.read_text())["resources"]
+        if resource["mode"] == "managed"
     )

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from benchmarks import processes, terraform
 from benchmarks.__main__ import plan
 from benchmarks.operations import FIRST_UP, PREVIEW
 from benchmarks.processes import ENGINE, LANGUAGE_HOST, PLUGINS, PROGRAM, Sample
-from benchmarks.pulumi_stacks import PRODUCT
+from benchmarks.pulumi_stacks import FLEET, PRODUCT
+from benchmarks.quick import EXPECTED, SIZES, compared
 from benchmarks.report import BEGIN, END, rewritten
 from benchmarks.results import Machine, Results, Row, read, write
 from benchmarks.table import LIGHTER, markdown
@@ -162,3 +164,41 @@ def test_a_thousand_secrets_are_run_once_and_never_with_a_key_each() -> None:
     assert (PRODUCT, 100, 3) in planned
     assert ("thoughtbot", 100, 1) in planned
     assert not [one for one in planned if one[:2] == ("thoughtbot", 1000)]
+
+
+def test_the_program_is_charged_for_each_secret_more() -> None:
+    def preview(secrets: int, seconds: float) -> Row:
+        sample = Sample(wall=2.0, cpu={PROGRAM: seconds}, peak_memory=2**20)
+        return Row(
+            subject=PRODUCT, secrets=secrets, operation=PREVIEW, resources=5, state_bytes=1, samples=[sample]
+        )
+
+    table = markdown(_results(preview(1, 0.5), preview(101, 0.8)))
+    assert "| 1 | 0.25 | 1.00 |  |" in table
+    assert "| 101 | 0.40 | 1.00 | 3.0 |" in table
+
+
+def test_few_secrets_are_not_divided_and_a_thousand_are_run_once() -> None:
+    planned = plan([10, 1000], 3, [terraform.THOUGHTBOT])
+    assert (FLEET, 10, 3) not in planned
+    assert (FLEET, 1000, 1) in planned
+
+
+def test_a_figure_that_has_doubled_is_marked_and_one_that_varies_is_not() -> None:
+    expected = {"calls": 1000, "ratio": 1.5, "gone": 1, "none": 0}
+    found = {"calls": 2000, "ratio": 1.6, "fresh": 3, "none": 0, "halved": 1}
+    lines = list(compared(found, {**expected, "halved": 2}))
+    assert [line.split()[0] for line in lines if "WARNING" in line] == ["calls"]
+    assert [line.split()[0] for line in lines if "record it with --write" in line] == ["halved"]
+    assert [line.split()[0] for line in lines if "(new)" in line] == ["fresh"]
+    assert lines[-1].strip() == "gone: no longer counted"
+
+
+def test_a_count_that_was_nothing_is_marked() -> None:
+    assert "WARNING" in next(compared({"requests": 5}, {"requests": 0}))
+
+
+def test_what_is_expected_is_recorded_for_both_sizes() -> None:
+    recorded = json.loads(EXPECTED.read_text())
+    for secrets in SIZES:
+        assert any(f", {secrets} secret" in name for name in recorded)
