@@ -17,6 +17,7 @@ FLEET = "aws-secrets, fleet of 10"
 EXAMPLE = "aws-secrets, example stack"
 
 _MADE_STACK = "benchmark"
+_MADE_FLEET = "divided"
 _PARTS = 10
 _CHANGED = "Changed"
 
@@ -45,7 +46,7 @@ def made_stack(cloud: Cloud, secrets: int) -> Subject:
 
 def made_fleet(cloud: Cloud, secrets: int) -> Subject:
     """The same secrets divided over ten stacks, as many at once as there are processors."""
-    stack = _stack(cloud, _MADE_STACK)
+    stack = _stack(cloud, _MADE_FLEET)
     quietly(stack, "stack", "init", stack.name)
     file = cloud.layout.root / f"Pulumi.{stack.name}.yaml"
     written = yaml.safe_load(file.read_text()) if file.exists() else {}
