@@ -81,7 +81,7 @@ clean: down ## Remove the virtual environment and the built engine too
 
 # Half the time of an installation is compiling what is never imported: localcloud.bytecode compiles the rest of it.
 # `pip install` is repeated after an interruption, because the stamp is written last.
-$(INSTALLED): requirements-dev.txt
+$(INSTALLED): requirements-dev.txt localcloud/bytecode.py
 	@chosen=; for python in $(or $(PYTHON),$(PYTHONS)); do \
 	  if "$$python" -c '$(RECENT_ENOUGH)' 2>/dev/null; then chosen=$$python; break; fi; done; \
 	if [ -z "$$chosen" ]; then \
