@@ -4,6 +4,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from benchmarks.operations import CHANGE, DESTROY, FIRST_UP, PREVIEW, REFRESH, UP
 from benchmarks.pulumi_stacks import FLEET, PRODUCT
@@ -13,6 +14,7 @@ from benchmarks.terraform import SHAPES
 
 _PANELS = (FIRST_UP, PREVIEW, UP, CHANGE, REFRESH, DESTROY)
 _COLUMNS = 3
+_NUMBERS = StrMethodFormatter("{x:g}")
 
 
 def draw(results: Results, path: Path) -> None:
@@ -32,7 +34,11 @@ def draw(results: Results, path: Path) -> None:
                 sizes = [secrets for secrets, _ in points]
                 panel.errorbar(sizes, middle, yerr=[below, above], marker="o", capsize=3, label=subject)
             panel.set(title=operation, xscale="log", yscale="log")
-            panel.grid(visible=True, which="both", alpha=0.25)
+            panel.xaxis.set_major_formatter(_NUMBERS)
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.yaxis.set_major_formatter(_NUMBERS)
+            panel.yaxis.set_minor_formatter(NullFormatter())
+            panel.grid(visible=True, alpha=0.25)
         for panel in panels[-1]:
             panel.set_xlabel("secrets")
         for row in panels:

@@ -36,7 +36,8 @@ def publish(results: Results, docs: Path) -> None:
         ValueError: benchmarks.md has no place for them.
     """
     page = docs / "benchmarks.md"
-    text = rewritten(page.read_text(), markdown(results))
+    picture = "![Wall time by number of secrets, on logarithmic scales](benchmarks.svg)"
+    text = rewritten(page.read_text(), f"{picture}\n\n{markdown(results)}")
     write_if_changed(page, text)
     write(results, docs / "benchmarks.json")
     from benchmarks.plot import draw  # noqa: PLC0415  only here is matplotlib needed
