@@ -1,16 +1,22 @@
 """An emulator in a process of its own, for tests."""
 
+import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -25,29 +31,74 @@ class Emulator:
 
 
 @contextmanager
-def running_emulator(data: Path | None) -> Iterator[Emulator]:
-    """Starts an emulator on a free port, with this data file or one that goes with it."""
+def running_emulator(data: Path | None, *, imports_anew: bool = False) -> Iterator[Emulator]:
+    """Starts an emulator on a free port, with this data file or one that goes with it.
+
+    With `imports_anew` it is the command, and not a fork of a process that has imported the same.
+    """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
-        kept = data or Path(folder, "data")
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "localcloud.emulator", "--port", "0", "--data", str(kept)],
-                cwd=ROOT,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        kept = str(data or Path(folder, "data"))
+        pid, is_running = _command(log, kept) if imports_anew else _forked(log, kept)
         try:
-            yield _started(process, log)
+            yield _started(pid, is_running, log)
         finally:
-            process.terminate()
-            process.wait(timeout=20)
+            if is_running():
+                os.kill(pid, signal.SIGTERM)
+            deadline = time.monotonic() + 20
+            while is_running():
+                assert time.monotonic() < deadline, f"emulator {pid} did not end"
+                time.sleep(0.005)
 
 
-def _started(process: "subprocess.Popen[bytes]", log: Path) -> Emulator:
+def _command(log: Path, data: str) -> tuple[int, Callable[[], bool]]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "localcloud.emulator", "--port", "0", "--data", data],
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    return process.pid, lambda: process.poll() is None
+
+
+def _forked(log: Path, data: str) -> tuple[int, Callable[[], bool]]:
+    nursery = _nursery()
+    assert nursery.stdin is not None
+    assert nursery.stdout is not None
+    with _ONE_AT_A_TIME:
+        asked = {"log": str(log), "data": data, "environment": dict(os.environ)}
+        nursery.stdin.write(json.dumps(asked) + "\n")
+        nursery.stdin.flush()
+        pid = int(nursery.stdout.readline())
+
+    def is_running() -> bool:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    return pid, is_running
+
+
+@cache
+def _nursery() -> "subprocess.Popen[str]":
+    """Of this process; it ends with it, because its standard input ends then."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.localcloud.emulator_nursery"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _started(pid: int, is_running: Callable[[], bool], log: Path) -> Emulator:
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        found = re.search(r"^listening on 127\.0\.0\.1:(\d+)$", log.read_text(), re.MULTILINE)
+    while time.monotonic() < deadline and is_running():
+        said = log.read_text() if log.exists() else ""
+        found = re.search(r"^listening on 127\.0\.0\.1:(\d+)$", said, re.MULTILINE)
         if found:
             endpoint = f"http://127.0.0.1:{found[1]}"
             environment = {
@@ -58,6 +109,6 @@ def _started(process: "subprocess.Popen[bytes]", log: Path) -> Emulator:
                 "AWS_DEFAULT_REGION": "us-east-1",
                 "AWS_EC2_METADATA_DISABLED": "true",
             }
-            return Emulator(int(found[1]), endpoint, environment, log, process.pid)
-        time.sleep(0.02)
+            return Emulator(int(found[1]), endpoint, environment, log, pid)
+        time.sleep(0.01)
     raise AssertionError(f"the emulator did not start:\n{log.read_text()}")

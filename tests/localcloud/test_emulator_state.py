@@ -320,7 +320,7 @@ def test_settings_of_the_user_do_not_reach_the_emulator(
     (tmp_path / "config").write_text("this is [no configuration")
     monkeypatch.setenv("AWS_PROFILE", "a-profile-that-does-not-exist")
     monkeypatch.setenv("MOTO_ACCOUNT_ID", "999999999999")
-    with running_emulator(None) as emulator:
+    with running_emulator(None, imports_anew=True) as emulator:
         monkeypatch.undo()
         made = client_of(emulator, "secretsmanager").create_secret(Name="app")
         assert ":123456789012:" in made["ARN"]
