@@ -138,6 +138,12 @@ class Stack:
                 lines += [event["message"] for event in events["events"]]
         return "\n".join(lines)
 
+    def state(self) -> dict[str, Any]:
+        """The deployment as the backend keeps it: what `pulumi stack export` prints, without an engine."""
+        [file] = _state(self.environment).glob(".pulumi/stacks/*/test.json")
+        found: dict[str, Any] = json.loads(file.read_text())["checkpoint"]["latest"] or {}
+        return found
+
     def version_count(self, secret: str) -> int:
         listed = self.client().list_secret_version_ids(SecretId=secret, IncludeDeprecated=True)
         return len(listed["Versions"])

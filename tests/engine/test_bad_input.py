@@ -1,6 +1,5 @@
 """A mistake gives a clear message and an exit code; nothing is half made."""
 
-import json
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -17,8 +16,7 @@ def refused(stack: Stack, *words: str, environment: Mapping[str, str] | None = N
     assert "Traceback" not in done.stdout
     assert stack.client().list_secrets()["SecretList"] == []
     assert stack.client("kms").list_keys()["Keys"] == []
-    state = json.loads(stack.pulumi("stack", "export").stdout)
-    made = state["deployment"].get("resources", [])
+    made = stack.state().get("resources") or []
     assert [resource for resource in made if not resource["type"].startswith("pulumi:")] == []
     return done.stdout
 

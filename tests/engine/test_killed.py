@@ -1,6 +1,5 @@
 """An update that is killed anywhere is completed by the documented steps; nothing is made twice or lost."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +35,7 @@ def kill_an_update(stack: Stack, operation: str, *, after: bool) -> None:
 
 
 def pending_creates(stack: Stack) -> list[str]:
-    state = json.loads(stack.pulumi("stack", "export").stdout)
-    operations = state["deployment"].get("pending_operations") or []
+    operations = stack.state().get("pending_operations") or []
     return [operation["resource"]["urn"] for operation in operations if operation["type"] == "creating"]
 
 

@@ -28,9 +28,19 @@ def test_the_example_holds_what_a_rails_team_needs_and_a_second_update_does_noth
     assert app["RAILS_ENV"] == "production"
     assert app["STRIPE_KEY"] == CONFIGURED
     assert stack.value("example-prismic") == {"PRISMIC_ACCESS_TOKEN": ""}
-    assert stack.up() == []
+    outputs_lead_any_aws_client_to_the_secrets_and_hold_no_value(stack)
     assert stack.refresh() == []
-    stack.pulumi("preview", "--expect-no-changes")
+    stack.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def outputs_lead_any_aws_client_to_the_secrets_and_hold_no_value(stack: Stack) -> None:
+    outputs = json.loads(stack.pulumi("stack", "output", "--json").stdout)
+    arn = outputs["secrets"]["example-app-secret"]["arn"]
+    assert stack.value(arn) == stack.value("example-app-secret")
+    assert outputs["secrets"]["example-app-secret"]["references"]["RAILS_ENV"] == f"{arn}:RAILS_ENV::"
+    printed = stack.pulumi("stack", "output", "--json", "--show-secrets").stdout
+    assert stack.value(arn)["SECRET_KEY_BASE"] not in printed
+    assert CONFIGURED not in printed
 
 
 def test_every_urn_in_the_state_is_as_in_the_snapshot(stack: Stack, shop: Shop) -> None:
@@ -71,17 +81,6 @@ def test_debug_messages_of_the_sdk_are_sent_to_those_who_ask_for_them(stack: Sta
     assert message in stack.pulumi("preview", environment={"PULUMI_OPTION_DEBUG": "true"}).stdout
 
 
-def test_outputs_lead_any_aws_client_to_the_secrets_and_hold_no_value(stack: Stack) -> None:
-    stack.up()
-    outputs = json.loads(stack.pulumi("stack", "output", "--json").stdout)
-    arn = outputs["secrets"]["example-app-secret"]["arn"]
-    assert stack.value(arn) == stack.value("example-app-secret")
-    assert outputs["secrets"]["example-app-secret"]["references"]["RAILS_ENV"] == f"{arn}:RAILS_ENV::"
-    printed = stack.pulumi("stack", "output", "--json", "--show-secrets").stdout
-    assert stack.value(arn)["SECRET_KEY_BASE"] not in printed
-    assert CONFIGURED not in printed
-
-
 def test_destroy_leaves_the_recovery_window_and_a_new_update_names_the_remedy(stack: Stack) -> None:
     stack.configure(ONE, recoveryWindowDays=7, encryption="aws-managed")
     stack.up()
@@ -119,20 +118,6 @@ def test_a_protected_secret_is_not_deleted_by_taking_it_out_of_the_stack_file(st
     assert stack.value("app") == live
 
 
-def test_a_secret_moves_between_keys_of_kms_and_back(stack: Stack) -> None:
-    stack.configure(ONE)
-    stack.up()
-    stack_key = stack.client().describe_secret(SecretId="app")["KmsKeyId"]
-    live = stack.value("app")
-    stack.configure(ONE, encryption="aws-managed")
-    stack.up()
-    assert stack.client().describe_secret(SecretId="app").get("KmsKeyId") != stack_key
-    stack.configure(ONE)
-    stack.up()
-    assert stack.client().describe_secret(SecretId="app")["KmsKeyId"].startswith("arn:aws:kms:")
-    assert stack.value("app") == live
-
-
 def test_policy_and_replica_follow_the_stack_file(stack: Stack) -> None:
     reader = {
         "Effect": "Allow",
@@ -147,8 +132,7 @@ def test_policy_and_replica_follow_the_stack_file(stack: Stack) -> None:
     assert policy["Statement"][0]["Principal"] == reader["Principal"]
     copied = stack.client(region="eu-west-1").get_secret_value(SecretId="app")["SecretString"]
     assert json.loads(copied) == stack.value("app")
-    assert stack.up() == []
-    assert stack.refresh() == []
+    assert stack.preview("--refresh") == []
     stack.configure(ONE)
     stack.up()
     assert "ResourcePolicy" not in stack.client().get_resource_policy(SecretId="app")
@@ -168,19 +152,19 @@ def test_names_with_slashes_and_every_other_character_that_aws_takes(stack: Stac
     assert stack.up() == []
 
 
-def test_eighty_secrets_at_once_are_each_right(stack: Stack) -> None:
-    # the state is written once, not after each of 400 steps: crashes are tested elsewhere
+def test_forty_secrets_at_once_are_each_right(stack: Stack) -> None:
+    # the state is written once, not after each of 200 steps: crashes are tested elsewhere
     quick = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
     stack = replace(stack, environment={**stack.environment, **quick})
     stack.configure(
-        {f"app-{n}": {"values": {"ID": {"value": str(n)}, "P": {"random": {}}}} for n in range(80)},
+        {f"app-{n}": {"values": {"ID": {"value": str(n)}, "P": {"random": {}}}} for n in range(40)},
         encryption="aws-managed",
     )
     stack.up()
     passwords = set()
-    for n in range(80):
+    for n in range(40):
         value = stack.value(f"app-{n}")
         assert value["ID"] == str(n)
         passwords.add(value["P"])
-    assert len(passwords) == 80
+    assert len(passwords) == 40
     assert stack.up() == []

@@ -55,63 +55,71 @@ def test_a_value_edited_three_times_by_hand_stands_whatever_changes(stack: Stack
     assert stack.preview() == []
 
 
-def test_a_placeholder_filled_by_hand_is_never_emptied(stack: Stack) -> None:
+def test_a_filled_placeholder_and_a_rotation_that_moves_labels_leave_nothing_for_an_update_to_do(
+    stack: Stack,
+) -> None:
+    stack.configure({**SECRET, "prismic": {"values": {"TOKEN": {"filledByHand": "ask"}}}})
     stack.up()
-    assert stack.value("example-prismic") == {"PRISMIC_ACCESS_TOKEN": ""}
-    filled = stack.edit("example-prismic", PRISMIC_ACCESS_TOKEN="from-prismic")
+    assert stack.value("prismic") == {"TOKEN": ""}
+    filled = stack.edit("prismic", TOKEN="from-prismic")
+    rotated = rotate_by_labels(stack, "app")
     assert stack.up() == []
+    stack.collect_versions()
     assert stack.refresh() == []
     assert stack.up() == []
-    assert stack.value("example-prismic") == filled
+    assert stack.value("prismic") == filled
+    assert stack.value("app") == rotated
 
 
-def test_a_rotation_that_moves_labels_leaves_nothing_for_an_update_to_do(stack: Stack) -> None:
-    stack.configure(SECRET)
-    stack.up()
+def rotate_by_labels(stack: Stack, secret: str) -> dict[str, str]:
+    """As a rotation function does, three times; returns the last value."""
     client = stack.client()
     value: dict[str, str] = {}
     for number in range(3):
-        value = {**stack.value("app"), "PASSWORD": f"rotated-{number}"}
-        current = client.get_secret_value(SecretId="app")["VersionId"]
+        value = {**stack.value(secret), "PASSWORD": f"rotated-{number}"}
+        current = client.get_secret_value(SecretId=secret)["VersionId"]
         token = f"{number:032d}"
         client.put_secret_value(
-            SecretId="app",
+            SecretId=secret,
             ClientRequestToken=token,
             SecretString=json.dumps(value),
             VersionStages=["AWSPENDING"],
         )
         client.update_secret_version_stage(
-            SecretId="app",
+            SecretId=secret,
             VersionStage="AWSCURRENT",
             MoveToVersionId=token,
             RemoveFromVersionId=current,
         )
         client.update_secret_version_stage(
-            SecretId="app", VersionStage="AWSPENDING", RemoveFromVersionId=token
+            SecretId=secret, VersionStage="AWSPENDING", RemoveFromVersionId=token
         )
-    stack.collect_versions()
-    assert stack.refresh() == []
-    assert stack.up() == []
-    assert stack.value("app") == value
+    return value
 
 
 def test_a_random_value_survives_every_edit_but_that_of_its_own_options(stack: Stack) -> None:
-    stack.configure(SECRET)
+    names = ("described", "with-one-more-key", "with-another-key-of-kms")
+    stack.configure(dict.fromkeys(names, SECRET["app"]))
     stack.up()
-    first = stack.value("app")["PASSWORD"]
-    assert len(first) == 24
-    for name in ("described", "with-one-more-key", "with-another-key-of-kms"):
-        stack.configure({"app": CHANGES[name]})
-        assert not [step for step in stack.up() if "random:PASSWORD" in step], name
-        assert stack.value("app")["PASSWORD"] == first
+    first = {name: stack.value(name)["PASSWORD"] for name in names}
+    assert {len(password) for password in first.values()} == {24}
+    stack.configure({name: CHANGES[name] for name in names})
+    done = stack.up()
+    assert {f"update {name}-secret" for name in ("described", "with-another-key-of-kms")} <= set(done)
+    assert not [step for step in done if "random:PASSWORD" in step]
+    assert {name: stack.value(name)["PASSWORD"] for name in names} == first
 
 
-def test_a_secret_that_left_the_stack_key_is_still_read_because_the_key_stays(stack: Stack) -> None:
+def test_a_secret_moves_between_keys_of_kms_and_is_read_all_the_time_because_the_stacks_key_stays(
+    stack: Stack,
+) -> None:
     stack.configure(SECRET)
     stack.up()
+    stack_key = stack.client().describe_secret(SecretId="app")["KmsKeyId"]
     live = edit_until_the_first_version_has_lost_its_labels(stack, "app")
     stack.configure(SECRET, encryption="aws-managed")
     assert "update app-secret" in stack.up()
+    assert stack.client().describe_secret(SecretId="app").get("KmsKeyId") != stack_key
     assert stack.refresh() == []
     assert stack.up() == []
     assert stack.value("app") == live
@@ -120,6 +128,10 @@ def test_a_secret_that_left_the_stack_key_is_still_read_because_the_key_stays(st
         for key in stack.client("kms").list_keys()["Keys"]
     ]
     assert states == ["Enabled"]
+    stack.configure(SECRET)
+    stack.up()
+    assert stack.client().describe_secret(SecretId="app")["KmsKeyId"].startswith("arn:aws:kms:")
+    assert stack.value("app") == live
 
 
 def test_a_preview_shows_which_first_values_changed_though_aws_keeps_what_it_has(stack: Stack) -> None:
@@ -129,33 +141,35 @@ def test_a_preview_shows_which_first_values_changed_though_aws_keeps_what_it_has
         "STRIPE": {"config": "stripeKey"},
         "TOKEN": {"filledByHand": "Vendor > Settings"},
     }
-    stack.configure({"app": {"values": declared}})
+    hidden = {"hidden": {"values": {"STRIPE": {"config": "stripeKey"}}}}
+    stack.configure({"app": {"values": declared}, **hidden})
     stack.up()
-    live = stack.value("app")
-    stack.preview()
-    assert _changed_first_values(stack) == set()
+    live = {name: stack.value(name) for name in ("app", "hidden")}
+    assert live["hidden"] == {"STRIPE": CONFIGURED}
     changed = {**declared, "KEY": {"random": {"length": 40}}, "ENVIRONMENT": {"value": "staging"}}
-    stack.configure({"app": {"values": {**changed, "ADDED": {"config": "stripeKey"}}}})
+    changes = {"app": {"values": {**changed, "ADDED": {"config": "stripeKey"}}}, **hidden}
+    stack.configure(changes)
     stack.preview()
     assert _changed_first_values(stack) == {"KEY", "ENVIRONMENT", "ADDED"}
-    assert CONFIGURED not in (stack.folder / "events.json").read_text()
-    stack.up()
-    assert stack.value("app") == live
-    stack.preview()
-    assert _changed_first_values(stack) == set()
-
-
-def test_a_preview_shows_that_a_secret_first_value_changed(stack: Stack) -> None:
-    stack.configure({"app": {"values": {"STRIPE": {"config": "stripeKey"}}}})
-    stack.up()
+    assert _operations(stack) == {"app": "update", "hidden": "same"}
     stack.configure_secretly("stripeKey", "configured-value-of-another-day")
     stack.preview()
-    events = (stack.folder / "events.json").read_text()
+    assert _changed_first_values(stack) == {"KEY", "ENVIRONMENT", "ADDED"}
     # the engine hides both values, so the component's step alone says it
-    assert [step["op"] for step in _component_steps(stack)] == ["update"]
+    assert _operations(stack) == {"app": "update", "hidden": "update"}
+    events = (stack.folder / "events.json").read_text()
+    assert CONFIGURED not in events
     assert "configured-value-of-another-day" not in events
     stack.up()
-    assert stack.value("app") == {"STRIPE": CONFIGURED}
+    assert {name: stack.value(name) for name in live} == live
+    stack.preview()
+    assert _changed_first_values(stack) == set()
+    assert _operations(stack) == {"app": "same", "hidden": "same"}
+
+
+def _operations(stack: Stack) -> dict[str, str]:
+    """What the preview before would do to each secret as a component."""
+    return {step["urn"].rpartition("::")[2]: step["op"] for step in _component_steps(stack)}
 
 
 def _component_steps(stack: Stack) -> list[dict[str, Any]]:

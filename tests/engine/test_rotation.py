@@ -2,16 +2,19 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.engine.shops import SECRET, Shop, copy_of_server_log
-from tests.engine.stacks import Stack
+from localcloud.postgres import PostgresServer
+from tests.engine.shops import SECRET, Shop, copy_of_server_log, new_shop
+from tests.engine.stacks import Stack, new_stack
 from tests.engine.test_secrecy import command_lines, files_below, forms_of
-from tests.localcloud.emulator_process import Emulator
+from tests.local_engine import stack_environment
+from tests.localcloud.emulator_process import Emulator, running_emulator
 
 LOGIN_RESOURCES = {
     "create shop-database-random:password",
@@ -23,6 +26,23 @@ LOGIN_RESOURCES = {
 FUNCTION_RESOURCES = {
     f"create rotation-{role}" for role in ("log-group", "role", "policy", "function", "permission", "alarm")
 }
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory, server: PostgresServer) -> Iterator[Shop]:
+    """For tests that leave a login that works and rotates every 30 days; users and description may differ."""
+    folder = tmp_path_factory.mktemp("rotation")
+    with running_emulator(None) as emulator:
+        environment = stack_environment(folder, emulator.endpoint)
+        shop = new_shop(new_stack(folder / "project", environment, emulator.endpoint), server)
+        shop.configure({"description": "first"})
+        shop.stack.up()
+        yield shop
+
+
+def description(shop: Shop) -> dict[str, str]:
+    """As it is, so that a test changes something else alone."""
+    return {"description": shop.described()["Description"]}
 
 
 def test_a_login_works_when_up_returns_and_nothing_was_rotated_for_it(shop: Shop) -> None:
@@ -38,9 +58,10 @@ def test_a_login_works_when_up_returns_and_nothing_was_rotated_for_it(shop: Shop
     assert shop.stack.preview() == []
 
 
-def test_after_three_rotations_a_refresh_and_an_update_the_live_credentials_stay(shop: Shop) -> None:
-    shop.stack.up()
+def test_after_three_rotations_a_refresh_and_an_update_the_live_credentials_stay(deployed: Shop) -> None:
+    shop = deployed
     first = shop.stack.value(SECRET)
+    both = [first["username"], *{shop.username, f"{shop.username}_clone"} - {first["username"]}]
     users = []
     for _ in range(3):
         before = shop.stack.value(SECRET)
@@ -49,7 +70,7 @@ def test_after_three_rotations_a_refresh_and_an_update_the_live_credentials_stay
         assert shop.log_in(before) == before["username"]  # who has read it can go on for a whole period
         assert after.keys() == first.keys()
         assert after["password"] != before["password"]
-    assert users == [f"{shop.username}_clone", shop.username, f"{shop.username}_clone"]
+    assert users == [both[1], both[0], both[1]]
     live = shop.stack.value(SECRET)
     shop.stack.collect_versions()
     shop.stack.refresh()
@@ -60,53 +81,51 @@ def test_after_three_rotations_a_refresh_and_an_update_the_live_credentials_stay
     assert shop.log_in() == users[-1]
 
 
-def test_tables_of_one_user_are_the_others_too(shop: Shop) -> None:
-    shop.stack.up()
-    with shop.connection() as connection:
+def test_tables_of_one_user_are_the_others_too(deployed: Shop) -> None:
+    with deployed.connection() as connection:
         connection.run("CREATE TABLE orders (id int)")
-    shop.rotate()
-    with shop.connection() as connection:
+    deployed.rotate()
+    with deployed.connection() as connection:
         connection.run("ALTER TABLE orders ADD COLUMN paid boolean")
         connection.run("DROP TABLE orders")
 
 
 def test_a_schedule_changes_in_place_from_days_to_an_expression_and_back_without_a_rotation(
-    shop: Shop,
+    deployed: Shop,
 ) -> None:
-    shop.stack.up()
+    shop = deployed
     live = shop.stack.value(SECRET)
     for rotation, rules in (
         ({"scheduleExpression": "cron(0 8 1 * ? *)", "duration": "3h"}, "cron(0 8 1 * ? *)"),
-        ({"automaticallyAfterDays": 7}, None),
+        ({"automaticallyAfterDays": 30}, None),
     ):
         shop.wait_for_rotations()
-        shop.configure({"rotation": rotation})
+        shop.configure({"rotation": rotation, **description(shop)})
         assert shop.stack.up() == ["update shop-database-rotation-schedule"]
         found = shop.described()["RotationRules"]
         assert found.get("ScheduleExpression") == rules
-        shop.stack.refresh()
-        assert shop.stack.preview() == []
-    assert found["AutomaticallyAfterDays"] == 7
+        assert shop.stack.preview("--refresh") == []
+    assert found == {"AutomaticallyAfterDays": 30}
     shop.wait_for_rotations()
     assert shop.stack.value(SECRET) == live
 
 
-def test_a_rotation_that_is_taken_away_is_cancelled_and_the_credentials_stay_valid(shop: Shop) -> None:
-    shop.stack.up()
+def test_a_rotation_that_is_taken_away_is_cancelled_and_the_credentials_stay_valid(deployed: Shop) -> None:
+    shop = deployed
     live = shop.rotate()
-    shop.configure({"rotation": {"enabled": False}})
+    shop.configure({"rotation": {"enabled": False}, **description(shop)})
     assert shop.stack.up() == ["delete shop-database-rotation-schedule"]
     assert not shop.described()["RotationEnabled"]
     assert shop.stack.value(SECRET) == live
     assert shop.log_in() == live["username"]
-    shop.configure()
+    shop.configure(description(shop))
     assert shop.stack.up() == ["create shop-database-rotation-schedule"]
     shop.wait_for_rotations()
-    assert shop.log_in(shop.rotate()) == shop.username
+    assert shop.log_in(shop.rotate()) != live["username"]
 
 
-def test_a_rotation_that_was_cancelled_outside_is_attached_again_after_a_refresh(shop: Shop) -> None:
-    shop.stack.up()
+def test_a_rotation_that_was_cancelled_outside_is_attached_again_after_a_refresh(deployed: Shop) -> None:
+    shop = deployed
     live = shop.rotate()
     shop.stack.client().cancel_rotate_secret(SecretId=SECRET)
     shop.stack.refresh()
@@ -137,8 +156,8 @@ def test_rotate_immediately_rotates_when_rotation_is_attached(shop: Shop) -> Non
     assert shop.stack.preview() == []
 
 
-def test_rotations_during_an_update_do_no_harm_to_it_or_by_it(shop: Shop) -> None:
-    shop.stack.up()
+def test_rotations_during_an_update_do_no_harm_to_it_or_by_it(deployed: Shop) -> None:
+    shop = deployed
     done = threading.Event()
     rotated, failed = [], []
 
@@ -155,8 +174,7 @@ def test_rotations_during_an_update_do_no_harm_to_it_or_by_it(shop: Shop) -> Non
     try:
         for number in range(2):
             shop.configure({"description": f"number {number}", "values": {"MORE": {"value": str(number)}}})
-            shop.stack.up()
-            shop.stack.refresh()
+            shop.stack.up("--refresh")
     finally:
         done.set()
         thread.join()
@@ -311,13 +329,13 @@ def test_no_password_shows_anywhere_but_in_aws(shop: Shop, emulator: Emulator, t
 
     with command_lines() as lines:
         run("preview", "--diff", "--event-log", str(log))
-        run("up", "--yes", "--diff", "--debug", "--event-log", str(log))
+        run("up", "--yes", "--skip-preview", "--diff", "--debug", "--event-log", str(log))
         shop.rotate()
         shop.rotate()
         shop.stack.edit(SECRET, password="by-hand-and-wrong-for-now")
         failing = shop.stack.client().rotate_secret(SecretId=SECRET)["VersionId"]
         shop.wait_for_rotations()
-        run("refresh", "--yes", "--diff", "--event-log", str(log))
+        run("refresh", "--yes", "--skip-preview", "--diff", "--event-log", str(log))
         shop.configure({"description": "another", "grants": "read-write"})
         run("up", "--yes", "--diff", "--event-log", str(log))
         run("stack", "output", "--json", "--show-secrets")

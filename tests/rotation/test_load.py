@@ -10,7 +10,7 @@ import boto3
 
 from tests.rotation.world import World, a_login, log_in, read, rotate
 
-ROTATIONS = int(os.environ.get("ROTATIONS", "50"))
+ROTATIONS = int(os.environ.get("ROTATIONS", "20"))
 
 
 class Client(threading.Thread):
