@@ -19,6 +19,8 @@ from botocore.exceptions import EndpointConnectionError
 
 from functions.rotation import store
 
+# Nothing tells the loss of such a request from the loss of its answer.
+_READS = ("Get", "Describe", "List", "SELECT")
 KILLED = 137  # as a shell reports SIGKILL
 
 
@@ -36,7 +38,7 @@ def interrupted(at: int, action: Callable[[Any], None], *, after_calls: bool) ->
             what = arguments[0] if isinstance(subject, BaseClient) else subject
             point(what)
             answer = original(subject, *arguments, **named)
-            if after_calls:
+            if after_calls and not (arguments and str(arguments[0]).startswith(_READS)):
                 point(what)
             return answer
 
