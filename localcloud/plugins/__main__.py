@@ -1,5 +1,6 @@
 """`python -m localcloud.plugins NAME [ENGINE]`: what the engine runs as pulumi-resource-NAME."""
 
+import gc
 import sys
 import types
 from importlib import import_module
@@ -23,6 +24,10 @@ def _import_protocol_only() -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # imports make many objects and no garbage
     _import_protocol_only()
     plugin = import_module(f"localcloud.plugins.{sys.argv.pop(1)}.plugin").PLUGIN
-    import_module("localcloud.plugins.serve").serve(plugin)
+    serve = import_module("localcloud.plugins.serve").serve
+    gc.freeze()
+    gc.enable()
+    serve(plugin)
