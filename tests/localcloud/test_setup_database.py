@@ -207,18 +207,21 @@ database.start_database(layout.Layout(pathlib.Path(sys.argv[1])))
 """
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+# In this order, and each leaves another state than the one above: after one call is often before another.
 @pytest.mark.parametrize(
-    ("module", "function"),
+    ("module", "function", "moment"),
     [
-        ("postgres", "begin_data"),
-        ("postgres", "_give_to_server"),
-        ("postgres", "_run_as_server"),
-        ("postgres", "write_cluster"),
-        ("postgres", "_start_once"),
-        ("postgres", "_as_server"),
-        ("postgres", "create_database"),
-        ("postgres", "postmaster"),  # after: the server has been started and is not ready yet
+        ("postgres", "begin_data", "before"),
+        ("postgres", "begin_data", "after"),
+        ("postgres", "_give_to_server", "before"),
+        ("postgres", "_run_as_server", "before"),
+        ("postgres", "_run_as_server", "after"),
+        ("postgres", "write_cluster", "before"),
+        ("postgres", "write_cluster", "after"),
+        ("postgres", "_start_once", "before"),
+        ("postgres", "postmaster", "after"),  # the server has been started and is not ready yet
+        ("postgres", "_start_once", "after"),
+        ("postgres", "create_database", "after"),
     ],
 )
 def test_a_start_killed_at_any_moment_is_completed_by_the_next(

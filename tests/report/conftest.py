@@ -1,10 +1,9 @@
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from localcloud import postgres
 from localcloud.files import exclusive
+from localcloud.postgres import PostgresServer
 from tests.engine.shops import new_shop
 from tests.engine.stacks import new_stack
 from tests.local_engine import stack_environment
@@ -13,7 +12,7 @@ from tests.report.recordings import Recordings, record
 
 
 @pytest.fixture(scope="session")
-def recordings(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
+def recordings(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Recordings:
     """Made once for all workers of a run."""
     shared = tmp_path_factory.getbasetemp()
     if shared.name.startswith("popen-"):  # a worker of pytest-xdist has a folder of its own below the run's
@@ -22,19 +21,14 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
     with exclusive(shared / "recordings.lock", lambda: None):
         if not folder.exists():
             unfinished = tmp_path_factory.mktemp("recording")
-            _record(unfinished, tmp_path_factory.mktemp("recorded-stack"))
+            server = request.getfixturevalue("server")  # not started where another worker records
+            _record(unfinished, tmp_path_factory.mktemp("recorded-stack"), server)
             unfinished.rename(folder)
     return Recordings(folder)
 
 
-def _record(folder: Path, place: Path) -> None:
-    # the server's user must be able to enter, which pytest's own folders do not allow
-    data = Path(tempfile.mkdtemp(prefix="report-postgres-"))
-    try:
-        server = postgres.start(data)
-        with running_emulator(None) as emulator:
-            environment = stack_environment(place, emulator.endpoint)
-            stack = new_stack(place / "project", environment, emulator.endpoint)
-            record(new_shop(stack, server), folder)
-    finally:
-        postgres.remove(data)
+def _record(folder: Path, place: Path, server: PostgresServer) -> None:
+    with running_emulator(None) as emulator:
+        environment = stack_environment(place, emulator.endpoint)
+        stack = new_stack(place / "project", environment, emulator.endpoint)
+        record(new_shop(stack, server), folder)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import chdir
 from datetime import UTC, datetime, timedelta
@@ -12,23 +11,12 @@ from unittest.mock import patch
 import pytest
 
 from automation.status import Status, status
-from localcloud import postgres
 from localcloud.postgres import PostgresServer
 from tests.engine.shops import SECRET, Shop, new_shop
 from tests.engine.stacks import CONFIGURED, new_stack
 from tests.local_engine import stack_environment
 from tests.localcloud.emulator_functions import until
 from tests.localcloud.emulator_process import running_emulator
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    # the server's user must be able to enter, which pytest's own folders do not allow
-    folder = Path(tempfile.mkdtemp(prefix="status-postgres-"))
-    try:
-        yield postgres.start(folder)
-    finally:
-        postgres.remove(folder)
 
 
 @pytest.fixture
