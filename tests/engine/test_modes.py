@@ -151,7 +151,9 @@ def test_a_configured_value_is_written_anew_when_its_generation_is_raised_and_sh
     stack.up()
     assert stack.value("app") == {"STRIPE_KEY": CONFIGURED, "LATER": "another-configured-value-93"}
     stack.configure(app("managed", {"STRIPE_KEY": {"config": "stripeKey", "generation": 2}}))
-    shown = stack.pulumi("up", "--yes", "--diff", "--event-log", str(tmp_path / "events.json")).stdout
+    shown = stack.pulumi(
+        "up", "--yes", "--skip-preview", "--diff", "--event-log", str(tmp_path / "events.json")
+    ).stdout
     assert stack.value("app")["STRIPE_KEY"] == "another-configured-value-93"
     haystack = b"\n".join([shown.encode(), emulator.log.read_bytes(), *files_below(tmp_path)])
     for number, secret in enumerate([CONFIGURED, "another-configured-value-93"]):
@@ -163,9 +165,8 @@ def test_a_key_is_removed_only_if_asked(stack: Stack) -> None:
     stack.configure(app("managed", values_of(OLD={"value": "old"})))
     stack.up()
     stack.configure(app("managed"))
-    said = stack.pulumi("preview").stdout
+    said = stack.pulumi("up", "--yes", "--skip-preview").stdout
     assert "app: OLD stays in AWS. To have it removed there, write removedKeys: [OLD]." in said
-    stack.up()
     assert stack.value("app")["OLD"] == "old"
     stack.configure(app("managed", removedKeys=["OLD"]))
     stack.up()
@@ -245,10 +246,8 @@ def test_in_account_mode_no_value_is_known_to_pulumi_and_nobody_needs_to_read_on
     run("preview", "--diff", "--event-log", str(log))
     run("up", "--yes", "--skip-preview", "--diff", "--event-log", str(log), "--show-secrets")
     made = stack.value("app")
-    run("preview", "--diff", "--refresh", "--show-secrets")
-    run("refresh", "--yes", "--skip-preview", "--diff")
     stack.configure(app("account", {**values, "HEX": {"randomBytes": {"length": 24}, "generation": 2}}))
-    run("up", "--yes", "--diff", "--event-log", str(log))
+    run("up", "--yes", "--refresh", "--diff", "--event-log", str(log), "--show-secrets")
     run("stack", "export", "--show-secrets")
     run("stack", "output", "--json", "--show-secrets")
     export = shown[-2]

@@ -64,10 +64,10 @@ def test_up_deploys_and_up_again_changes_nothing(layout: Layout, capfd: pytest.C
     assert "Nothing changed: all 2 resources are as declared." in second
     assert running_emulator(layout) == emulator
     assert (layout.root / "Pulumi.local.yaml").read_bytes() == stack_file
+    a_sourced_shell_works_on_the_same_stack(layout)
 
 
-def test_a_sourced_shell_works_on_the_same_stack(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run("up", layout) == 0
+def a_sourced_shell_works_on_the_same_stack(layout: Layout) -> None:
     done = subprocess.run(
         ["sh", "-c", ". .local/env && pulumi preview --expect-no-changes --non-interactive && pulumi whoami"],
         cwd=layout.root,
@@ -77,22 +77,21 @@ def test_a_sourced_shell_works_on_the_same_stack(layout: Layout, capfd: pytest.C
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 unchanged" in done.stdout
-    capfd.readouterr()
 
 
-@pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
 def test_state_is_compared_once_with_an_emulator_that_was_started_anew(
-    layout: Layout, capfd: pytest.CaptureFixture[str], lost: bool
+    layout: Layout, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run("up", layout) == 0
-    assert run("stop", layout) == 0
-    if lost:
-        (layout.emulator / "data").unlink()
-    capfd.readouterr()
-    assert run("up", layout) == 0
-    assert "started anew" in capfd.readouterr().out
-    assert run("up", layout) == 0
-    assert "started anew" not in capfd.readouterr().out
+    for lost in (False, True):
+        assert run("stop", layout) == 0
+        if lost:
+            (layout.emulator / "data").unlink()
+        capfd.readouterr()
+        assert run("up", layout) == 0
+        assert "started anew" in capfd.readouterr().out
+        assert run("up", layout) == 0
+        assert "started anew" not in capfd.readouterr().out
 
 
 def test_a_failed_update_is_passed_on_and_the_next_goes_on(

@@ -2,8 +2,9 @@
 
 Everything outside is reached through two calls of libraries: a request to AWS, and a statement, login or
 logout at PostgreSQL. Between two of these nothing changes that others could see: after one call is before the
-next. So killing before each call covers every state that a killed function can leave behind. A broken network
-is another matter: there both the loss of a request and the loss of its answer are tried.
+next. So killing before each call that changes something covers every state that a killed function can leave
+behind. A broken network is another matter: there both the loss of a request and the loss of its answer are
+tried.
 """
 
 import contextlib
@@ -19,14 +20,16 @@ from botocore.exceptions import EndpointConnectionError
 
 from functions.rotation import store
 
-# Nothing tells the loss of such a request from the loss of its answer.
+# They change nothing: a kill before one leaves what a kill before the next call leaves, a lost answer what a
+# lost request leaves.
 _READS = ("Get", "Describe", "List", "SELECT")
 KILLED = 137  # as a shell reports SIGKILL
 
 
 @contextlib.contextmanager
 def interrupted(at: int, action: Callable[[Any], None], *, after_calls: bool) -> Iterator[Callable[[], int]]:
-    """Run `action` at point number `at`, from 0: before each call, and with `after_calls` after it, too.
+    """Run `action` at point number `at`, from 0: before each call that changes something; with `after_calls`
+    before every call, and after each that changes something, too.
 
     Yields how many points were passed. `action` gets the pg8000 connection, or the name of the AWS operation.
     """
@@ -36,9 +39,11 @@ def interrupted(at: int, action: Callable[[Any], None], *, after_calls: bool) ->
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(subject: Any, *arguments: Any, **named: Any) -> Any:
             what = arguments[0] if isinstance(subject, BaseClient) else subject
-            point(what)
+            changes = not (arguments and str(arguments[0]).startswith(_READS))
+            if changes or after_calls:
+                point(what)
             answer = original(subject, *arguments, **named)
-            if after_calls and not (arguments and str(arguments[0]).startswith(_READS)):
+            if changes and after_calls:
                 point(what)
             return answer
 
