@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import results as recorded
@@ -13,7 +14,7 @@ from benchmarks.clouds import Cloud, cloud
 from benchmarks.operations import OPERATIONS, Round, Subject, run_all
 from benchmarks.processes import CommandError
 from benchmarks.pulumi_stacks import EXAMPLE, FLEET, PRODUCT, example_stack, made_fleet, made_stack
-from benchmarks.results import Results, Row
+from benchmarks.results import Results
 from benchmarks.table import markdown
 from benchmarks.terraform import Terraform
 from localcloud.layout import SetupError, checkout
@@ -63,8 +64,10 @@ def plan(sizes: Sequence[int], runs: int, shapes: Sequence[str]) -> list[tuple[s
     return [*made, (EXAMPLE, 0, runs)]
 
 
-def measure(sizes: Sequence[int], runs: int, say: Say) -> Results:
+def measure(sizes: Sequence[int], runs: int, say: Say, keep: Callable[[Results], None]) -> None:
     """Runs everything, each round on an empty cloud that all subjects of one size share.
+
+    `keep` is given what there is after each size: a thousand secrets take long, and may be interrupted.
 
     Raises:
         CommandError, SetupError: something could not be run.
@@ -86,29 +89,7 @@ def measure(sizes: Sequence[int], runs: int, say: Say) -> Results:
         say(f"  {subject}{f', {secrets} secrets' if secrets else ''}: {', '.join(OPERATIONS)}; {times} times")
     for sentence in skipped:
         say(sentence)
-    done: list[Row] = []
-    stand_ins: tuple[str, ...] = ()
-    for secrets in sizes:
-        by_subject: dict[str, list[Round]] = {}
-        for number in range(runs):
-            wanted = [subject for subject, size, times in planned if size == secrets and number < times]
-            if not wanted:
-                break
-            with cloud(example=False) as here:
-                stand_ins = here.stand_ins
-                for name in wanted:
-                    made = _made(name, here, secrets, terraform)
-                    by_subject.setdefault(name, []).append(run_all(made, here, say))
-        for name, rounds in by_subject.items():
-            done += recorded.rows(name, secrets, rounds)
-    example_rounds: list[Round] = []
-    count = 0
-    for _ in range(runs):
-        with cloud(example=True) as here:
-            example = example_stack(here)
-            count = example.secrets
-            example_rounds.append(run_all(example, here, say))
-    return Results(
+    results = Results(
         date=date,
         machine=machine,
         versions=recorded.versions(
@@ -117,10 +98,35 @@ def measure(sizes: Sequence[int], runs: int, say: Say) -> Results:
             if terraform
             else {},
         ),
-        plugins=f"stand-ins: {', '.join(stand_ins)}" if stand_ins else "official",
+        plugins="official",
         skipped=skipped,
-        rows=[*done, *recorded.rows(EXAMPLE, count, example_rounds)],
+        rows=[],
     )
+    keep(results)
+    example_rounds: list[Round] = []
+    count = 0
+    for _ in range(runs):
+        with cloud(example=True) as here:
+            if here.stand_ins:
+                results = replace(results, plugins=f"stand-ins: {', '.join(here.stand_ins)}")
+            example = example_stack(here)
+            count = example.secrets
+            example_rounds.append(run_all(example, here, say))
+    done = recorded.rows(EXAMPLE, count, example_rounds)
+    keep(replace(results, rows=done))
+    for secrets in sizes:
+        by_subject: dict[str, list[Round]] = {}
+        for number in range(runs):
+            wanted = [subject for subject, size, times in planned if size == secrets and number < times]
+            if not wanted:
+                break
+            with cloud(example=False) as here:
+                for name in wanted:
+                    made = _made(name, here, secrets, terraform)
+                    by_subject.setdefault(name, []).append(run_all(made, here, say))
+        for name, rounds in by_subject.items():
+            done += recorded.rows(name, secrets, rounds)
+        keep(replace(results, rows=done))
 
 
 def _made(name: str, here: Cloud, secrets: int, terraform: Terraform | None) -> Subject:
@@ -166,14 +172,22 @@ def main(arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 1
+    file = given.output / "results.json"
     try:
-        results = measure(given.sizes, given.runs, lambda line: print(line, flush=True))
+        measure(
+            given.sizes,
+            given.runs,
+            lambda line: print(line, flush=True),
+            lambda results: recorded.write(results, file),
+        )
     except (CommandError, SetupError, RuntimeError) as error:
-        print(f"\nerror: {error}\nNothing was written.", file=sys.stderr)
+        print(f"\nerror: {error}\nWhat was measured before is in {file}.", file=sys.stderr)
         return 1
-    recorded.write(results, given.output / "results.json")
-    print(f"\n{markdown(results)}\nWritten to {given.output / 'results.json'}.")
-    print(f"To put it into the docs: python -m benchmarks.report {given.output / 'results.json'}")
+    except KeyboardInterrupt:
+        print(f"\nInterrupted. What was measured before is in {file}.", file=sys.stderr)
+        return 130
+    print(f"\n{markdown(recorded.read(file))}\nWritten to {file}.")
+    print(f"To put it into the docs: python -m benchmarks.report {file}")
     return 0
 
 
