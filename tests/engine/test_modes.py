@@ -244,10 +244,12 @@ def test_in_account_mode_no_value_is_known_to_pulumi_and_nobody_needs_to_read_on
         shown.append(done.stdout)
 
     run("preview", "--diff", "--event-log", str(log))
-    run("up", "--yes", "--skip-preview", "--diff", "--event-log", str(log), "--show-secrets")
+    run("up", "--yes", "--diff", "--event-log", str(log), "--show-secrets")
     made = stack.value("app")
+    run("preview", "--diff", "--refresh", "--show-secrets")
+    run("refresh", "--yes", "--diff")
     stack.configure(app("account", {**values, "HEX": {"randomBytes": {"length": 24}, "generation": 2}}))
-    run("up", "--yes", "--refresh", "--diff", "--event-log", str(log), "--show-secrets")
+    run("up", "--yes", "--diff", "--event-log", str(log))
     run("stack", "export", "--show-secrets")
     run("stack", "output", "--json", "--show-secrets")
     export = shown[-2]

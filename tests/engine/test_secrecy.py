@@ -83,7 +83,10 @@ def test_no_value_shows_in_state_output_events_logs_or_command_lines(
         shown.append(log.read_text())
         values = {**VALUES, "PASSWORD": {"random": {"length": 41}}}
         stack.configure({"app": {"values": values, "description": "another"}})
-        run("up", "--yes", "--diff", "--debug", "--event-log", str(log))
+        # the SDK's messages, too, which --debug alone does not bring
+        debug = {"PULUMI_OPTION_DEBUG": "true"}
+        shown.append(stack.pulumi("up", "--yes", "--diff", "--event-log", str(log), environment=debug).stdout)
+        assert "resource registration prepared" in shown[-1]
         shown.append(log.read_text())
         kept = files_below(tmp_path)
         run("stack", "history", "--json")
