@@ -92,12 +92,7 @@ def measure(sizes: Sequence[int], runs: int, say: Say, keep: Callable[[Results],
     results = Results(
         date=date,
         machine=machine,
-        versions=recorded.versions(
-            _engine_version(),
-            {terraform.version.split()[0]: terraform.version.split()[1], "AWS provider": terraform.provider}
-            if terraform
-            else {},
-        ),
+        versions={},
         plugins="official",
         skipped=skipped,
         rows=[],
@@ -107,8 +102,11 @@ def measure(sizes: Sequence[int], runs: int, say: Say, keep: Callable[[Results],
     count = 0
     for _ in range(runs):
         with cloud(example=True) as here:
-            if here.stand_ins:
-                results = replace(results, plugins=f"stand-ins: {', '.join(here.stand_ins)}")
+            results = replace(
+                results,
+                versions=recorded.versions(_engine_version(here), _versions_of(terraform)),
+                plugins=f"stand-ins: {', '.join(here.stand_ins)}" if here.stand_ins else "official",
+            )
             example = example_stack(here)
             count = example.secrets
             example_rounds.append(run_all(example, here, say))
@@ -137,9 +135,16 @@ def _made(name: str, here: Cloud, secrets: int, terraform: Terraform | None) -> 
     return terraforms.shaped_stack(terraform, here, name, secrets)
 
 
-def _engine_version() -> str:
-    asked = subprocess.run([checkout().pulumi, "version"], capture_output=True, text=True, check=True)
+def _engine_version(here: Cloud) -> str:
+    asked = subprocess.run([here.layout.pulumi, "version"], capture_output=True, text=True, check=True)
     return asked.stdout.strip()
+
+
+def _versions_of(terraform: Terraform | None) -> dict[str, str]:
+    if terraform is None:
+        return {}
+    name, version = terraform.version.split()[:2]
+    return {name: version, "AWS provider": terraform.provider}
 
 
 def _sizes(text: str) -> list[int]:

@@ -23,7 +23,7 @@ from benchmarks.pulumi_stacks import made_stack
 from localcloud.files import write_if_changed
 from localcloud.layout import SetupError
 
-SIZES = (1, 20)
+SIZES = (1, 50)
 PREVIEWS = 3
 # Changes of these factors are told. Counts vary by a hundredth from run to run, ratios of times by a third.
 NOTEWORTHY_COUNT, NOTEWORTHY_TIME = 1.25, 2.0
