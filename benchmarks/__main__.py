@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from benchmarks import results as recorded
@@ -56,7 +57,7 @@ def plan(sizes: Sequence[int], runs: int, shapes: Sequence[str]) -> list[tuple[s
     made = [
         (subject, secrets, runs_of(subject, secrets, runs))
         for secrets in sizes
-        for subject in (PRODUCT, FLEET, *shapes)
+        for subject in (*shapes, FLEET, PRODUCT)
         # a key for each of a thousand secrets takes the better part of an hour, and says nothing new
         if not (subject == terraforms.THOUGHTBOT and secrets >= RUN_ONCE_FROM)
         if not (subject == FLEET and secrets < FLEET_FROM)
@@ -67,7 +68,7 @@ def plan(sizes: Sequence[int], runs: int, shapes: Sequence[str]) -> list[tuple[s
 def measure(sizes: Sequence[int], runs: int, say: Say, keep: Callable[[Results], None]) -> None:
     """Runs everything, each round on an empty cloud that all subjects of one size share.
 
-    `keep` is given what there is after each size: a thousand secrets take long, and may be interrupted.
+    `keep` is given what there is after each round: a thousand secrets take long, and may be interrupted.
 
     Raises:
         CommandError, SetupError: something could not be run.
@@ -120,11 +121,19 @@ def measure(sizes: Sequence[int], runs: int, say: Say, keep: Callable[[Results],
                 break
             with cloud(example=False) as here:
                 for name in wanted:
-                    made = _made(name, here, secrets, terraform)
-                    by_subject.setdefault(name, []).append(run_all(made, here, say))
-        for name, rounds in by_subject.items():
-            done += recorded.rows(name, secrets, rounds)
-        keep(replace(results, rows=done))
+                    try:
+                        made = _made(name, here, secrets, terraform)
+                        by_subject.setdefault(name, []).append(run_all(made, here, say))
+                    except CommandError as error:
+                        if name not in shapes:
+                            raise
+                        say(f"  {name}, {secrets}: {error}")
+                        skipped.append(f"A run of {name} at {secrets} secrets failed and is left out.")
+                    rows = [recorded.rows(of, secrets, rounds) for of, rounds in by_subject.items() if rounds]
+                    keep(replace(results, rows=[*done, *chain.from_iterable(rows)]))
+        done += chain.from_iterable(
+            recorded.rows(name, secrets, rounds) for name, rounds in by_subject.items() if rounds
+        )
 
 
 def _made(name: str, here: Cloud, secrets: int, terraform: Terraform | None) -> Subject:
