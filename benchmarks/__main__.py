@@ -4,9 +4,8 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 from benchmarks import results as recorded
@@ -15,7 +14,7 @@ from benchmarks.clouds import Cloud, cloud
 from benchmarks.operations import OPERATIONS, Round, Subject, run_all
 from benchmarks.processes import CommandError
 from benchmarks.pulumi_stacks import EXAMPLE, FLEET, PRODUCT, example_stack, made_fleet, made_stack
-from benchmarks.results import Results
+from benchmarks.results import Results, Row
 from benchmarks.table import markdown
 from benchmarks.terraform import Terraform
 from localcloud.layout import SetupError, checkout
@@ -123,17 +122,22 @@ def measure(sizes: Sequence[int], runs: int, say: Say, keep: Callable[[Results],
                 for name in wanted:
                     try:
                         made = _made(name, here, secrets, terraform)
-                        by_subject.setdefault(name, []).append(run_all(made, here, say))
+                        finished = run_all(made, here, say)
                     except CommandError as error:
                         if name not in shapes:
                             raise
                         say(f"  {name}, {secrets}: {error}")
                         skipped.append(f"A run of {name} at {secrets} secrets failed and is left out.")
-                    rows = [recorded.rows(of, secrets, rounds) for of, rounds in by_subject.items() if rounds]
-                    keep(replace(results, rows=[*done, *chain.from_iterable(rows)]))
-        done += chain.from_iterable(
-            recorded.rows(name, secrets, rounds) for name, rounds in by_subject.items() if rounds
-        )
+                        continue
+                    by_subject.setdefault(name, []).append(finished)
+                    keep(replace(results, rows=[*done, *_rows(by_subject, secrets)]))
+        done += _rows(by_subject, secrets)
+    # once more for what was left out last
+    keep(replace(results, rows=done))
+
+
+def _rows(by_subject: Mapping[str, Sequence[Round]], secrets: int) -> list[Row]:
+    return [row for name, rounds in by_subject.items() for row in recorded.rows(name, secrets, rounds)]
 
 
 def _made(name: str, here: Cloud, secrets: int, terraform: Terraform | None) -> Subject:

@@ -67,14 +67,23 @@ def run_all(subject: Subject, cloud: Cloud, say: Callable[[str], None]) -> Round
             continue
         if operation == CHANGE:
             subject.change()
-        samples[operation] = measured(
-            subject.commands[operation],
-            subject.folder,
-            subject.environment,
-            subject.folder / "benchmark.log",
-            cloud.emulator.pid,
-        )
+        samples[operation] = run(subject, cloud, operation)
         say(f"  {subject.name}, {subject.secrets}: {operation} {samples[operation].wall:.1f} s")
         if operation == FIRST_UP:
             resources, state_bytes = subject.size()
     return Round(samples=samples, resources=resources, state_bytes=state_bytes)
+
+
+def run(subject: Subject, cloud: Cloud, operation: str, **more: str) -> Sample:
+    """Runs one operation, with more variables in its environment.
+
+    Raises:
+        CommandError: it failed.
+    """
+    return measured(
+        subject.commands[operation],
+        subject.folder,
+        {**subject.environment, **more},
+        subject.folder / "benchmark.log",
+        cloud.emulator.pid,
+    )

@@ -1,7 +1,7 @@
 """Stacks of this program as subjects: secrets with a generated key each, in one stack or ten; the example."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import yaml
 from benchmarks.clouds import Cloud
 from benchmarks.operations import CHANGE, DESTROY, FIRST_UP, PREVIEW, REFRESH, UP, Subject
 from localcloud.environment import STACK
-from localcloud.pulumi_commands import Stack, quietly
+from localcloud.pulumi_commands import Stack, deployment_in, quietly
 
 PRODUCT = "aws-secrets"
 FLEET = "aws-secrets, fleet of 10"
@@ -36,53 +36,39 @@ def configuration(secrets: int) -> dict[str, Any]:
 
 def made_stack(cloud: Cloud, secrets: int) -> Subject:
     """A new stack of this many secrets."""
-    stack = _stack(cloud, _MADE_STACK)
-    quietly(stack, "stack", "init", stack.name)
-    file = cloud.layout.root / f"Pulumi.{stack.name}.yaml"
-    written = yaml.safe_load(file.read_text()) if file.exists() else {}
-    _write(file, {**written, "config": configuration(secrets)})
-    return _subject(PRODUCT, cloud, stack, secrets)
+    stack = _declared(cloud, _MADE_STACK, configuration(secrets))
+    return _subject(PRODUCT, stack, secrets)
 
 
 def made_fleet(cloud: Cloud, secrets: int) -> Subject:
     """The same secrets divided over ten stacks, as many at once as there are processors."""
-    stack = _stack(cloud, _MADE_FLEET)
-    quietly(stack, "stack", "init", stack.name)
-    file = cloud.layout.root / f"Pulumi.{stack.name}.yaml"
-    written = yaml.safe_load(file.read_text()) if file.exists() else {}
-    _write(file, {**written, "config": configuration(secrets) | {"aws-secrets:fleet": {"parts": _PARTS}}})
-
-    def command(*arguments: str) -> list[str]:
-        return [str(cloud.layout.python), "-m", "automation.fleet", *arguments, "--stack", stack.name]
-
-    states = stack.state / ".pulumi" / "stacks" / stack.project_name
-    update = command("up", "--yes")
-    return Subject(
-        name=FLEET,
-        secrets=secrets,
-        folder=stack.project,
-        environment=cloud.environment,
-        commands={
-            FIRST_UP: update,
-            PREVIEW: command("preview"),
-            UP: update,
-            CHANGE: update,
-            REFRESH: command("refresh", "--yes"),
-            DESTROY: command("destroy", "--yes"),
-        },
-        change=_changing(file),
-        states=lambda: sorted(states.glob(f"{stack.name}.*.json")),
-        resources=_resources,
+    divided = configuration(secrets) | {"aws-secrets:fleet": {"parts": _PARTS}}
+    stack = _declared(cloud, _MADE_FLEET, divided)
+    fleet = [str(cloud.layout.python), "-m", "automation.fleet"]
+    return replace(
+        _subject(FLEET, stack, secrets),
+        commands=_commands(fleet, ["--yes"], stack),
+        states=lambda: sorted(stack.states.glob(f"{stack.name}.*.json")),
     )
+
+
+def _declared(cloud: Cloud, name: str, config: Mapping[str, Any]) -> Stack:
+    """A new, empty stack with this configuration."""
+    stack = _stack(cloud, name)
+    quietly(stack, "stack", "init", stack.name)
+    file = _file(stack)
+    written = yaml.safe_load(file.read_text()) if file.exists() else {}
+    _write(file, {**written, "config": config})
+    return stack
 
 
 def example_stack(cloud: Cloud) -> Subject:
     """The example as `make up` runs it. Its secrets are counted from the stack file."""
     stack = _stack(cloud, STACK)
     quietly(stack, "stack", "init", stack.name)
-    config = yaml.safe_load((cloud.layout.root / f"Pulumi.{stack.name}.yaml").read_text())["config"]
+    config = yaml.safe_load(_file(stack).read_text())["config"]
     logins = (database["logins"] for database in config.get("aws-secrets:databases", {}).values())
-    return _subject(EXAMPLE, cloud, stack, len(config["aws-secrets:secrets"]) + sum(map(len, logins)))
+    return _subject(EXAMPLE, stack, len(config["aws-secrets:secrets"]) + sum(map(len, logins)))
 
 
 def _stack(cloud: Cloud, name: str) -> Stack:
@@ -96,35 +82,39 @@ def _stack(cloud: Cloud, name: str) -> Stack:
     )
 
 
-def _subject(name: str, cloud: Cloud, stack: Stack, secrets: int) -> Subject:
+def _file(stack: Stack) -> Path:
+    return stack.project / f"Pulumi.{stack.name}.yaml"
+
+
+def _subject(name: str, stack: Stack, secrets: int) -> Subject:
     pulumi = [str(stack.pulumi), "--non-interactive", "--color=never"]
-
-    def command(*arguments: str) -> list[str]:
-        return [*pulumi, *arguments, "--stack", stack.name]
-
-    update = command("up", "--yes", "--skip-preview")
     return Subject(
         name=name,
         secrets=secrets,
         folder=stack.project,
-        environment=cloud.environment,
-        commands={
-            FIRST_UP: update,
-            PREVIEW: command("preview"),
-            UP: update,
-            CHANGE: update,
-            REFRESH: command("refresh", "--yes", "--skip-preview"),
-            DESTROY: command("destroy", "--yes", "--skip-preview"),
-        },
-        change=_changing(stack.project / f"Pulumi.{stack.name}.yaml"),
-        states=lambda: [stack.state / ".pulumi" / "stacks" / stack.project_name / f"{stack.name}.json"],
-        resources=_resources,
+        environment=stack.environment,
+        commands=_commands(pulumi, ["--yes", "--skip-preview"], stack),
+        change=_changing(_file(stack)),
+        states=lambda: [stack.states / f"{stack.name}.json"],
+        resources=lambda state: len(deployment_in(state).get("resources") or ()),
     )
 
 
-def _resources(state: Path) -> int:
-    latest = json.loads(state.read_text())["checkpoint"].get("latest") or {}
-    return len(latest.get("resources") or ())
+def _commands(program: Sequence[str], meant: Sequence[str], stack: Stack) -> dict[str, list[str]]:
+    """Operation to command; `meant` are the options of those that change something."""
+
+    def command(operation: str, *options: str) -> list[str]:
+        return [*program, operation, *options, "--stack", stack.name]
+
+    update = command("up", *meant)
+    return {
+        FIRST_UP: update,
+        PREVIEW: command("preview"),
+        UP: update,
+        CHANGE: update,
+        REFRESH: command("refresh", *meant),
+        DESTROY: command("destroy", *meant),
+    }
 
 
 def _changing(file: Path) -> Callable[[], None]:

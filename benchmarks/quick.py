@@ -7,6 +7,7 @@ compared with `benchmarks/expected.json`, which `--write` rewrites; a difference
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from benchmarks import counted_main
 from benchmarks.clouds import Cloud, cloud
-from benchmarks.operations import FIRST_UP, PREVIEW, Subject
+from benchmarks.operations import FIRST_UP, PREVIEW, Subject, run
 from benchmarks.processes import PROGRAM, CommandError, Sample, measured
 from benchmarks.pulumi_stacks import made_stack
 from localcloud.files import write_if_changed
@@ -57,7 +58,7 @@ def figures() -> Figures:
     for secrets in SIZES:
         with cloud(example=False) as here:
             by_size[secrets] = _measure(here, secrets)
-            importing = _importing_the_sdk(here)
+    importing = _importing_the_sdk()
     few, many = (by_size[secrets] for secrets in SIZES)
     return {
         **{
@@ -79,10 +80,10 @@ def figures() -> Figures:
 def _measure(here: Cloud, secrets: int) -> _Measured:
     subject = made_stack(here, secrets)
     before = len(_requests_to_aws(here))
-    _run(subject, here, FIRST_UP)
+    run(subject, here, FIRST_UP)
     to_aws = len(_requests_to_aws(here)) - before
     resources, state_bytes = subject.size()
-    previews = [_run(subject, here, PREVIEW) for _ in range(PREVIEWS)]
+    previews = [run(subject, here, PREVIEW) for _ in range(PREVIEWS)]
     counts = {
         "resources": resources,
         "bytes of state": state_bytes,
@@ -90,16 +91,6 @@ def _measure(here: Cloud, secrets: int) -> _Measured:
         **_counted_preview(subject, here),
     }
     return _Measured(counts, previews)
-
-
-def _run(subject: Subject, here: Cloud, operation: str, **more: str) -> Sample:
-    return measured(
-        subject.commands[operation],
-        subject.folder,
-        {**subject.environment, **more},
-        subject.folder / "benchmark.log",
-        here.emulator.pid,
-    )
 
 
 def _counted_preview(subject: Subject, here: Cloud) -> dict[str, int]:
@@ -114,7 +105,7 @@ def _counted_preview(subject: Subject, here: Cloud) -> dict[str, int]:
         counted_main.COUNTS_VARIABLE: str(counts),
         "PULUMI_DEBUG_GRPC": str(log),
     }
-    _run(subject, here, PREVIEW, **variables)
+    run(subject, here, PREVIEW, **variables)
     done = (json.loads(line) for line in log.read_text().splitlines())
     services = Counter(
         entry["method"].split("/")[1] for entry in done if entry["progress"] == "response_completed"
@@ -131,13 +122,10 @@ def _requests_to_aws(here: Cloud) -> list[str]:
     return (here.layout.emulator / "log").read_text().splitlines()
 
 
-def _importing_the_sdk(here: Cloud) -> float:
+def _importing_the_sdk() -> float:
     """CPU seconds of Python with the SDK and nothing else: how fast this machine is at such work."""
-    command = [str(here.layout.python), "-c", "import pulumi"]
-    samples = [
-        measured(command, here.layout.root, here.environment, here.layout.root / "import.log")
-        for _ in range(PREVIEWS)
-    ]
+    command = [sys.executable, "-c", "import pulumi"]
+    samples = [measured(command, Path.cwd(), os.environ, Path(os.devnull)) for _ in range(PREVIEWS)]
     return statistics.median(sum(sample.cpu.values()) for sample in samples)
 
 

@@ -30,6 +30,11 @@ class Stack:
         described = yaml.safe_load((self.project / "Pulumi.yaml").read_text())
         return str(described["name"])
 
+    @property
+    def states(self) -> Path:
+        """The file backend's folder with a state file for each stack of the project."""
+        return self.state / ".pulumi" / "stacks" / self.project_name
+
 
 def local_stack(layout: Layout, environment: Mapping[str, str]) -> Stack:
     """The checkout's own stack; `environment` is for the commands, and reading files needs none."""
@@ -117,7 +122,11 @@ def last_changes(stack: Stack) -> dict[str, int]:
 
 def checkpoint(stack: Stack) -> dict[str, Any]:
     """The deployment in the file backend: `resources`, `pending_operations`; empty if there is none."""
-    path = stack.state / ".pulumi" / "stacks" / stack.project_name / f"{stack.name}.json"
-    if not path.exists():
+    return deployment_in(stack.states / f"{stack.name}.json")
+
+
+def deployment_in(state: Path) -> dict[str, Any]:
+    """What `checkpoint` returns, of this state file."""
+    if not state.exists():
         return {}
-    return dict(json.loads(path.read_text())["checkpoint"].get("latest") or {})
+    return dict(json.loads(state.read_text())["checkpoint"].get("latest") or {})
