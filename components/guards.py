@@ -1,4 +1,4 @@
-"""Hooks that tell the operator what the engine does not: a taken name, a change that stays out of AWS."""
+"""Hooks shared by all secrets of a program: a taken name, changes not applied to AWS, the first version."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,19 +6,38 @@ from typing import Any
 
 import pulumi
 
+from components.first_version import FirstVersions, MakeCurrent
 from components.reach import out_of_reach
 
 
 @dataclass(frozen=True)
 class Guards:
-    """Hooks that all secrets of a program share; their names must be unique in it."""
+    """Hooks that all secrets of a program share; their names must be unique in it.
+
+    Attributes:
+        taken_name: explains a creation that failed because the name is taken.
+        out_of_reach: warns of declared changes that will not be applied to the live secret.
+        secret_created: records that a secret is new.
+        version_created: makes the first version current where AWS did not.
+        first_versions: which secrets are new, and so which labels their first version gets.
+    """
 
     taken_name: pulumi.ErrorHook
     out_of_reach: pulumi.ResourceHook
+    secret_created: pulumi.ResourceHook
+    version_created: pulumi.ResourceHook
+    first_versions: FirstVersions
 
 
-def register_guards(name: str) -> Guards:
-    """Registers the hooks under this prefix."""
+def register_guards(name: str, make_current: MakeCurrent | None = None) -> Guards:
+    """Register the hooks under this prefix.
+
+    Args:
+        name: prefix of the hooks' names.
+        make_current: moves AWSCURRENT to a version of a secret that has no current one; without it the
+            operator is told the command.
+    """
+    first_versions = FirstVersions(make_current)
     return Guards(
         taken_name=pulumi.ErrorHook(f"{name}-taken-name", _say_what_to_do_about_a_taken_name),
         out_of_reach=pulumi.ResourceHook(
@@ -27,6 +46,9 @@ def register_guards(name: str) -> Guards:
             # a preview is where the operator can still write something else
             pulumi.ResourceHookOptions(on_dry_run=True),
         ),
+        secret_created=pulumi.ResourceHook(f"{name}-secret-created", first_versions.secret_was_created),
+        version_created=pulumi.ResourceHook(f"{name}-version-created", first_versions.version_was_created),
+        first_versions=first_versions,
     )
 
 

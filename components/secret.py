@@ -11,7 +11,6 @@ import pulumi_aws as aws
 from components.guards import Guards, register_guards
 from components.initial_value import FilledByHand, Given, InitialValue, declaration, origin, resolve
 from components.value_writer import ValueWriter
-from components.versions import INITIAL_VERSION_LABEL
 
 Mode: TypeAlias = Literal["once", "managed", "account"]
 
@@ -119,10 +118,13 @@ class Secret(pulumi.ComponentResource):
             or None,
             tags=dict(args.tags) or None,
             opts=pulumi.ResourceOptions(
-                parent=self, hooks=pulumi.ResourceHookBinding(on_error=[guards.taken_name])
+                parent=self,
+                hooks=pulumi.ResourceHookBinding(
+                    on_error=[guards.taken_name], after_create=[guards.secret_created]
+                ),
             ),
         )
-        written = [] if args.mode == "account" else [self._initial_version(name, args, secret)]
+        written = [] if args.mode == "account" else [self._initial_version(name, args, guards, secret)]
         if args.writer and args.mode != "once":
             self._write(name, args, args.writer, secret, written)
         if args.policy is not None:
@@ -145,7 +147,7 @@ class Secret(pulumi.ComponentResource):
         )
 
     def _initial_version(
-        self, name: str, args: SecretArgs, secret: "aws.secretsmanager.Secret"
+        self, name: str, args: SecretArgs, guards: Guards, secret: "aws.secretsmanager.Secret"
     ) -> "aws.secretsmanager.SecretVersion":
         first_values = {
             # ":" cannot be part of a secret's name, so no two secrets make the same child name
@@ -156,12 +158,13 @@ class Secret(pulumi.ComponentResource):
             f"{name}-initial-version",
             secret_id=secret.arn,
             secret_string=pulumi.Output.json_dumps(first_values),
-            # AWS makes the first version of a secret the current one by itself, and no later one (API
-            # reference, PutSecretValue): written again, by whatever accident, this changes no live value
-            version_stages=[INITIAL_VERSION_LABEL],
+            # AWSCURRENT for a secret of this update alone: put again, by whatever accident, this version
+            # changes no live value (components/first_version.py)
+            version_stages=secret.arn.apply(guards.first_versions.labels),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 ignore_changes=["secretString", "versionStages"],
+                hooks=pulumi.ResourceHookBinding(after_create=[guards.version_created]),
                 deleted_with=secret,
                 # where the mode becomes account: the provider would wait in vain for its labels to go
                 retain_on_delete=True,

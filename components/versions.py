@@ -8,6 +8,8 @@ from google.protobuf import json_format
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import get_monitor
 
+CURRENT_LABEL = "AWSCURRENT"
+
 # AWS deletes versions without a staging label in its own time. This label of our own keeps the initial
 # version: were it gone, a refresh would drop it from state and the next update would write it again.
 INITIAL_VERSION_LABEL = "aws-secrets-initial"

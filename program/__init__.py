@@ -9,7 +9,7 @@ import pulumi_aws as aws
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.guards import register_guards
 from components.secret import Secret
-from program import lookup, pipeline, placeholders, rotations, workloads, writing
+from program import first_versions, lookup, pipeline, placeholders, rotations, workloads, writing
 from program.making import Account, Making, chosen, key_alias
 from settings import Settings, StackFile
 from settings.stack_secrets import stack_secrets
@@ -34,7 +34,8 @@ def declare(settings: Settings) -> None:
     archive = rotations.archive(settings)
     foreign_readers = workloads.foreign_readers(declared, account)
     key = _encryption_key(declared, account, foreign_readers)
-    making = Making(settings, account, key, register_guards("secrets"), foreign_readers)
+    guards = register_guards("secrets", first_versions.make_current)
+    making = Making(settings, account, key, guards, foreign_readers)
     writer = writing.declare(making)
     making = replace(making, writer=writer)
     functions = rotations.declare_functions(making, servers, archive)
@@ -53,7 +54,7 @@ def declare(settings: Settings) -> None:
         **{name: login.secret for database in logins.values() for name, login in database.items()},
     }
     read = workloads.declare(making, made)
-    placeholders.warn_about_empty_ones(declared)
+    placeholders.warn_about_empty_ones(declared, made, guards.first_versions)
     if key:
         pulumi.export("encryptionKeyArn", key.arn)
     pulumi.export("secrets", {name: _secret_outputs(secret) for name, secret in made.items()})

@@ -1,41 +1,65 @@
 """Placeholders that a workload needs and nobody has filled."""
 
+from collections.abc import Mapping
+
 import pulumi
 
+from components.first_version import FirstVersions
+from components.secret import Secret
 from components.versions import INITIAL_VERSION_LABEL, UNFILLED_LABEL, LookupFailedError, list_versions
 from settings import StackFile
 from settings.mistakes import path_of
 from settings.stack_secrets import by_name
 
 
-def warn_about_empty_ones(declared: StackFile) -> None:
-    """Says which required placeholders still hold their first value; reads no value.
+def warn_about_empty_ones(
+    declared: StackFile, made: Mapping[str, Secret], first_versions: FirstVersions
+) -> None:
+    """Warn of required placeholders that still hold their initial value; no value is read.
 
     Where several keys of a secret wait for a person, an edit of one counts for all.
+
+    Args:
+        declared: the stack file.
+        made: component of each secret, by its name in AWS.
+        first_versions: which secrets this update creates.
     """
+    for name, warnings in _required(declared).items():
+        # of a secret that this update creates AWS is not asked: the provider would report an error for it
+        made[name].arn.apply(
+            lambda arn, warnings=warnings: _warn(arn, warnings, first_versions),  # type: ignore[misc]  # a default is how a loop's value is kept
+            run_with_unknowns=True,
+        )
+
+
+def _required(declared: StackFile) -> dict[str, list[str]]:
+    """Return each secret with a placeholder that a workload requires, with a warning for each reader."""
     secrets = by_name(declared)
-    empty: dict[str, bool] = {}
+    found: dict[str, list[str]] = {}
     for name, workload in declared.workloads.items():
         for read in workload.reads:
             value = secrets[read.secret].values.get(read.key)
-            if not read.required or value is None or value.filled_by_hand is None:
-                continue
-            if read.secret not in empty:
-                empty[read.secret] = _holds_its_first_value(read.secret)
-            if empty[read.secret]:
+            if read.required and value is not None and value.filled_by_hand is not None:
                 path = path_of(pulumi.get_project(), ("workloads", name, *read.place))
-                pulumi.log.warn(
-                    f"{path}: {read.secret} waits for a person to fill {read.key} ({value.filled_by_hand}). "
-                    "The workload needs it and gets an empty text until then."
+                found.setdefault(read.secret, []).append(
+                    f"{path}: {read.key} of {read.secret} is not filled in yet ({value.filled_by_hand}). The "
+                    "workload requires it and gets an empty text until then."
                 )
+    return found
 
 
-def _holds_its_first_value(secret: str) -> bool:
+def _warn(arn: object, warnings: list[str], first_versions: FirstVersions) -> None:
+    # a text unless a preview creates the secret
+    if not isinstance(arn, str) or first_versions.is_new(arn) or _holds_its_initial_value(arn):
+        for warning in warnings:
+            pulumi.log.warn(warning)
+
+
+def _holds_its_initial_value(arn: str) -> bool:
     try:
-        versions = list_versions(secret)
-    except LookupFailedError as error:
-        # one that is not there yet is made by this update; a permission that a preview lacks tells nothing
-        return "ResourceNotFound" in str(error)
+        versions = list_versions(arn)
+    except LookupFailedError:
+        return False  # a permission that a preview lacks tells nothing
     return any(
         "AWSCURRENT" in version.version_stages
         and not {INITIAL_VERSION_LABEL, UNFILLED_LABEL}.isdisjoint(version.version_stages)

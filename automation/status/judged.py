@@ -160,7 +160,13 @@ def _unavailable(
         problems.append(Problem(kind="unavailable", text=text, remedy=remedy))
     elif version_with("AWSCURRENT", described) is None:
         text = "It has no current version; nobody can read it"
-        remedy = "An update was interrupted: pulumi up goes on. docs/recovery.md says more."
+        initial = version_with(INITIAL_VERSION_LABEL, described)
+        remedy = (
+            "An update was interrupted: pulumi up continues it. See docs/recovery.md."
+            if initial is None
+            else "Make its initial version current: aws secretsmanager update-secret-version-stage "
+            f"--secret-id {declared.name} --version-stage AWSCURRENT --move-to-version-id {initial}"
+        )
         problems.append(Problem(kind="unavailable", text=text, remedy=remedy))
     key = keys.get(str(described.get("KmsKeyId")))
     if isinstance(key, Key) and not key.usable:

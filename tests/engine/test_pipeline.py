@@ -75,7 +75,7 @@ def test_a_pull_request_is_previewed_without_a_secret_value(pipeline: Pipeline) 
     previewed, log = pipeline.acting(pipeline.previewing), pipeline.stack.folder / "previewed.json"
     said = previewed.pulumi("preview", "--event-log", str(log)).stdout
     assert {"create shop-new-secret", f"update {SECRET}-rotation-schedule"} <= set(steps(log))
-    assert "shop-vendor waits for a person to fill TOKEN" in said
+    assert "TOKEN of shop-vendor is not filled in yet" in said
     pipeline.configure()
     assert previewed.preview() == []
 

@@ -85,7 +85,7 @@ def test_a_required_placeholder_warns_until_a_person_has_filled_it(stack: Stack)
         "environment": {"TOKEN": {"secret": "vendor", "required": True}},
     }
     stack.configure(SECRETS, workloads={"hook": workload})
-    words = "vendor waits for a person to fill TOKEN (the vendor)"
+    words = "TOKEN of vendor is not filled in yet (the vendor)"
     assert words in stack.pulumi("up", "--yes", "--skip-preview").stdout
     assert words in stack.pulumi("preview").stdout
     stack.edit("vendor", TOKEN="filled")

@@ -183,7 +183,13 @@ class _RecordingMonitor(mocks.MockMonitor):
                     deleted_with=request.deletedWith,
                     dependencies=frozenset(request.dependencies),
                     retain_on_delete=request.retainOnDelete,
-                    hooks=frozenset([*request.hooks.before_update, *request.hooks.on_error]),
+                    hooks=frozenset(
+                        [
+                            *request.hooks.before_update,
+                            *request.hooks.after_create,
+                            *request.hooks.on_error,
+                        ]
+                    ),
                 )
             )
         return response

@@ -65,11 +65,12 @@ def test_the_initial_version_is_never_written_again_and_carries_a_label_that_kee
     assert version.deleted_with.endswith("::example-app-secret-secret")
 
 
-def test_hooks_tell_of_taken_names_and_of_changes_out_of_reach_and_all_secrets_share_them() -> None:
+def test_all_secrets_share_the_same_hooks() -> None:
     recording = example()
     hooks = {(resource.type, resource.hooks) for resource in recording.resources if resource.hooks}
     assert hooks == {
-        (SECRET, frozenset({"secrets-taken-name"})),
+        (SECRET, frozenset({"secrets-taken-name", "secrets-secret-created"})),
+        (VERSION, frozenset({"secrets-version-created"})),
         ("aws-secrets:index:Secret", frozenset({"secrets-out-of-reach"})),
     }
 
