@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import settings
 from automation import errors
 from automation.command import Cli
 from automation.locks import locked
+from automation.stack_file_text import with_config
+from settings.documents import FileError, map_in
+from settings.files import written_otherwise
 from settings.size import too_large
 
 # Stands for an encrypted value where only its being there counts.
@@ -26,7 +27,9 @@ def check(cli: Cli, stack: str) -> settings.StackFile:
     """
     told: dict[str, dict[str, Any]] = json.loads(cli.run(stack, "config", "--json") or "{}")
     values = {key: str(about.get("value", _ENCRYPTED)) for key, about in told.items()}
-    return _checked(cli, stack, values, {key for key, about in told.items() if about["secret"]})
+    parsed = {key: settings.parsed(value) for key, value in values.items()}
+    mistakes = written_otherwise(cli.folder, stack, parsed)
+    return _checked(cli, stack, values, {key for key, about in told.items() if about["secret"]}, mistakes)
 
 
 def configure(
@@ -62,7 +65,7 @@ def configure(
             {key: _as_text(value) for key, value in config.items()} | dict.fromkeys(encrypted, _ENCRYPTED),
             encrypted | {key for key, value in config.items() if _holds_encrypted(value)},
         )
-        _write(cli, stack, file, {**written, "config": config}, secrets)
+        _write(cli, stack, file, written, config, secrets)
     return stack_file_model
 
 
@@ -71,7 +74,13 @@ def stack_file(folder: Path, stack: str) -> Path:
     return folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
 
 
-def _checked(cli: Cli, stack: str, values: Mapping[str, str], encrypted: Iterable[str]) -> settings.StackFile:
+def _checked(
+    cli: Cli,
+    stack: str,
+    values: Mapping[str, str],
+    encrypted: Iterable[str],
+    mistakes: Iterable[settings.Mistake] = (),
+) -> settings.StackFile:
     region = cli.environment.get("AWS_REGION") or cli.environment.get("AWS_DEFAULT_REGION")
     with_region = {"aws:region": region, **values} if region else values
     configuration = settings.Configuration(
@@ -79,6 +88,7 @@ def _checked(cli: Cli, stack: str, values: Mapping[str, str], encrypted: Iterabl
         stack=stack,
         values={key: settings.parsed(value) for key, value in with_region.items()},
         encrypted=frozenset(encrypted),
+        mistakes=tuple(mistakes),
     )
     try:
         checked = settings.check(configuration)
@@ -104,54 +114,43 @@ def _holds_encrypted(value: object) -> bool:
     return isinstance(value, list) and any(map(_holds_encrypted, value))
 
 
-class _Loader(yaml.SafeLoader):
-    """Takes no key twice: what stood first would be lost."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT002
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                raise yaml.YAMLError(f'the key "{key}" is there twice')
-        return super().construct_mapping(node, deep)
-
-
 def content_of(stack: str, file: Path) -> dict[str, Any]:
-    """What a stack file holds, encrypted values as they are; empty if there is none.
+    """Return what a stack file holds, encrypted values as they are; empty if there is none.
 
     Raises:
         BadSettings: it cannot be read, or has a key twice.
     """
-
-    def unreadable(cause: object) -> errors.BadSettings:
-        mistake = settings.Mistake(
-            file.name,
-            f"the stack file cannot be read: {cause}",
-            "What it holds would be lost",
-            "Put it right by hand, or take it away if nothing in it is needed",
-        )
-        return errors.BadSettings(stack, [mistake])
-
     if not file.exists():
         return {}
     try:
-        content = yaml.load(file.read_text("utf-8"), _Loader) or {}  # noqa: S506  a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise unreadable(error) from None
-    if not isinstance(content, dict) or not isinstance(content.get("config") or {}, dict):
-        raise unreadable("it is no map, or its config is none")
-    return content
+        return dict(map_in(file).value)
+    except FileError as error:
+        mistake = settings.Mistake(
+            file.name,
+            f"the stack file cannot be read: {str(error).removesuffix('.')}",
+            "What it holds would be lost",
+            "Correct it by hand, or remove it if nothing in it is needed",
+        )
+        raise errors.BadSettings(stack, [mistake]) from None
 
 
 def _config(written: Mapping[str, Any]) -> dict[str, Any]:
     return written.get("config") or {}
 
 
-def _write(cli: Cli, stack: str, file: Path, content: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
-    """Beside the file first: whatever happens, the file is the old one or the new one."""
-    heading = _heading(file)
+def _write(  # noqa: PLR0913, PLR0917  what is written, where, and for whom
+    cli: Cli,
+    stack: str,
+    file: Path,
+    content: Mapping[str, Any],
+    config: Mapping[str, Any],
+    secrets: Mapping[str, str],
+) -> None:
+    """Write next to the file first: whatever happens, the file is the old one or the new one."""
+    text = file.read_text("utf-8") if file.exists() else ""
     new = file.with_name(f".{file.name}.{os.getpid()}.yaml")
     try:
-        new.write_text(heading + yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True), "utf-8")
+        new.write_text(with_config(text, content, config), "utf-8")
         for name, value in secrets.items():
             # On the command line, where the SDK's set_config puts it, every user of the machine could read
             # it. --raw keeps a newline at its end.
@@ -160,10 +159,3 @@ def _write(cli: Cli, stack: str, file: Path, content: Mapping[str, Any], secrets
         new.replace(file)
     finally:
         new.unlink(missing_ok=True)
-
-
-def _heading(file: Path) -> str:
-    """The comments above the first key: an editor's schema, a person's words."""
-    lines = file.read_text("utf-8").splitlines(keepends=True) if file.exists() else []
-    first = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    return "".join(lines[:first])

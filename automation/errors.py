@@ -251,7 +251,9 @@ class EngineFailure(AutomationError):
 
 
 class NoProject(AutomationError):
-    """The folder is no checkout of this program."""
+    """The folder is not a checkout of this program, or its Pulumi.yaml cannot be read."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(f"There is no Pulumi.yaml in {folder}. Name the folder of the project (--cwd).")
+    def __init__(self, folder: Path, cause: str | None = None) -> None:
+        super().__init__(
+            cause or f"There is no Pulumi.yaml in {folder}. Name the folder of the project (--cwd)."
+        )

@@ -7,14 +7,14 @@ from concurrent import futures
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
-
 from automation import errors
 from automation.command import Cli, engine_environment
 from automation.configuration import stack_file
 from automation.locks import locked
 from automation.secrecy import Redactor
 from automation.stack import Stack
+from settings.documents import FileError, project_file
+from settings.yaml_text import write
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 4
@@ -121,10 +121,10 @@ def inline(
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "Pulumi.yaml").exists():
-        declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text("utf-8"))
+        declared = dict(project_file(ROOT).content)
         declared["runtime"] = "python"  # this Python, not a virtual environment of the checkout's
         new = folder / f".Pulumi.yaml.{id(declared)}"
-        new.write_text(yaml.safe_dump(declared, sort_keys=False), "utf-8")
+        new.write_text(write(declared), "utf-8")
         shutil.move(new, folder / "Pulumi.yaml")
     return _workspace(folder.resolve(), backend, environment, limit, runs_inline=True)
 
@@ -132,10 +132,12 @@ def inline(
 def _workspace(
     folder: Path, backend: str | None, environment: Mapping[str, str] | None, limit: int, *, runs_inline: bool
 ) -> Workspace:
+    if not (folder / "Pulumi.yaml").exists():
+        raise errors.NoProject(folder)
     try:
-        project = str(yaml.safe_load((folder / "Pulumi.yaml").read_text("utf-8"))["name"])
-    except FileNotFoundError:
-        raise errors.NoProject(folder) from None
+        project = project_file(folder).name
+    except FileError as error:
+        raise errors.NoProject(folder, str(error)) from None
     whole = engine_environment(environment, backend)
     return Workspace(
         runs_inline=runs_inline,

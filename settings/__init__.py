@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
 from pulumi.runtime import config as runtime_config
 
 from settings.checking import Checked, Configuration, check, parsed
+from settings.files import written_otherwise
 from settings.mistakes import Mistake, SettingsError
 from settings.secrets import Secret
 from settings.size import nearly_too_large
@@ -48,12 +50,15 @@ def load() -> Settings:
         SettingsError: with every mistake there is.
     """
     texts = runtime_config.CONFIG.get()
+    values = {key: parsed(value) for key, value in texts.items()}
+    stack = pulumi.get_stack()
     checked = check(
         Configuration(
             project=pulumi.get_project(),
-            stack=pulumi.get_stack(),
-            values={key: parsed(value) for key, value in texts.items()},
+            stack=stack,
+            values=values,
             encrypted=frozenset(key for key in texts if runtime_config.is_config_secret(key)),
+            mistakes=tuple(written_otherwise(Path(), stack, values)),
         )
     )
     for key in checked.idle:

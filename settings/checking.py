@@ -1,5 +1,6 @@
 """Checks a stack's configuration, wherever it comes from; needs no engine."""
 
+import difflib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,17 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from settings.cross_checks import mistakes_between
+from settings.documents import FileError, keyed, map_in, project_file
 from settings.mistakes import Mistake, SettingsError, from_validation, nearest, path_of
 from settings.pipeline import AUTONAMING
 from settings.secrets import check_region
 from settings.stack_file import StackFile
 
-_STRUCTURE = [field.alias or name for name, field in StackFile.model_fields.items()]
+STRUCTURE = tuple(field.alias or name for name, field in StackFile.model_fields.items())
+
+# Namespaces of the providers and of Pulumi itself.
+_OTHER_NAMESPACES = ("aws", "pulumi", "random")
+_NEAR_NAMESPACE = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +33,14 @@ class Configuration:
         project, stack: their names.
         values: full key, such as `aws:region`, to value, parsed where it is JSON.
         encrypted: those keys whose value, or a part of it, is encrypted.
+        mistakes: found where it was read.
     """
 
     project: str
     stack: str
     values: Mapping[str, Any]
     encrypted: frozenset[str]
+    mistakes: tuple[Mistake, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +72,18 @@ def check(configuration: Configuration) -> Checked:
         for key, value in configuration.values.items()
         if key.startswith(f"{namespace}:")
     }
-    structure = {key: value for key, value in raw.items() if key in _STRUCTURE}
+    structure = {key: value for key, value in raw.items() if key in STRUCTURE}
     references = dict(_references(structure))
     unread = _unread(namespace, raw, set(references.values()))
-    region = _region(configuration)
+    found = _region(configuration)
+    region = found if isinstance(found, str) else None
     mistakes = [
+        *configuration.mistakes,
+        *_foreign_settings(configuration, set(references.values())),
         *_secrets_in_structure(configuration, structure),
         *_unknown_keys(configuration, unread, set(references.values())),
         *_wrong_references(configuration, references),
-        *_wrong_region(region),
+        *_wrong_region(found),
     ]
     try:
         # strict JSON mode takes a list where the model has a tuple
@@ -146,11 +156,13 @@ def _secrets_in_structure(configuration: Configuration, structure: Mapping[str, 
 
 
 def _stack_file_text(stack: str, full_key: str) -> object:
-    """What the stack file has under this key, still encrypted; None where there is no such file."""
-    path = Path(f"Pulumi.{stack}.yaml")
-    if not path.is_file():
+    """Return what the stack file has under this key, still encrypted; None where there is no such file."""
+    try:
+        project = project_file(Path())
+        content = map_in(project.stack_file(stack)).value
+    except FileError:
         return None
-    return _map(_map(yaml.safe_load(path.read_text())).get("config")).get(full_key)
+    return keyed(content.get("config"), project.name).get(full_key)
 
 
 def _encrypted_places(value: object, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
@@ -165,8 +177,25 @@ def _encrypted_places(value: object, place: tuple[str | int, ...]) -> Iterator[t
             yield from _encrypted_places(item, (*place, index))
 
 
+def _foreign_settings(configuration: Configuration, referenced: set[str]) -> Iterator[Mistake]:
+    """Yield settings of this program under a namespace that nothing reads, such as one that is misspelt."""
+    project = configuration.project
+    for key in configuration.values:
+        namespace, _, name = key.rpartition(":")
+        if namespace == project or key in referenced:
+            continue
+        near = difflib.SequenceMatcher(None, namespace.lower(), project.lower()).ratio() >= _NEAR_NAMESPACE
+        if name in STRUCTURE or (near and namespace not in _OTHER_NAMESPACES):
+            yield Mistake(
+                key,
+                f'the namespace "{namespace}" is not this project\'s, which is "{project}"',
+                "Nothing would read it",
+                f"Write {project}:{name}{nearest(name, STRUCTURE) if name not in STRUCTURE else ''}",
+            )
+
+
 def _unread(namespace: str, raw: Mapping[str, Any], referenced: set[str]) -> list[str]:
-    known = {*_STRUCTURE, *referenced}
+    known = {*STRUCTURE, *referenced}
     return [key for key in raw if key not in known and f"{namespace}:{key}" not in known]
 
 
@@ -179,9 +208,9 @@ def _unknown_keys(
             continue
         yield Mistake(
             path_of(namespace, (key,)),
-            f'unknown key "{key}"{nearest(key, [*_STRUCTURE, *referenced])}',
+            f'unknown key "{key}"{nearest(key, [*STRUCTURE, *referenced])}',
             "Nothing would read it",
-            f"Known keys here: {', '.join(_STRUCTURE)}, and those that a {{config: ...}} names. "
+            f"Known keys here: {', '.join(STRUCTURE)}, and those that a {{config: ...}} names. "
             f"Remove it with: pulumi config rm {key}",
         )
 
@@ -193,7 +222,7 @@ def _wrong_references(
     for place, name in references.items():
         path = path_of(namespace, place)
         full_name = name if ":" in name else f"{namespace}:{name}"
-        if full_name.removeprefix(f"{namespace}:") in _STRUCTURE:
+        if full_name.removeprefix(f"{namespace}:") in STRUCTURE:
             yield Mistake(
                 path,
                 f'"{name}" is part of the structure',
@@ -216,12 +245,20 @@ def _wrong_references(
             )
 
 
-def _region(configuration: Configuration) -> str | None:
+def _region(configuration: Configuration) -> object:
     configured = configuration.values.get("aws:region")
     return configured or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
-def _wrong_region(region: str | None) -> Iterator[Mistake]:
+def _wrong_region(region: object) -> Iterator[Mistake]:
+    if region is not None and not isinstance(region, str):
+        yield Mistake(
+            "aws:region",
+            "expected text, found something else",
+            "Pulumi would not know where to create the secrets",
+            "Write one region, for example us-east-1",
+        )
+        return
     if region is None:
         yield Mistake(
             "aws:region",

@@ -6,55 +6,95 @@ reference".
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from settings.checking import STRUCTURE, Configuration, parsed
+from settings.documents import (
+    FileError,
+    ProjectFile,
+    full_key,
+    keyed,
+    map_in,
+    misplaced,
+    not_as_written,
+    project_file,
+)
+from settings.mistakes import Mistake
+from settings.yaml_text import Altered, Document
 
-from settings.checking import Configuration, parsed
+__all__ = ["FileError", "read", "stacks_in", "written_otherwise"]
 
 # An encrypted value is not read: where one is nested in a structure, this stands for it.
 _ENCRYPTED = "(encrypted)"
 
 
-class FileError(Exception):
-    """A stack's files cannot be read. The message says what is wrong and what to do."""
-
-
 def read(folder: Path, stack: str) -> Configuration:
-    """What Pulumi.yaml and Pulumi.STACK.yaml in a folder say; encrypted values stay unread.
+    """Return what Pulumi.yaml and Pulumi.STACK.yaml in a folder say; encrypted values stay unread.
 
     Args:
         folder: of the project.
         stack: name of the stack, also as ORGANIZATION/PROJECT/STACK.
 
     Raises:
-        FileError: there is no such stack, or a file is no YAML map.
+        FileError: there is no such stack, or a file is not the YAML that the engine takes.
     """
-    project = _map_in(folder / "Pulumi.yaml")
-    namespace, name = str(project.get("name", "")), stack.rpartition("/")[2]
-    stacks = folder / str(project.get("stackConfigDir") or ".")
-    path = stacks / f"Pulumi.{name}.yaml"
+    project = project_file(folder)
+    path = project.stack_file(stack)
     if not path.is_file():
-        raise FileError(_no_such_stack(name, stacks))
-    file = _map_in(path)
-    if file.get("environment"):
+        raise FileError(_no_such_stack(stack.rpartition("/")[2], project.stack_files))
+    document = map_in(path)
+    if document.value.get("environment"):
         raise FileError(
             f"{path} takes configuration from Pulumi ESC environments. Only the file itself is read here, so "
             "what it declares would be known in part. Write the structure into the file."
         )
-    declared = {**_defaults(project, namespace), **_keyed(file.get("config"), namespace)}
+    declared = _declared(project, document)
     return Configuration(
-        project=namespace,
-        stack=name,
+        project=project.name,
+        stack=stack.rpartition("/")[2],
         values={key: _as_engine_gives_it(value) for key, value in declared.items()},
         encrypted=frozenset(key for key, value in declared.items() if _has_encrypted(value)),
+        mistakes=(
+            *misplaced(document.value, path.name, STRUCTURE),
+            *_not_as_written(project, document.altered),
+        ),
     )
 
 
+def written_otherwise(folder: Path, stack: str, values: Mapping[str, Any]) -> list[Mistake]:
+    """Return the mistakes that only the files show, where they are what the engine has read.
+
+    The engine may have taken another file (`--config-file`), so a key counts only if its value in the files
+    is the one that the engine handed over.
+
+    Args:
+        folder: of the project.
+        stack: its name.
+        values: what the engine handed over: full key to value, parsed where it is JSON.
+    """
+    try:
+        project = project_file(folder)
+        path = project.stack_file(stack)
+        document = map_in(path) if path.is_file() else Document({})
+    except FileError:
+        return []
+    same = {
+        key
+        for key, value in _declared(project, document).items()
+        if _has_encrypted(value) or _as_engine_gives_it(value) == values.get(key)
+    }
+    altered = [
+        one
+        for one in (*project.altered, *document.altered)
+        if len(one.place) > 1 and full_key(str(one.place[1]), project.name) in same
+    ]
+    return [*misplaced(document.value, path.name, STRUCTURE), *_not_as_written(project, altered)]
+
+
 def stacks_in(folder: Path) -> list[str]:
-    """Names of the stacks that have a file there."""
+    """Return the names of the stacks that have a file there."""
     return sorted(path.name[len("Pulumi.") : -len(".yaml")] for path in folder.glob("Pulumi.?*.yaml"))
 
 
@@ -68,27 +108,15 @@ def _no_such_stack(name: str, folder: Path) -> str:
     )
 
 
-def _map_in(path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise FileError(f"{path} cannot be read: {reason}. Run this in the project's folder.") from None
-    except yaml.YAMLError as error:
-        # yaml's own message shows a piece of the file
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise FileError(f"{path}{where}: this is no YAML ({problem}). Correct it, then try again.") from None
-    if not isinstance(found, dict):
-        raise FileError(f'{path} holds no map. Write "key: value" lines.')
-    return found
+def _declared(project: ProjectFile, document: Document) -> dict[str, Any]:
+    """Return full key to value: the stack file's, or the project's where it has none."""
+    return {**_defaults(project), **keyed(document.value.get("config"), project.name)}
 
 
-def _defaults(project: Mapping[str, Any], namespace: str) -> dict[str, Any]:
-    """What Pulumi.yaml declares for every stack: a value, or what to take where a stack has none."""
+def _defaults(project: ProjectFile) -> dict[str, Any]:
+    """Return what Pulumi.yaml declares for every stack: a value, or what a stack without one gets."""
     found = {}
-    for key, about in _keyed(project.get("config"), namespace).items():
+    for key, about in keyed(project.content.get("config"), project.name).items():
         if not isinstance(about, dict):
             found[key] = about
         elif "value" in about or "default" in about:
@@ -96,11 +124,11 @@ def _defaults(project: Mapping[str, Any], namespace: str) -> dict[str, Any]:
     return found
 
 
-def _keyed(config: object, namespace: str) -> dict[str, Any]:
-    """With full keys: one without a namespace is the project's."""
-    if not isinstance(config, dict):
-        return {}
-    return {key if ":" in key else f"{namespace}:{key}": value for key, value in config.items()}
+def _not_as_written(project: ProjectFile, altered: Sequence[Altered]) -> Iterator[Mistake]:
+    for one in altered:
+        mistake = not_as_written(one, project.name)
+        if mistake:
+            yield mistake
 
 
 def _is_encrypted(value: object) -> bool:
@@ -115,8 +143,7 @@ def _has_encrypted(value: object) -> bool:
 
 def _as_engine_gives_it(value: object) -> Any:  # noqa: ANN401  whatever JSON holds
     known = _without_encrypted(value)
-    # of what YAML knows and JSON does not, such as dates, Pulumi makes texts
-    return parsed(known) if isinstance(known, str) else json.loads(json.dumps(known, default=str))
+    return parsed(known) if isinstance(known, str) else json.loads(json.dumps(known))
 
 
 def _without_encrypted(value: object) -> object:

@@ -104,8 +104,7 @@ class Read(Model):
     key: Annotated[JsonKey | None, Field(description="JSON key; the variable's name if left out")] = None
     required: Annotated[bool, Field(description="Warn while a placeholder has not been filled")] = False
     template: Annotated[
-        str | None,
-        AfterValidator(_check_template),
+        Annotated[str, AfterValidator(_check_template)] | None,
         Field(description="A text with ${name} or, percent-encoded, ${name|url}; External Secrets only"),
     ] = None
     keys: Annotated[

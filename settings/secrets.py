@@ -5,7 +5,6 @@ Secret values are never part of it: they are random, filled by hand, or named by
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import pulumi_aws as aws
@@ -14,13 +13,13 @@ from pydantic.alias_generators import to_camel
 
 from settings.mistakes import matching, nearest, refusal
 from settings.model import Model
+from settings.policies import check_policy
 from settings.rotation import SecretRotation
 
 # AWS Secrets Manager quotas: bytes of a secret's value, tags and replicas of a secret
 _MAX_VALUE_BYTES = 65_536
 _MAX_TAGS = 50
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:(key|alias)/[A-Za-z0-9/_-]+")
-_PUBLIC = ("*", ["*"])
 
 
 def check_region(region: str) -> str:
@@ -93,49 +92,6 @@ def _check_tag_key(key: str) -> str:
             "Use 1 to 128 characters that do not begin with aws:",
         )
     return key
-
-
-def _check_policy(policy: dict[str, Any]) -> dict[str, Any]:
-    statements = policy.get("Statement")
-    if isinstance(statements, dict):
-        statements = [statements]
-    if not isinstance(statements, list) or not statements:
-        raise refusal(
-            'a policy needs a list "Statement"',
-            "AWS would refuse the policy",
-            "Write the IAM policy document in YAML: Statement: [{Effect: ..., Principal: ..., Action: ..., "
-            'Resource: "*"}]',
-        )
-    if policy.get("Version", "2012-10-17") not in {"2012-10-17", "2008-10-17"}:
-        raise refusal(
-            "this is not a policy language version",
-            "AWS would refuse the policy (YAML reads an unquoted date as a time)",
-            'Write Version: "2012-10-17" in quotes, or leave it out',
-        )
-    for statement in statements:
-        if not isinstance(statement, dict) or not {"Effect", "Action", "Resource"} <= statement.keys() | {
-            "Action" if "NotAction" in statement else "",
-            "Resource" if "NotResource" in statement else "",
-        }:
-            raise refusal(
-                "a statement of this policy lacks Effect, Action or Resource",
-                "AWS would refuse the policy",
-                'Give each statement all three; Resource: "*" stands for this secret',
-            )
-        _check_not_public(statement)
-    return policy
-
-
-def _check_not_public(statement: Mapping[str, Any]) -> None:
-    principal = statement.get("Principal")
-    if isinstance(principal, dict):
-        principal = principal.get("AWS")
-    if statement["Effect"] == "Allow" and principal in _PUBLIC and not statement.get("Condition"):
-        raise refusal(
-            "a statement of this policy lets everyone in",
-            "The secret would be public; AWS would block it",
-            "Name the principals, or add a Condition that limits them",
-        )
 
 
 Region = Annotated[str, AfterValidator(check_region)]
@@ -317,7 +273,7 @@ class Kept(Model):
         bool | None, Field(description="Refuse to delete or replace it until this is false again")
     ] = None
     policy: Annotated[
-        Annotated[dict[str, Any], AfterValidator(_check_policy)] | None,
+        Annotated[dict[str, Any], AfterValidator(check_policy)] | None,
         Field(description="Resource policy: an IAM policy document; a public one is refused"),
     ] = None
     replicas: Annotated[tuple[Replica, ...] | None, Field(description="Copies in other regions")] = None

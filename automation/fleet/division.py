@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 import settings
 from settings import Configuration, Mistake, StackFile
+from settings.checking import STRUCTURE
 from settings.fleet import LONGEST_STACK_NAME, Fleet
 from settings.mistakes import from_validation, path_of
 from settings.size import too_large
 from settings.stack_secrets import stack_secrets
 
 KEY = "fleet"
-_STRUCTURE = frozenset(field.alias or name for name, field in StackFile.model_fields.items())
 # What of the structure belongs to one group; the rest is for all.
 _DIVIDED = ("secrets", "databases", "workloads")
 
@@ -49,7 +49,7 @@ class Group:
                 mine = {name: about for name, about in below.items() if name in self.parts[own]}
                 if mine:
                     kept[key] = mine
-            elif own == KEY or (own and own not in _STRUCTURE and not self.references & {own, key}):
+            elif own == KEY or (own and own not in STRUCTURE and not self.references & {own, key}):
                 continue  # a config value that another group names, or none
             else:
                 kept[key] = value

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import settings
 from automation import errors
 from automation.configuration import content_of
 from automation.fleet.division import Division, Group, divide
 from automation.locks import locked
+from settings.documents import project_file
 from settings.files import FileError, read
+from settings.yaml_text import write
 
 # What encrypts configuration and state: Pulumi keeps it in the stack file, beside `config`.
 _ENCRYPTION = ("secretsprovider", "encryptedkey", "encryptionsalt")
@@ -55,7 +55,7 @@ class Source:
         return (
             f"{_FIRST_WORDS}{self.name}.yaml: change that file, not this one.\n"
             f"# python -m automation.fleet write --stack {self.name}\n"
-            f"{yaml.safe_dump(content, sort_keys=False, allow_unicode=True)}"
+            f"{write(content)}"
         )
 
     def foreign(self) -> list[Path]:
@@ -107,14 +107,13 @@ def source(folder: Path, name: str) -> Source:
         raise errors.BadSettings(name, [_unreadable(name, str(error))]) from None
     except settings.SettingsError as error:
         raise errors.BadSettings(name, error.mistakes) from None
-    project = yaml.safe_load((folder / "Pulumi.yaml").read_text("utf-8"))
-    files = folder / str(project.get("stackConfigDir") or ".")
-    content = content_of(name, files / f"Pulumi.{configuration.stack}.yaml")
+    project = project_file(folder)
+    content = content_of(name, project.stack_file(name))
     if mistakes := list(_without_key(configuration.stack, content)):
         raise errors.BadSettings(name, mistakes)
     return Source(
         folder=folder,
-        files=files,
+        files=project.stack_files,
         name=configuration.stack,
         project=configuration.project,
         content=content,

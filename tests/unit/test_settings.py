@@ -206,6 +206,7 @@ def test_the_stack_file_shows_where_in_the_structure_values_are_encrypted(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     nested = {"app": {"values": {"K": {"value": {"secure": "v1:x"}}}, "replicas": [{"secure": "v1:y"}]}}
+    (tmp_path / "Pulumi.yaml").write_text("name: aws-secrets\n")
     (tmp_path / "Pulumi.test.yaml").write_text(json.dumps({"config": {"aws-secrets:secrets": nested}}))
     found = mistakes(value({"value": CANARY}), secret_keys=("aws-secrets:secrets",))
     assert found.keys() == {f"{V}.value", f"{S}.replicas[0]"}
