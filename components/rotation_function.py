@@ -1,5 +1,7 @@
 """The Lambda function that rotates secrets, with a role for exactly those and nothing else."""
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,6 +37,30 @@ class Network:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdminServer:
+    """A server on which an administrator's password may be used.
+
+    Attributes:
+        secret_arn: full ARN of the administrator's secret.
+        host: DNS name of the server.
+        port: TCP port.
+    """
+
+    secret_arn: str
+    host: str
+    port: int
+
+    @property
+    def fingerprint(self) -> str:
+        """What the function is told of it: short, because Lambda gives all variables together 4 KB.
+
+        The function makes the same (functions/rotation/postgres_authority.py).
+        """
+        text = f"{self.secret_arn}\n{self.host.casefold()}:{self.port}"
+        return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:12]).decode()
+
+
+@dataclass(frozen=True, kw_only=True)
 class RotationFunctionArgs:
     """What the function runs, where, and what it may touch.
 
@@ -44,6 +70,8 @@ class RotationFunctionArgs:
         handler: the function's entry in it, as Lambda names it.
         secret_names: names in AWS of the secrets that it may rotate.
         admin_secret_arns: secrets that it may only read, to log in as a database's administrator.
+        admin_servers: where the passwords in those may be used, if they do not say so themselves, as secrets
+            that RDS manages do not.
         kms_key_ids: ARNs of KMS keys or aliases that encrypt those secrets; AWS's own key needs none.
         network: subnets and security groups; outside any VPC if left out.
         certificate_authorities: PEM of authorities to trust beside those of Amazon RDS, up to 3,500 bytes.
@@ -54,6 +82,7 @@ class RotationFunctionArgs:
     handler: str
     secret_names: Sequence[str]
     admin_secret_arns: Sequence[pulumi.Input[str]] = ()
+    admin_servers: Sequence[AdminServer] = ()
     kms_key_ids: Sequence[pulumi.Input[str]] = ()
     network: Network | None = None
     certificate_authorities: str = ""
@@ -99,6 +128,14 @@ def _permissions(
     return document(*statements)
 
 
+def _variables(args: RotationFunctionArgs) -> dict[str, str]:
+    known = sorted({server.fingerprint for server in args.admin_servers})
+    return {
+        **({"ADMINISTRATOR_SERVERS": " ".join(known)} if known else {}),
+        **({"DATABASE_CA_PEM": args.certificate_authorities} if args.certificate_authorities else {}),
+    }
+
+
 class RotationFunction(pulumi.ComponentResource):
     """One function for all secrets of a network, its role, log group, alarm and Secrets Manager's permission.
 
@@ -119,6 +156,7 @@ class RotationFunction(pulumi.ComponentResource):
         reads = {"reads": sorted(set(args.secret_names)), "readsByArn": list(args.admin_secret_arns)}
         super().__init__("aws-secrets:index:RotationFunction", name, reads, opts)
         tags = dict(args.common.tags) or None
+        variables = _variables(args)
         log_group = function_parts.log_group(name, args.common, self)
         role, policy = function_parts.execution_role(
             name,
@@ -141,11 +179,7 @@ class RotationFunction(pulumi.ComponentResource):
             memory_size=_MEMORY_MEGABYTES,
             timeout=_TIMEOUT_SECONDS,
             role=role.arn,
-            environment=aws.lambda_.FunctionEnvironmentArgs(
-                variables={"DATABASE_CA_PEM": args.certificate_authorities}
-            )
-            if args.certificate_authorities
-            else None,
+            environment=aws.lambda_.FunctionEnvironmentArgs(variables=variables) if variables else None,
             logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=log_group.name),
             vpc_config=aws.lambda_.FunctionVpcConfigArgs(
                 subnet_ids=list(args.network.subnet_ids),

@@ -7,7 +7,7 @@ import pulumi
 
 from components.postgres_login import PostgresLogin, PostgresLoginArgs
 from components.rotation import Rotation, RotationArgs, Schedule
-from components.rotation_function import RotationFunction, RotationFunctionArgs
+from components.rotation_function import AdminServer, RotationFunction, RotationFunctionArgs
 from components.secret import Secret
 from functions import build
 from program.lookup import Found, function_name, merged
@@ -90,6 +90,11 @@ def declare_functions(
                 handler=build.HANDLER,
                 secret_names=serves.secret_names,
                 admin_secret_arns=serves.admin_secret_arns,
+                admin_servers=[
+                    AdminServer(secret_arn=found.admin.arn, host=found.server.host, port=found.server.port)
+                    for found in serves.databases
+                    if found.admin
+                ],
                 kms_key_ids=serves.kms_key_ids,
                 network=network,
                 certificate_authorities=authorities,

@@ -8,8 +8,8 @@ places:
 - Its tags have what is no connection detail. The JSON is written once and then belongs to rotation and to
   people, so a choice in it could not be changed by the stack file later; a tag can, costs no request
   (DescribeSecret is asked anyway) and reaches no workload as an environment variable. Whoever may tag the
-  secret can at most spoil its rotation: lengths have a lower bound, and no tag names a role, a grant or a
-  host.
+  secret can at most spoil its rotation: lengths have a lower bound, no tag names a role, a grant or a host,
+  and none makes a database login's secret into one of random keys, which would destroy its value.
 
 Tags:
     aws-secrets:rotation         postgres | postgres-alternating | random-key
@@ -60,9 +60,18 @@ def driver_for(secret: store.Description, fields: Fields) -> Driver:
         )
     length = _length(secret.arn, secret.tags, _DEFAULT_LENGTH[kind])
     if kind == RANDOM_KEY:
+        _check_not_a_login(secret.arn, fields)
         keys = tuple(secret.tags.get(KEYS_TAG, "").split())
         return RandomKeyDriver(secret.arn, keys, length, secret.tags.get(FORMAT_TAG, "alphanumeric"))
     return PostgresDriver(secret.arn, kind == POSTGRES_ALTERNATING, length, _read_other)
+
+
+def _check_not_a_login(arn: str, fields: Fields) -> None:
+    if fields.get("engine") in ENGINES or {"username", "password", "host"} <= fields.keys():
+        raise OperatorError(
+            f"Secret {arn} is a database login, and tag {TAG} asks for random keys: its password would no "
+            f"longer be the database's. Nothing was changed. Write {POSTGRES_ALTERNATING} or {POSTGRES}."
+        )
 
 
 def _by_convention(arn: str, fields: Fields) -> str:

@@ -12,32 +12,47 @@ Alternating users need an administrator (key masterarn) that may create roles, a
 first rotation. With a single user the administrator is only asked if the password in the secret is wrong.
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import postgres_roles as roles
 from .driver import Fields, Versions
-from .errors import LoginRefusedError, OperatorError, PendingOutdatedError
+from .errors import LoginBusyError, LoginRefusedError, OperatorError, PendingOutdatedError
+from .postgres_authority import Authority, administrator, find_role, holders
 from .postgres_grants import Grants, apply_grants, read_grants
-from .postgres_handover import hand_over_privileges
+from .postgres_handover import hand_over_objects, hand_over_privileges, owns_something
 from .postgres_secret import (
     CLONE_SUFFIX,
     Login,
     other_of,
     pair_of,
-    read_admin,
     read_login,
     with_credentials,
 )
-from .postgres_session import Session, session, works
+from .postgres_session import LOCK_NOT_AVAILABLE, Session, SqlError, session, works
 from .random_key import alphanumeric
-from .sql import check_name
+from .sql import check_name, identifier
 
 _REQUEST_KEYS = {"Username", "OwnerRole", "Grants", "Schemas", "Connection"}
 _CONNECTION_KEYS = {"host", "port", "dbname", "masterarn"}
-_ADMIN_TRIES = 4  # its own rotation may be between its two halves
+_SERVER_KEYS = {"host", "port", "masterarn"}
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a provisioning request declares.
+
+    Attributes:
+        username: the login as declared, the first of the two when users alternate.
+        owner: the role that alternating users act as; None for a single user.
+        grants: what the login may do.
+        server: the request declares where the administrator logs in.
+    """
+
+    username: str
+    owner: str | None
+    grants: Grants
+    server: bool
 
 
 @dataclass(frozen=True)
@@ -92,6 +107,8 @@ class PostgresDriver:
         try:
             with session(login) as opened:
                 opened.rows("SELECT current_user::text, current_database()::text")
+        except LoginBusyError:
+            return  # the password was checked before
         except LoginRefusedError as refused:
             raise OperatorError(
                 f"Secret {self.arn}: {refused} If a person changed one of the two, put the right password "
@@ -108,29 +125,20 @@ class PostgresDriver:
         """
         current = self._current(read)
         login = read_login(current, self.arn)
-        declared, owner, grants = self._read_request(request, current, login)
+        wanted = self._read_request(request, current, login)
         if login.admin_arn is None and "Grants" not in request and not self.alternating and works(login):
-            return {"Roles": [declared], "Warnings": []}  # made by somebody else
-        with self._administrator(login, "Provisioning needs an administrator") as admin, admin.transaction():
-            # no rotation sets a password as long as the transaction lasts, so what is read now holds
-            login = read_login(self._current(read), self.arn)
-            names = pair_of(declared) if self.alternating else (login.username,)
-            in_use = works(login) or self._is_being_rotated(login, read("AWSPENDING"))
-            self._claim(
-                admin, [name for name in names if not in_use or name != login.username], names[0], owner
-            )
-            if not in_use:
-                roles.check_may_log_in(admin, login.username)
-                roles.ensure_role(admin, login.username, login=True)
-                roles.set_password(admin, login.username, login.password)
-            warnings = self._share(admin, login, names, owner) if owner else []
-            for name in names:
-                roles.mark(admin, roles.ensure_role(admin, name, login=True), self.arn)
-            grantee = owner or roles.acts_as(admin, login.username) or login.username
-            warnings += apply_grants(admin, grants, names, grantee)
-        if not in_use:
+            return {"Roles": [wanted.username], "Warnings": []}  # made by somebody else
+        need = "Provisioning needs an administrator"
+        with administrator(self.arn, login, self.read_secret, need, declared=wanted.server) as admin:
+            provisioning = _Provisioning(self, admin, wanted, read)
+            warnings = provisioning.run()
+        if not provisioning.in_use:
             self.verify(self._current(read))
-        return {"Roles": [*names, *([owner] if owner else [])], "Warnings": warnings}
+        owner = [wanted.owner] if wanted.owner else []
+        return {"Roles": [*self._names(wanted.username), *owner], "Warnings": warnings}
+
+    def _names(self, username: str) -> tuple[str, ...]:
+        return pair_of(username) if self.alternating else (username,)
 
     def _current(self, read: Callable[[str], Fields | None]) -> Fields:
         current = read("AWSCURRENT")
@@ -150,8 +158,8 @@ class PostgresDriver:
             if known.username != pending.username or not known.same_database(pending):
                 continue
             try:
-                with session(known, as_itself=True) as opened, opened.transaction():
-                    roles.set_password(opened, pending.username, pending.password)
+                with session(known, as_itself=True) as opened:
+                    self._set_own_password(opened, pending)
             except LoginRefusedError:
                 continue
             return
@@ -162,31 +170,58 @@ class PostgresDriver:
                 "secret, set the secret's password in the database, or name an administrator's secret "
                 "under 'masterarn'."
             )
-        with self._administrator(current, "") as admin, admin.transaction():
-            self._check_ours(admin, pending.username)
-            roles.check_may_log_in(admin, pending.username)
-            roles.set_password(admin, pending.username, pending.password)
+        with administrator(self.arn, current, self.read_secret, "") as admin:
+
+            def set_password() -> None:
+                admin.check_ours(pending.username)
+                roles.check_may_log_in(admin.session, pending.username)
+                roles.set_password(admin.session, pending.username, pending.password)
+
+            admin.transact(set_password)
+
+    def _set_own_password(self, opened: Session, pending: Login) -> None:
+        """Change the password of the connected user.
+
+        Raises:
+            PendingOutdatedError: the user is one of two that alternate, and a tag was changed.
+        """
+        other = find_role(opened, other_of(pending.username))
+        me = find_role(opened, pending.username)
+        if me and other and me.belongs_to(self.arn) and other.belongs_to(self.arn):
+            raise PendingOutdatedError(
+                f"Secret {self.arn}: its tags say that it has a single user, and {me.name!r} and "
+                f"{other.name!r} carry its mark: they alternate. This rotation is given up. Correct the tag "
+                "aws-secrets:rotation (`pulumi up --refresh`); for a single user from now on, drop "
+                f"the role {other_of(pair_of(me.name)[0])!r}."
+            )
+        try:
+            opened.transact(lambda: roles.set_password(opened, pending.username, pending.password))
+        except SqlError as error:
+            if error.code != LOCK_NOT_AVAILABLE:
+                raise
+            raise OperatorError(
+                f"Secret {self.arn}: the application blocks this: an open transaction has changed the role "
+                f"{pending.username!r}{holders(opened)}."
+            ) from None
 
     def _apply_as_administrator(self, current: Login, pending: Login) -> None:
         """Set the password of the user that nobody reads about, made again if somebody dropped it."""
         pair = pair_of(current.username)
-        with (
-            self._administrator(current, "Alternating users need an administrator") as admin,
-            admin.transaction(),
-        ):
-            present = [name for name in pair if roles.find_role(admin, name)]
-            for name in present:
-                self._check_ours(admin, name)
-            owner = next((role for role in (roles.acts_as(admin, name) for name in present) if role), None)
-            if owner is None:
-                raise OperatorError(
-                    f"Secret {self.arn}: the users {' and '.join(map(repr, pair))} do not exist at "
-                    f"{current.server}, or do not act as one owner. Run the provisioning again."
-                )
-            roles.check_may_log_in(admin, pending.username)
-            active = current.username if current.username in present else pending.username
-            roles.ensure_pair(admin, pair, active, owner, self.arn)
-            roles.set_password(admin, pending.username, pending.password)
+        need = "Alternating users need an administrator"
+        with administrator(self.arn, current, self.read_secret, need) as admin:
+
+            def set_password() -> None:
+                present = [name for name in pair if admin.find(name)]
+                for name in present:
+                    admin.check_ours(name)
+                owner = admin.owner_of(pair)
+                roles.check_may_log_in(admin.session, pending.username)
+                active = current.username if current.username in present else pending.username
+                roles.ensure_pair(admin, pair, owner)
+                roles.let_act_as(admin.session, pair, active, owner)
+                roles.set_password(admin.session, pending.username, pending.password)
+
+            admin.transact(set_password)
 
     def _is_being_rotated(self, login: Login, pending: Fields | None) -> bool:
         """Tell whether a rotation has set its password already, which must not be undone."""
@@ -195,53 +230,7 @@ class PostgresDriver:
         following = read_login(pending, self.arn)
         return following.username == login.username and following.same_database(login) and works(following)
 
-    def _claim(self, admin: Session, names: Sequence[str], first: str, owner: str | None) -> None:
-        """Refuse roles that may be somebody else's.
-
-        Ours are: marked roles, and a second user that is a member of the first or of the owner, as AWS's own
-        function for alternating users makes it.
-        """
-        for name in names:
-            groups = [first, *([owner] if owner else [])]
-            if roles.find_role(admin, name) is None:
-                continue
-            if name != first and any(roles.is_member(admin, name, group) for group in groups):
-                continue
-            self._check_ours(admin, name)
-
-    def _check_ours(self, admin: Session, name: str) -> None:
-        role = roles.find_role(admin, name)
-        if role is None:
-            raise OperatorError(
-                f"Secret {self.arn}: role {name!r} does not exist. Run the provisioning again to make it."
-            )
-        if not role.belongs_to(self.arn):
-            raise OperatorError(
-                f"Secret {self.arn}: role {name!r} exists, its password is not in the secret, and its "
-                "comment does not name the secret: somebody else may be using it. If it is this secret's, "
-                "write its password into the secret, or let an administrator run: COMMENT ON ROLE ... IS "
-                f"'{roles.mark_for(self.arn)}'"
-            )
-
-    def _share(self, admin: Session, login: Login, names: tuple[str, ...], owner: str) -> list[str]:
-        """Turn a login, new or old, into the pair."""
-        warnings = []
-        roles.ensure_role(admin, owner, login=False)
-        for name in names:
-            if roles.find_role(admin, name) and roles.acts_as(admin, name) != owner:
-                warnings += hand_over_privileges(admin, name, owner)
-                warnings += [
-                    f"{name!r} owns objects in database {database!r}, which {owner!r} does not get: "
-                    "connect there and run REASSIGN OWNED."
-                    for database in roles.owned_elsewhere(admin, name)
-                ]
-        base, clone = pair_of(names[0])
-        roles.ensure_pair(admin, (base, clone), login.username, owner, self.arn)
-        return warnings
-
-    def _read_request(
-        self, request: Mapping[str, object], current: Fields, login: Login
-    ) -> tuple[str, str | None, Grants]:
+    def _read_request(self, request: Mapping[str, object], current: Fields, login: Login) -> _Wanted:
         unknown = sorted(request.keys() - _REQUEST_KEYS)
         if unknown:
             raise OperatorError(
@@ -262,16 +251,18 @@ class PostgresDriver:
                 f"Secret {self.arn}: key 'username' is not {declared!r}, which the deployment declares. "
                 "Correct one of the two."
             )
-        self._check_connection(request.get("Connection", {}), current)
+        connection = request.get("Connection", {})
+        self._check_connection(connection, current)
+        server = isinstance(connection, Mapping) and connection.keys() >= _SERVER_KEYS
         grants = read_grants(request.get("Grants", []), request.get("Schemas", ["public"]))
         if not self.alternating:
-            return login.username, None, grants
+            return _Wanted(login.username, None, grants, server)
         owner = request.get("OwnerRole", f"{declared}_owner")
         if not isinstance(owner, str) or owner in names:
             raise OperatorError("OwnerRole must be a name, and another one than those of the two users.")
         for name, what in ((owner, "OwnerRole"), (names[1], "The name of the second user")):
             check_name(name, what)
-        return declared, owner, grants
+        return _Wanted(declared, owner, grants, server)
 
     def _check_connection(self, declared: object, current: Fields) -> None:
         """A deployment never writes over the secret, so that a changed declaration must not pass unseen."""
@@ -287,22 +278,111 @@ class PostgresDriver:
                 "declared one into it (aws secretsmanager put-secret-value), or declare what it has."
             )
 
-    @contextmanager
-    def _administrator(self, login: Login, need: str) -> Iterator[Session]:
-        if login.admin_arn is None:
-            raise OperatorError(
-                f"Secret {self.arn}: {need}: key 'masterarn' with the ARN of its secret is missing."
-            )
-        with ExitStack() as stack:
-            yield self._enter_as_administrator(stack, login, login.admin_arn)
 
-    def _enter_as_administrator(self, stack: ExitStack, login: Login, admin_arn: str) -> Session:
-        for remaining in reversed(range(_ADMIN_TRIES)):
-            admin = read_admin(self.read_secret(admin_arn), admin_arn, login)
-            try:
-                return stack.enter_context(session(admin))
-            except LoginRefusedError as refused:
-                if not remaining:
-                    raise OperatorError(f"Administrator secret {admin_arn}: {refused}") from None
-            time.sleep(1)
-        raise AssertionError  # the last try returns or raises
+@dataclass
+class _Provisioning:
+    """One provisioning request, with the administrator's session for it.
+
+    Attributes:
+        in_use: the password in the secret worked before.
+    """
+
+    driver: PostgresDriver
+    admin: Authority
+    wanted: _Wanted
+    read: Callable[[str], Fields | None]
+    in_use: bool = True
+
+    def run(self) -> list[str]:
+        """Make roles and grants as declared; returns warnings.
+
+        All of it or nothing, unless a login that exists owns objects: then those are handed over between two
+        transactions, while the login goes on using them as a member of their new owner.
+        """
+        session = self.admin.session
+        names = self.driver._names(self.wanted.username)  # noqa: SLF001 - its other half
+        users, owner = names, self.wanted.owner
+
+        def whole() -> tuple[list[str], list[str]]:
+            warnings = self._prepare(users)
+            owning = [name for name in users if owner and owns_something(session, name)]
+            return (warnings, owning) if owning else (warnings + self._finish(users), [])
+
+        warnings, owning = self.admin.transact(whole)
+        for name in owning:
+            warnings += self._hand_over(name)
+        return warnings + (self.admin.transact(lambda: self._finish(users)) if owning else [])
+
+    def _hand_over(self, name: str) -> list[str]:
+        assert self.wanted.owner is not None  # noqa: S101 - for the type checker: there is one where objects are handed over
+        return [
+            *hand_over_objects(self.admin.session, name, self.wanted.owner),
+            *(
+                f"{name!r} owns objects in database {database!r}, which {self.wanted.owner!r} does not get: "
+                "connect there and run REASSIGN OWNED."
+                for database in roles.owned_elsewhere(self.admin.session, name)
+            ),
+        ]
+
+    def _prepare(self, users: Sequence[str]) -> list[str]:
+        """Make the roles, with what an existing login may do given to the owner."""
+        session, owner = self.admin.session, self.wanted.owner
+        # no rotation of ours sets a password as long as the transaction lasts, so what is read now holds
+        login = self._login()
+        self.in_use = works(login) or self.driver._is_being_rotated(login, self.read("AWSPENDING"))  # noqa: SLF001 - as above
+        self.admin.claim_users(users, login.username if self.in_use else None)
+        if not self.in_use:
+            roles.check_may_log_in(session, login.username)
+            roles.ensure_login(session, login.username)
+            roles.set_password(session, login.username, login.password)
+        if owner is None:
+            for name in users:
+                self.admin.mark(name)
+            return []
+        self.admin.claim_owner(owner)
+        new = [name for name in users if self.admin.find(name) is None]
+        joining = [name for name in users if name not in new and not self.admin.is_member(name, owner)]
+        warnings = []
+        for name in joining:
+            warnings += hand_over_privileges(session, name, owner, users)
+        roles.ensure_pair(self.admin, users, owner)
+        for name in new:
+            roles.copy_limits(session, login.username, name)
+        return warnings
+
+    def _finish(self, users: Sequence[str]) -> list[str]:
+        """Let the users act as the owner, and grant what is declared."""
+        session, owner = self.admin.session, self.wanted.owner
+        login = self._login()
+        warnings = []
+        if owner:
+            roles.let_act_as(session, users, login.username, owner)
+            warnings += self._untie(users)
+            grantee = owner
+        else:
+            grantee = login.username
+            acted = roles.acts_as(session, grantee)
+            if acted is not None and acted != grantee:
+                warnings.append(
+                    f"Sessions of {grantee!r} act as {acted!r} by its own setting (ALTER ROLE ... SET role), "
+                    f"so that what is granted to {grantee!r} does not count in them. To end that: ALTER ROLE "
+                    f"{identifier(grantee)} RESET role."
+                )
+        return warnings + apply_grants(session, self.wanted.grants, users, grantee)
+
+    def _untie(self, users: Sequence[str]) -> list[str]:
+        """AWS's own function grants the first user to the second one, which then has what the owner has."""
+        session = self.admin.session
+        statements = [
+            f"REVOKE {identifier(group)} FROM {identifier(member)}"
+            for group, member in ((users[0], users[1]), (users[1], users[0]))
+            if self.admin.is_member(member, group)
+        ]
+        return [
+            f"One of two alternating users is still a member of the other one. Run: {statement}"
+            for statement in statements
+            if session.attempt(statement)
+        ]
+
+    def _login(self) -> Login:
+        return read_login(self.driver._current(self.read), self.driver.arn)  # noqa: SLF001 - as above

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from .errors import OperatorError
 from .postgres_roles import try_to_act_as
-from .postgres_session import Session
+from .postgres_session import Session, SqlError
 from .sql import check_name, identifier
 
 READ_ONLY, READ_WRITE, OWNER = "read-only", "read-write", "owner"
@@ -55,16 +55,19 @@ WHERE NOT starts_with(rolname, 'pg_') AND rolname <> :grantee AND oid IN (
 ORDER BY 1
 """
 
-# What our other logins get on what others will make in a schema.
+# What our other logins get on what others will make in a schema: as the default privileges of the
+# administrator have it, which nobody else can write. Those of other roles are theirs to write.
 _DEFAULTS_OF_OURS = """
 SELECT pg_get_userbyid(a.grantee)::text, defaclobjtype::text, string_agg(DISTINCT privilege_type, ', ')
 FROM pg_default_acl JOIN pg_namespace n ON n.oid = defaclnamespace, aclexplode(defaclacl) a
 WHERE nspname = :schema AND defaclobjtype IN ('r', 'S') AND a.grantee NOT IN (0, defaclrole)
+AND defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
 AND pg_get_userbyid(a.grantee) <> :maker
 AND position('aws-secrets:' IN shobj_description(a.grantee, 'pg_authid')) > 0
 GROUP BY 1, 2 ORDER BY 1, 2
 """
 
+_NOT_FOUND = {"3F000", "42704", "42883", "42P01"}  # schema, object, function, table
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -122,13 +125,25 @@ def apply_grants(session: Session, grants: Grants, logins: Sequence[str], grante
         _ensure_schema(session, schema, grantee if grants.usual == OWNER else None)
         if grants.usual:
             warnings += _allow_schema(session, grants.usual, schema, grantee)
-    if grants.statements:
-        session.execute(f"SET LOCAL search_path = {', '.join(map(identifier, grants.schemas))}")
-        for template in grants.statements:
-            for statement in _render(template, logins, grantee, database, grants.schemas):
-                session.execute(statement)
-        session.execute("SET LOCAL search_path = pg_catalog")
+    # names are looked up in the catalog alone (postgres_session.py): in the declared schemas an application
+    # could have made an operator or function that would run as the administrator
+    for template in grants.statements:
+        for statement in _render(template, logins, grantee, database, grants.schemas):
+            _run_own(session, statement)
     return warnings
+
+
+def _run_own(session: Session, statement: str) -> None:
+    try:
+        session.execute(statement)
+    except SqlError as error:
+        if error.code not in _NOT_FOUND:
+            raise
+        raise OperatorError(
+            f"A statement in Grants names something without its schema, or that is not there: {error} Write "
+            "{schema}.name: names are looked up in pg_catalog alone, so that no application's code runs "
+            "as the administrator."
+        ) from None
 
 
 def _allow_database(session: Session, grants: Grants, grantee: str, database: str) -> list[str]:

@@ -1,67 +1,253 @@
 """Brings a login that exists already into a pair of alternating users without taking anything from it.
 
 As soon as the login acts as the owner role, it has that role's privileges instead of its own. So its own are
-given to the owner first: memberships, privileges in this database, and default privileges.
+given to the owner first: memberships, privileges in this database, default privileges, row security
+policies. What it owns is handed over in small transactions that wait for no lock for long: applications go
+on reading and writing, and thousands of tables do not exhaust the server's lock table. What could not be
+given is told with the statement to run.
 """
 
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .postgres_authority import find_role
 from .postgres_roles import try_to_act_as
-from .postgres_session import Session
+from .postgres_session import Session, SqlError
 from .sql import identifier
 
-_RELATIONS = """
-SELECT format('%I.%I', nspname, relname), privilege_type
+_BATCH = 100  # tables a transaction: each takes a few locks
+_WAIT_MILLISECONDS = 500
+_SECONDS = 25.0  # of the function's 60
+_NAMED = 5
+
+
+def _of_the_login(query: str) -> str:
+    """Return a query in which LOGIN stands for the login's oid."""
+    return query.replace("LOGIN", "(SELECT oid FROM pg_catalog.pg_roles WHERE rolname = :login)")
+
+
+_RELATIONS = _of_the_login("""
+SELECT format('%I.%I', nspname, relname), privilege_type, is_grantable
 FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace, aclexplode(relacl) a
-WHERE a.grantee = (SELECT oid FROM pg_roles WHERE rolname = :login) AND relowner <> a.grantee
-"""
-# Keyword in GRANT -> query for quoted name and privilege. What the login owns is reassigned, not granted.
+WHERE a.grantee = LOGIN AND relowner <> a.grantee
+""")
+# Keyword in GRANT -> query for quoted name, privilege and grant option. What the login owns is handed over.
 _OBJECTS = {
     "TABLE": _RELATIONS + " AND relkind <> 'S'",
     "SEQUENCE": _RELATIONS + " AND relkind = 'S'",
-    "SCHEMA": """
-SELECT format('%I', nspname), privilege_type FROM pg_namespace, aclexplode(nspacl) a
-WHERE a.grantee = (SELECT oid FROM pg_roles WHERE rolname = :login) AND nspowner <> a.grantee
-""",
-    "ROUTINE": """
-SELECT oid::regprocedure::text, privilege_type FROM pg_proc, aclexplode(proacl) a
-WHERE a.grantee = (SELECT oid FROM pg_roles WHERE rolname = :login) AND proowner <> a.grantee
-""",
-    "DATABASE": """
-SELECT format('%I', datname), privilege_type FROM pg_database, aclexplode(datacl) a
-WHERE a.grantee = (SELECT oid FROM pg_roles WHERE rolname = :login) AND datdba <> a.grantee
-AND datname = current_database()
-""",
+    "SCHEMA": _of_the_login("""
+SELECT format('%I', nspname), privilege_type, is_grantable FROM pg_namespace, aclexplode(nspacl) a
+WHERE a.grantee = LOGIN AND nspowner <> a.grantee
+"""),
+    "ROUTINE": _of_the_login("""
+SELECT oid::regprocedure::text, privilege_type, is_grantable FROM pg_proc, aclexplode(proacl) a
+WHERE a.grantee = LOGIN AND proowner <> a.grantee
+"""),
+    "TYPE": _of_the_login("""
+SELECT oid::regtype::text, privilege_type, is_grantable FROM pg_type, aclexplode(typacl) a
+WHERE a.grantee = LOGIN AND typowner <> a.grantee
+"""),
+    "LANGUAGE": _of_the_login("""
+SELECT format('%I', lanname), privilege_type, is_grantable FROM pg_language, aclexplode(lanacl) a
+WHERE a.grantee = LOGIN AND lanowner <> a.grantee
+"""),
+    "FOREIGN DATA WRAPPER": _of_the_login("""
+SELECT format('%I', fdwname), privilege_type, is_grantable FROM pg_foreign_data_wrapper, aclexplode(fdwacl) a
+WHERE a.grantee = LOGIN AND fdwowner <> a.grantee
+"""),
+    "FOREIGN SERVER": _of_the_login("""
+SELECT format('%I', srvname), privilege_type, is_grantable FROM pg_foreign_server, aclexplode(srvacl) a
+WHERE a.grantee = LOGIN AND srvowner <> a.grantee
+"""),
+    "LARGE OBJECT": _of_the_login("""
+SELECT m.oid::text, privilege_type, is_grantable FROM pg_largeobject_metadata m, aclexplode(lomacl) a
+WHERE a.grantee = LOGIN AND lomowner <> a.grantee
+"""),
+    "TABLESPACE": _of_the_login("""
+SELECT format('%I', spcname), privilege_type, is_grantable FROM pg_tablespace, aclexplode(spcacl) a
+WHERE a.grantee = LOGIN AND spcowner <> a.grantee
+"""),
+    "DATABASE": _of_the_login("""
+SELECT format('%I', datname), privilege_type, is_grantable FROM pg_database, aclexplode(datacl) a
+WHERE a.grantee = LOGIN AND datdba <> a.grantee AND datname = current_database()
+"""),
 }
-_DEFAULTS = """
-SELECT pg_get_userbyid(defaclrole)::text, coalesce(nspname::text, ''), defaclobjtype::text, privilege_type
+_OWNED_TOO = re.compile(r"AND \w+ <> a\.grantee")
+_PARAMETERS = _of_the_login("""
+SELECT parname, privilege_type, is_grantable FROM pg_parameter_acl, aclexplode(paracl) a
+WHERE a.grantee = LOGIN
+""")
+_PARAMETERS_VERSION = 15
+_COLUMNS = _of_the_login("""
+SELECT format('%I.%I', nspname, relname), format('%I', attname), privilege_type, is_grantable
+FROM pg_attribute JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace,
+aclexplode(attacl) a WHERE a.grantee = LOGIN AND relowner <> a.grantee AND NOT attisdropped ORDER BY 1, 2, 3
+""")
+_POLICIES = _of_the_login("""
+SELECT format('%I', polname), format('%I.%I', nspname, relname),
+    (SELECT string_agg(CASE WHEN role = 0 THEN 'PUBLIC' ELSE format('%I', pg_get_userbyid(role)) END, ', ')
+     FROM unnest(polroles) role)
+FROM pg_policy JOIN pg_class c ON c.oid = polrelid JOIN pg_namespace n ON n.oid = relnamespace
+WHERE LOGIN = ANY(polroles)
+AND NOT (SELECT oid FROM pg_roles WHERE rolname = :owner) = ANY(polroles) ORDER BY 2, 1
+""")
+_DEFAULTS = _of_the_login("""
+SELECT pg_get_userbyid(defaclrole)::text, coalesce(nspname::text, ''), defaclobjtype::text, privilege_type,
+    is_grantable
 FROM pg_default_acl LEFT JOIN pg_namespace n ON n.oid = defaclnamespace, aclexplode(defaclacl) a
-WHERE a.grantee = (SELECT oid FROM pg_roles WHERE rolname = :login) AND defaclrole <> a.grantee
-ORDER BY 1, 2, 3, 4
-"""
-_OWNERS = """
+WHERE a.grantee = LOGIN AND defaclrole <> a.grantee ORDER BY 1, 2, 3, 4
+""")
+_OWNERS = _of_the_login("""
 SELECT DISTINCT rolname::text FROM pg_roles o JOIN pg_class c ON c.relowner = o.oid, aclexplode(relacl) a
-WHERE a.grantee = (SELECT oid FROM pg_roles WHERE rolname = :login) AND rolname <> :login
+WHERE a.grantee = LOGIN AND rolname <> :login
+UNION SELECT DISTINCT rolname::text FROM pg_roles o JOIN pg_class c ON c.relowner = o.oid
+JOIN pg_attribute t ON attrelid = c.oid, aclexplode(attacl) a WHERE a.grantee = LOGIN AND rolname <> :login
+UNION SELECT DISTINCT rolname::text FROM pg_roles o JOIN pg_class c ON c.relowner = o.oid
+JOIN pg_policy p ON polrelid = c.oid WHERE LOGIN = ANY(polroles) AND rolname <> :login
 ORDER BY 1
-"""
+""")
 _DEFAULT_KINDS = {"r": "TABLES", "S": "SEQUENCES", "f": "ROUTINES", "T": "TYPES", "n": "SCHEMAS"}
 
+# Tables and the like that the login owns; a sequence of a column and an index go with their table.
+_OWNED = _of_the_login("""
+SELECT CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE'
+    WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, format('%I.%I', nspname, relname)
+FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relowner = LOGIN AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND relpersistence <> 't'
+AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+    AND d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass AND relkind = 'S')
+ORDER BY 2
+""")
+_OWNS = _of_the_login("""
+SELECT count(*) FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND deptype = 'o'
+AND refobjid = LOGIN
+AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+""")
 
-def hand_over_privileges(session: Session, login: str, owner: str) -> list[str]:
+
+@dataclass(frozen=True)
+class _Privilege:
+    """One GRANT: what on which object."""
+
+    what: str
+    place: str
+    grantable: bool
+
+    def statement(self, to: str) -> str:
+        option = " WITH GRANT OPTION" if self.grantable else ""
+        return f"GRANT {self.what} ON {self.place} TO {identifier(to)}{option}"
+
+
+def hand_over_privileges(session: Session, login: str, owner: str, pair: Sequence[str]) -> list[str]:
     """Give `owner` what `login` has been granted; returns in sentences what could not be given.
 
     Args:
         session: the administrator's, in a transaction.
         login: the login role that will act as `owner`.
         owner: a role that exists.
+        pair: both users; that one is a member of the other is not handed over.
     """
-    refused = [
-        *_memberships(session, login, owner),
-        *_objects(session, login, owner),
+    _act_as_grantors(session, login)
+    missing = [
+        *_memberships(session, login, owner, pair),
+        *_privileges(session, login, owner),
+        *_policies(session, login, owner),
         *_defaults(session, login, owner),
+        *_extras(session, login, owner),
     ]
-    return [f"{login!r} will act as {owner!r}, which lacks one of its privileges: {text}" for text in refused]
+    return [
+        f"{login!r} acts as {owner!r}, which lacks one of its privileges. To give it, let an administrator "
+        f"run: {statement}"
+        for statement in missing
+    ]
 
 
-def _memberships(session: Session, login: str, owner: str) -> list[str]:
+def owns_something(session: Session, login: str) -> bool:
+    """Return whether the role owns anything in this database, or the database."""
+    return bool(session.value(_OWNS, login=login))
+
+
+def hand_over_objects(session: Session, login: str, owner: str) -> list[str]:
+    """Make `owner` own what `login` owns in this database; returns in sentences what is left.
+
+    Args:
+        session: the administrator's, outside a transaction.
+        login: the login role, a member of `owner`.
+        owner: a role that exists.
+    """
+    for role in (login, owner):
+        refusal = session.transact(lambda role=role: try_to_act_as(session, role))  # type: ignore[misc] # a default keeps the loop's value
+        if refusal:
+            return [f"What {login!r} owns stays its own: {refusal}"]
+    deadline = time.monotonic() + _SECONDS
+    owned = [(str(kind), str(name)) for kind, name in session.rows(_OWNED, login=login)]
+    left: list[tuple[str, str]] = []
+    for start in range(0, len(owned), _BATCH):
+        batch = owned[start : start + _BATCH]
+        if time.monotonic() > deadline or _change_owner(session, batch, owner):
+            left += (
+                batch
+                if time.monotonic() > deadline
+                else [one for one in batch if _change_owner(session, [one], owner)]
+            )
+    if left:
+        return [*_share(session, left, owner), _left(login, owner, left)]
+    refusal = _change_rest(session, login, owner)
+    return [f"Some of what {login!r} owns stays its own: {refusal}"] if refusal else []
+
+
+def _change_owner(session: Session, batch: Sequence[tuple[str, str]], owner: str) -> str | None:
+    """Return why the batch could not be handed over; None if it was."""
+    statements = [f"ALTER {kind} {name} OWNER TO {identifier(owner)}" for kind, name in batch]
+    return _apart(session, [f"SET LOCAL lock_timeout = '{_WAIT_MILLISECONDS}ms'", *statements])
+
+
+def _change_rest(session: Session, login: str, owner: str) -> str | None:
+    """Hand over schemas, functions, types and all else: no application waits for a lock on those."""
+    return _apart(
+        session,
+        [
+            f"SET LOCAL lock_timeout = '{_WAIT_MILLISECONDS}ms'",
+            f"REASSIGN OWNED BY {identifier(login)} TO {identifier(owner)}",
+        ],
+    )
+
+
+def _share(session: Session, left: Sequence[tuple[str, str]], owner: str) -> Iterator[str]:
+    """Let the owner use what it does not own yet: granting takes no lock on a table."""
+    for kind, name in left:
+        place = f"{'SEQUENCE' if kind == 'SEQUENCE' else 'TABLE'} {name}"
+        refusal = _apart(session, [f"GRANT ALL ON {place} TO {identifier(owner)}"])
+        if refusal:
+            yield f"{owner!r} could not be granted {name}: {refusal}"
+
+
+def _apart(session: Session, statements: Sequence[str]) -> str | None:
+    """Run statements in a transaction of their own; returns the refusal."""
+
+    def run() -> None:
+        for statement in statements:
+            session.execute(statement)
+
+    try:
+        session.transact(run)
+    except SqlError as error:
+        return str(error)
+    return None
+
+
+def _left(login: str, owner: str, left: Sequence[tuple[str, str]]) -> str:
+    named = ", ".join(name for _, name in left[:_NAMED])
+    more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+    return (
+        f"{login!r} still owns {named}{more}: an application held a lock, or time ran out. {owner!r} may use "
+        "it; what only an owner may do it cannot do yet. Run the provisioning again."
+    )
+
+
+def _memberships(session: Session, login: str, owner: str, pair: Sequence[str]) -> list[str]:
     groups = session.rows(
         "SELECT g.rolname::text FROM pg_auth_members JOIN pg_roles g ON g.oid = roleid "
         "JOIN pg_roles m ON m.oid = member WHERE m.rolname = :login AND g.rolname <> :owner "
@@ -69,22 +255,17 @@ def _memberships(session: Session, login: str, owner: str) -> list[str]:
         login=login,
         owner=owner,
     )
-    return [
-        refusal
-        for (group,) in groups
-        if (refusal := session.attempt(f"GRANT {identifier(group)} TO {identifier(owner)}"))
-    ]
-
-
-def _objects(session: Session, login: str, owner: str) -> list[str]:
-    refused = []
-    _act_as_grantors(session, login)
-    for kind, query in _OBJECTS.items():
-        for name, privilege in session.rows(query + " ORDER BY 1, 2", login=login):
-            refusal = session.attempt(f"GRANT {privilege} ON {kind} {name} TO {identifier(owner)}")
-            if refusal:
-                refused.append(f"{privilege} on {kind} {name}: {refusal}")
-    return refused
+    missing = []
+    for (group,) in groups:
+        if group in pair:
+            continue
+        statement = f"GRANT {identifier(group)} TO {identifier(owner)}"
+        role = find_role(session, group)
+        # a group that makes administrators is given by a person, or not at all
+        risky = role is None or role.powers or role.extras or group.startswith(("pg_", "rds_"))
+        if risky or session.attempt(statement):
+            missing.append(statement)
+    return missing
 
 
 def _act_as_grantors(session: Session, login: str) -> None:
@@ -93,15 +274,61 @@ def _act_as_grantors(session: Session, login: str) -> None:
         try_to_act_as(session, name)
 
 
+def _privileges(session: Session, login: str, owner: str) -> list[str]:
+    wanted = _granted(session, login)
+    refused = {one for one in wanted if session.attempt(one.statement(owner))}
+    # where the administrator holds a privilege, and may not grant it, the server only warns
+    given = {(one.what, one.place) for one in _granted(session, owner, owned=True)}
+    return [one.statement(owner) for one in wanted if one in refused or (one.what, one.place) not in given]
+
+
+def _granted(session: Session, role: str, *, owned: bool = False) -> list[_Privilege]:
+    """Return what a role was granted, in what others own or, with `owned`, in anything."""
+    queries = {kind: _OWNED_TOO.sub("", query) if owned else query for kind, query in _OBJECTS.items()}
+    columns = _OWNED_TOO.sub("", _COLUMNS) if owned else _COLUMNS
+    found = [
+        _Privilege(privilege, f"{kind} {name}", grantable)
+        for kind, query in queries.items()
+        for name, privilege, grantable in session.rows(query + " ORDER BY 1, 2", login=role)
+    ]
+    found += [
+        _Privilege(f"{privilege} ({column})", f"TABLE {name}", grantable)
+        for name, column, privilege, grantable in session.rows(columns, login=role)
+    ]
+    if session.version >= _PARAMETERS_VERSION:
+        found += [
+            _Privilege(privilege, f"PARAMETER {identifier(name)}", grantable)
+            for name, privilege, grantable in session.rows(_PARAMETERS + " ORDER BY 1, 2", login=role)
+        ]
+    return found
+
+
+def _policies(session: Session, login: str, owner: str) -> list[str]:
+    statements = [
+        f"ALTER POLICY {policy} ON {table} TO {roles}, {identifier(owner)}"
+        for policy, table, roles in session.rows(_POLICIES, login=login, owner=owner)
+    ]
+    return [statement for statement in statements if session.attempt(statement)]
+
+
 def _defaults(session: Session, login: str, owner: str) -> list[str]:
-    refused = []
-    for maker, schema, kind, privilege in session.rows(_DEFAULTS, login=login):
+    missing = []
+    for maker, schema, kind, privilege, grantable in session.rows(_DEFAULTS, login=login):
         try_to_act_as(session, maker)
         place = f" IN SCHEMA {identifier(schema)}" if schema else ""
-        refusal = session.attempt(
+        statement = (
             f"ALTER DEFAULT PRIVILEGES FOR ROLE {identifier(maker)}{place} "
             f"GRANT {privilege} ON {_DEFAULT_KINDS[kind]} TO {identifier(owner)}"
+            f"{' WITH GRANT OPTION' if grantable else ''}"
         )
-        if refusal:
-            refused.append(refusal)
-    return refused
+        if session.attempt(statement):
+            missing.append(statement)
+    return missing
+
+
+def _extras(session: Session, login: str, owner: str) -> list[str]:
+    """Attributes count for the role that a session acts as; a person decides whether the owner gets them."""
+    role, target = find_role(session, login), find_role(session, owner)
+    if role is None or target is None:
+        return []
+    return [f"ALTER ROLE {identifier(owner)} {extra}" for extra in role.extras if extra not in target.extras]

@@ -1,46 +1,21 @@
-"""Roles: who exists, whose they are, and the pair of users that act as one owner.
-
-A role that a secret may change carries the secret's name in its comment. Without that, whoever may edit a
-secret could write another user's name into it and be handed that user's password at the next rotation.
-"""
+"""Roles: passwords, memberships, settings, and the pair of users that act as one owner."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from .errors import OperatorError
+from .postgres_authority import Authority, find_role
 from .postgres_session import Session
 from .sql import identifier, literal, scram_verifier
 
-_MARK = "aws-secrets:"
 _ADMIN_OPTION_VERSION = 16  # from here on a grant says whether it inherits and may be acted as
+_OF_EACH_ROLE = {"role", "session_authorization"}
 _LIST_SETTINGS = {
     "search_path",
     "temp_tablespaces",
     "local_preload_libraries",
     "session_preload_libraries",
 }
-
-
-@dataclass(frozen=True)
-class Role:
-    """What the catalog says about a role."""
-
-    name: str
-    comment: str
-
-    def belongs_to(self, arn: str) -> bool:
-        """Tell whether the comment names this secret, or one of the same name that was deleted since."""
-        return any(line.startswith(_MARK) and _name(line) == _name(arn) for line in self.comment.splitlines())
-
-
-def find_role(session: Session, name: str) -> Role | None:
-    """Look a role up."""
-    found = session.rows(
-        "SELECT coalesce(shobj_description(oid, 'pg_authid'), '') FROM pg_roles WHERE rolname = :name",
-        name=name,
-    )
-    return Role(name, found[0][0]) if found else None
 
 
 def check_may_log_in(session: Session, name: str) -> None:
@@ -56,25 +31,10 @@ def check_may_log_in(session: Session, name: str) -> None:
         )
 
 
-def mark(session: Session, role: Role, arn: str) -> None:
-    """Write the secret into the role's comment, below what others wrote there."""
-    if not role.belongs_to(arn):
-        lines = [*role.comment.splitlines(), f"{_MARK}{arn}"]
-        session.execute(f"COMMENT ON ROLE {identifier(role.name)} IS {literal(chr(10).join(lines))}")
-
-
-def mark_for(arn: str) -> str:
-    """Return the line that `mark` writes."""
-    return f"{_MARK}{arn}"
-
-
-def ensure_role(session: Session, name: str, *, login: bool) -> Role:
+def ensure_login(session: Session, name: str) -> None:
     """Create the role if there is none. A login without a password lets nobody in."""
-    role = find_role(session, name)
-    if role is None:
-        session.execute(f"CREATE ROLE {identifier(name)} {'LOGIN' if login else 'NOLOGIN'}")
-        role = Role(name, "")
-    return role
+    if find_role(session, name) is None:
+        session.execute(f"CREATE ROLE {identifier(name)} LOGIN")
 
 
 def set_password(session: Session, name: str, password: str) -> None:
@@ -82,16 +42,14 @@ def set_password(session: Session, name: str, password: str) -> None:
     session.execute(f"ALTER ROLE {identifier(name)} PASSWORD {literal(scram_verifier(password))}")
 
 
-def is_member(session: Session, member: str, group: str) -> bool:
-    """Tell whether `member` was granted `group`, if there is one."""
-    return find_role(session, group) is not None and bool(
-        session.value("SELECT pg_has_role(:member::name, :group::name, 'MEMBER')", member=member, group=group)
-    )
-
-
 def ensure_member(session: Session, member: str, group: str) -> None:
     """Let `member` use the privileges of `group` and act as it."""
-    if not _may_act_as(session, member, group):
+    if not _may_act_as(session, member, group) or not session.rows(
+        "SELECT 1 FROM pg_catalog.pg_auth_members WHERE roleid = (SELECT oid FROM pg_catalog.pg_roles "
+        "WHERE rolname = :group) AND member = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = :member)",
+        group=group,
+        member=member,
+    ):
         session.execute(_grant(session, member, group))
 
 
@@ -112,25 +70,53 @@ def acts_as(session: Session, login: str) -> str | None:
     return dict(_settings(session, login)).get(("role", False))
 
 
-def ensure_pair(session: Session, pair: tuple[str, str], active: str, owner: str, arn: str) -> None:
-    """Make two users that act as one owner, and share what either has made.
+def ensure_pair(authority: Authority, pair: Sequence[str], owner: str) -> None:
+    """Make two users members of one owner, with the secret's mark; what is missing is created.
+
+    Args:
+        authority: the administrator's, in a transaction.
+        pair: both users, checked to be the secret's.
+        owner: the role that both act as, checked too.
+    """
+    for login in pair:
+        ensure_login(authority.session, login)
+        ensure_member(authority.session, login, owner)
+        authority.mark(login)
+
+
+def let_act_as(session: Session, pair: Sequence[str], active: str, owner: str) -> None:
+    """Let two users act as one owner, and give the other one the settings of the active one.
 
     Args:
         session: the administrator's, in a transaction.
-        pair: both users; what is missing is created, without a password.
+        pair: both users.
         active: the one of the pair whose settings (search_path and the like) the other one gets.
-        owner: the role that both act as.
-        arn: the secret that all three belong to.
+        owner: the role that both act as, whatever either has set for itself.
     """
-    mark(session, ensure_role(session, owner, login=False), arn)
     for login in pair:
-        role = ensure_role(session, login, login=True)
-        ensure_member(session, login, owner)
         if acts_as(session, login) != owner:
             session.execute(f"ALTER ROLE {identifier(login)} SET role = {literal(owner)}")
-        _hand_over_objects(session, login, owner)
-        mark(session, role, arn)
+        _drop_local_role(session, login)
     copy_settings(session, active, next(login for login in pair if login != active))
+
+
+def _drop_local_role(session: Session, login: str) -> None:
+    """A setting for this database alone comes before the one of the role."""
+    if ("role", True) in dict(_settings(session, login)):
+        database = identifier(session.value("SELECT current_database()::text"))
+        session.execute(f"ALTER ROLE {identifier(login)} IN DATABASE {database} RESET role")
+
+
+def copy_limits(session: Session, source: str, target: str) -> None:
+    """Give `target` the connection limit and the end of validity of `source`."""
+    found = session.rows(
+        "SELECT rolconnlimit, rolvaliduntil::text FROM pg_catalog.pg_roles WHERE rolname = :source",
+        source=source,
+    )
+    for limit, until in found:
+        session.execute(f"ALTER ROLE {identifier(target)} CONNECTION LIMIT {int(limit)}")
+        if until is not None:
+            session.execute(f"ALTER ROLE {identifier(target)} VALID UNTIL {literal(until)}")
 
 
 def owned_elsewhere(session: Session, role: str) -> list[str]:
@@ -151,29 +137,13 @@ def copy_settings(session: Session, source: str, target: str) -> None:
     wanted, present = dict(_settings(session, source)), dict(_settings(session, target))
     database = identifier(session.value("SELECT current_database()::text"))
     for (name, local), value in sorted(wanted.items()):
-        if name != "role" and present.get((name, local)) != value:
+        if name not in _OF_EACH_ROLE and present.get((name, local)) != value:
             place = f"ALTER ROLE {identifier(target)}" + (f" IN DATABASE {database}" if local else "")
             session.attempt(f"{place} SET {_parameter(name)} TO {_setting(name, value)}")
     for name, local in sorted(present.keys() - wanted.keys()):
-        if name != "role":
+        if name not in _OF_EACH_ROLE:
             place = f"ALTER ROLE {identifier(target)}" + (f" IN DATABASE {database}" if local else "")
             session.attempt(f"{place} RESET {_parameter(name)}")
-
-
-def _hand_over_objects(session: Session, login: str, owner: str) -> None:
-    """Objects that the login made as itself: before it acted as the owner, or after RESET or DISCARD ALL."""
-    owns = session.value(
-        "SELECT true FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND deptype = 'o' "
-        "AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = :login) "
-        "AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) LIMIT 1",
-        login=login,
-    )
-    if owns:
-        for role in (login, owner):
-            refusal = try_to_act_as(session, role)
-            if refusal:
-                raise OperatorError(refusal)
-        session.execute(f"REASSIGN OWNED BY {identifier(login)} TO {identifier(owner)}")
 
 
 def _may_act_as(session: Session, member: str, group: str) -> bool:
@@ -214,8 +184,3 @@ def _setting(name: str, value: str) -> str:
         literal(element[1:-1].replace('""', '"') if element.startswith('"') else element.strip())
         for element in elements
     ) or literal("")
-
-
-def _name(arn: str) -> str:
-    """Return the ARN without the six random characters, which differ when a secret is made again."""
-    return re.sub(r"-[A-Za-z0-9]{6}$", "", arn.removeprefix(_MARK))

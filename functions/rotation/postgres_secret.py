@@ -6,7 +6,7 @@ the operator and is left alone.
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from .driver import Fields
 from .errors import OperatorError
@@ -18,7 +18,8 @@ DEFAULT_PORT = 5432
 DEFAULT_DATABASE = "postgres"
 CLONE_SUFFIX = "_clone"
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]*://)([^/?#]*)(.*)", re.DOTALL)
+_URL = re.compile(r"((?:jdbc:)?[a-z][a-z0-9+.-]*://)([^/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?", re.DOTALL)
+_USER_PARAMETERS, _PASSWORD_PARAMETERS = {"user", "username"}, {"password"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,10 @@ def with_credentials(fields: Fields, arn: str, username: str, password: str) -> 
     """Return the JSON with another user and password, and a DATABASE_URL that has them.
 
     Of a DATABASE_URL that is there only user and password are replaced: an operator may have sent it through
-    a connection pool, or added options.
+    a connection pool, added options, or written it for JDBC.
+
+    Raises:
+        OperatorError: DATABASE_URL is there and is not a URL.
     """
     changed = {**fields, "username": username, "password": password}
     changed[URL_KEY] = database_url(read_login(changed, arn), fields.get(URL_KEY))
@@ -113,12 +117,39 @@ def with_credentials(fields: Fields, arn: str, username: str, password: str) -> 
 def database_url(login: Login, existing: object = None) -> str:
     """Return postgres://user:password@host:port/dbname?sslmode=verify-full, every part percent-encoded."""
     credentials = f"{quote(login.username, safe='')}:{quote(login.password, safe='')}@"
-    known = _URL.fullmatch(existing) if isinstance(existing, str) else None
-    if known:
-        scheme, authority, rest = known.groups()
-        return f"{scheme}{credentials}{authority.rpartition('@')[2]}{rest}"
+    if isinstance(existing, str):
+        known = _URL.fullmatch(existing)
+        if known is None:
+            raise OperatorError(
+                f"Key {URL_KEY} is not a URL, so that user and password cannot be renewed in it. Write "
+                "postgres://USER:PASSWORD@HOST:PORT/DATABASE, or remove the key to have it made."
+            )
+        scheme, authority, path, query, fragment = known.groups()
+        renewed, in_query = _with_parameters(query, login)
+        _, at, place = authority.rpartition("@")
+        # JDBC takes user and password as parameters, or beside the URL
+        own = credentials if at or not (in_query or scheme.startswith("jdbc:")) else ""
+        return f"{scheme}{own}{place}{path}{'' if query is None else f'?{renewed}'}{fragment or ''}"
     host = f"[{login.host}]" if ":" in login.host else login.host
     return f"postgres://{credentials}{host}:{login.port}/{quote(login.database, safe='')}?sslmode=verify-full"
+
+
+def _with_parameters(query: str | None, login: Login) -> tuple[str, bool]:
+    """Return a URL's parameters with user and password renewed, and whether any of the two is there."""
+    parts, found = [], False
+    for part in (query or "").split("&"):
+        name, equals, _ = part.partition("=")
+        known = unquote(name).lower()
+        value = (
+            login.username
+            if known in _USER_PARAMETERS
+            else login.password
+            if known in _PASSWORD_PARAMETERS
+            else None
+        )
+        found = found or value is not None
+        parts.append(part if value is None or not equals else f"{name}={quote(value, safe='')}")
+    return "&".join(parts), found
 
 
 def pair_of(username: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import scramp
 
 from .errors import OperatorError
 
-_LONGEST_NAME = 63  # bytes; PostgreSQL cuts longer names without an error, and would act on another role
+LONGEST_NAME = 63  # bytes; PostgreSQL cuts longer names without an error, and would act on another role
 _ITERATIONS = 4096  # PostgreSQL's default; more protects weak passwords, at the cost of every login
 
 
@@ -19,9 +19,9 @@ def check_name(name: str, what: str) -> None:
     size = len(name.encode())
     if not name or "\0" in name:
         raise OperatorError(f"{what} is empty or holds a NUL character, which no PostgreSQL name may.")
-    if size > _LONGEST_NAME:
+    if size > LONGEST_NAME:
         raise OperatorError(
-            f"{what} is {name!r}, {size} bytes long; PostgreSQL names have at most {_LONGEST_NAME}."
+            f"{what} is {name!r}, {size} bytes long; PostgreSQL names have at most {LONGEST_NAME}."
         )
 
 

@@ -16,6 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from functions.rotation.postgres_authority import SERVERS_VARIABLE, fingerprint
 from localcloud import postgres
 from localcloud.postgres import PostgresServer
 from tests.rotation import servers
@@ -95,7 +96,7 @@ def server(start_server: Callable[[Path | None], PostgresServer]) -> PostgresSer
 @pytest.fixture
 def world(server: PostgresServer, secrets: Any, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("DATABASE_CA_FILE", str(server.ca_file))
-    return _world(server, secrets)
+    return _world(server, secrets, monkeypatch)
 
 
 @pytest.fixture(scope="session", params=[13, 14, 16, 17, 18], ids=lambda major: f"postgres-{major}")
@@ -114,16 +115,18 @@ def other_server(
 def any_world(other_server: PostgresServer, secrets: Any, monkeypatch: pytest.MonkeyPatch) -> World:
     """The same as `world`, on each of the other versions."""
     monkeypatch.setenv("DATABASE_CA_FILE", str(other_server.ca_file))
-    return _world(other_server, secrets)
+    return _world(other_server, secrets, monkeypatch)
 
 
 _admins: dict[int, str] = {}
 
 
-def _world(server: PostgresServer, secrets: Any) -> World:
+def _world(server: PostgresServer, secrets: Any, monkeypatch: pytest.MonkeyPatch) -> World:
     arn = _admins.get(server.port)
     if arn is None:
         arn = _admins[server.port] = put_admin_secret(secrets, server)
+    # as the deployment declares it
+    monkeypatch.setenv(SERVERS_VARIABLE, fingerprint(arn, server.host, server.port))
     return World(server, secrets, arn)
 
 

@@ -169,8 +169,10 @@ def test_a_database_that_makes_the_function_wait_costs_one_try_only(
     with superuser(world.server) as other:
         other.run("BEGIN")
         other.run(f"ALTER ROLE {pg8000.native.identifier(pending)} CONNECTION LIMIT 9")
-        monkeypatch.setattr(postgres_session, "_LOCK_SECONDS", 1)
-        assert "lock timeout" in refusal(lambda: run_steps(arn, token))
+        monkeypatch.setitem(postgres_session._SETTINGS, "lock_timeout", "1s")
+        message = refusal(lambda: run_steps(arn, token))
+        assert "the application blocks this" in message
+        assert "pg_terminate_backend" in message
         assert can_log_in(world, read(world, arn))
         other.run("COMMIT")
     run_steps(arn, token)

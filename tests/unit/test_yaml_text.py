@@ -84,7 +84,8 @@ def test_a_text_without_quotes_that_the_engine_keeps_is_taken(text: str) -> None
         ("a: [b", "line 2"),
         ("<<: 1", "only maps can be merged"),
         ("a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-            f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdef", "bcdefg", strict=True)
+            f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n"
+            for old, new in zip("abcdef", "bcdefg", strict=True)
         ), "aliases"),
     ],
 )  # fmt: skip
