@@ -308,7 +308,7 @@ def _refusal(error: Exception, server: str) -> SqlError:
     fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
     code, message = str(fields.get("C", "")), str(fields.get("M", "no reason given"))
     hint = ""
-    if code == _NOT_ALLOWED and "role" in message:
+    if code == _NOT_ALLOWED and ("role" in message or message == "permission denied"):
         hint = (
             ". From PostgreSQL 16 on CREATEROLE alone does not suffice for a role that somebody else "
             "made: let its maker or a superuser run GRANT ... TO the administrator WITH ADMIN OPTION"
