@@ -165,6 +165,25 @@ def test_the_role_for_updates_needs_the_boundary_for_every_permission_that_it_gi
     assert sorted(denied["Resource"]) == sorted([boundary, *roles])
 
 
+def test_a_role_that_a_stack_makes_is_denied_what_its_boundary_does_not_allow() -> None:
+    """A policy of another resource that names its session would count beside the boundary otherwise."""
+    for changed in ({}, {"ecsServices": None, "databases": None}):
+        found = statements(made(**changed), "update-boundary")
+        [denied] = [statement for statement in found if "NotAction" in statement]
+        assert (denied["Effect"], denied["Resource"], "Condition" in denied) == ("Deny", "*", False)
+        assert set(denied["NotAction"]) == actions(found)
+
+
+def test_the_role_for_updates_is_denied_the_end_of_any_key_and_of_its_keepers() -> None:
+    found = {statement["Sid"]: statement for statement in statements(made(), "update-policy")}
+    ending = found["EndNoKey"]
+    assert {"kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:CreateGrant"} <= set(ending["Action"])
+    assert (ending["Effect"], ending["Resource"], "Condition" in ending) == ("Deny", "*", False)
+    bypassing = found["LeaveNoKeyWithoutAKeeper"]
+    assert set(bypassing["Action"]) == {"kms:CreateKey", "kms:PutKeyPolicy"}
+    assert bypassing["Condition"] == {"Bool": {"kms:BypassPolicyLockoutSafetyCheck": "true"}}
+
+
 def test_roles_are_given_to_lambda_and_where_pods_get_them_to_eks_alone() -> None:
     def receivers(**changed: object) -> Any:  # noqa: ANN401  JSON
         [passing] = [

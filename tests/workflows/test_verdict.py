@@ -5,6 +5,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,25 +23,23 @@ from tests.workflows.test_workflows import WORKFLOWS, outputs, script
 DANGEROUS, INCOMPLETE = 3, 4
 # Says that all is well, and tells that it ran.
 ALWAYS_GREEN = "import pathlib, sys\npathlib.Path({mark!r}).touch()\nprint('all is well')\nsys.exit(0)\n"
-DELETES_A_SECRET = "\n".join(
-    json.dumps(event)
-    for event in (
-        {"preludeEvent": {"config": {}}},
-        {
-            "resourcePreEvent": {
-                "metadata": {
-                    "op": "delete",
-                    "urn": "urn:pulumi:dev::aws-secrets::aws:secretsmanager/secret:Secret::app-secret",
-                    "type": "aws:secretsmanager/secret:Secret",
-                    "logical": True,
-                    "old": {"inputs": {"name": "app"}, "outputs": {"name": "app"}, "custom": True},
-                    "new": None,
-                }
+_DELETION: list[dict[str, Any]] = [
+    {"preludeEvent": {"config": {}}},
+    {
+        "resourcePreEvent": {
+            "metadata": {
+                "op": "delete",
+                "urn": "urn:pulumi:dev::aws-secrets::aws:secretsmanager/secret:Secret::app-secret",
+                "type": "aws:secretsmanager/secret:Secret",
+                "logical": True,
+                "old": {"inputs": {"name": "app"}, "outputs": {"name": "app"}, "custom": True},
+                "new": None,
             }
-        },
-        {"summaryEvent": {"isPreview": True, "resourceChanges": {"delete": 1}, "result": "succeeded"}},
-    )
-)
+        }
+    },
+    {"summaryEvent": {"isPreview": True, "resourceChanges": {"delete": 1}, "result": "succeeded"}},
+]
+DELETES_A_SECRET = "\n".join(map(json.dumps, _DELETION))
 
 
 @dataclass(frozen=True)
