@@ -17,7 +17,7 @@ MOST_OF_A_CLIENT = 64
 
 
 class Feed:
-    """What a job has reported so far: one thread writes it, any number of coroutines read it from the start."""
+    """What a job has reported so far: one thread writes it, any number of coroutines read it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

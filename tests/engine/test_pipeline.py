@@ -374,6 +374,18 @@ def test_the_role_for_updates_reaches_every_pod_association_of_its_clusters_and_
     eks.delete_pod_identity_association(**named)
 
 
+def test_the_role_for_updates_may_change_who_takes_a_role_with_a_stacks_name(pipeline: Pipeline) -> None:
+    """IAM knows no condition for the boundary there, so the name alone decides."""
+    name = f"{NAMES}of-somebody"
+    pipeline.stack.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
+    iam = pipeline.client(pipeline.updating, "iam")
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=TRUST)
+    refused(lambda: iam.put_role_policy(RoleName=name, PolicyName="x", PolicyDocument=EVERYTHING))
+    other = "of-somebody"
+    pipeline.stack.client("iam").create_role(RoleName=other, AssumeRolePolicyDocument=TRUST)
+    refused(lambda: iam.update_assume_role_policy(RoleName=other, PolicyDocument=TRUST))
+
+
 def test_the_role_for_updates_has_no_secret_rotated_by_a_function_of_others(pipeline: Pipeline) -> None:
     elsewhere = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:elsewhere"
     rotated = {"SecretId": "shop-app", "RotationRules": {"AutomaticallyAfterDays": 9}}

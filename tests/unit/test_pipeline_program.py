@@ -104,6 +104,18 @@ def test_the_role_for_previews_may_only_look() -> None:
     assert denied["Resource"] == "*"
 
 
+def test_one_role_for_previews_reads_the_state_of_all_its_stacks() -> None:
+    """A token of a pull request names no stack: a role for each would keep nobody out."""
+    recording = made(stacks=["dev", "staging"])
+    assert recording.types().count("aws-secrets:index:PreviewAccess") == 1
+    [reading] = [
+        found for found in statements(recording, "preview-policy") if found.get("Sid") == "ReadState"
+    ]
+    for stack in ("dev", "staging"):
+        assert f"arn:aws:s3:::state/.pulumi/stacks/{PROJECT}/{stack}.json" in reading["Resource"]
+    assert not [arn for arn in reading["Resource"] if "/prod." in arn or arn.endswith("/*")]
+
+
 def test_without_previews_nothing_lets_pull_requests_in() -> None:
     config = {"aws:region": "us-east-1", P: {**DECLARED, "previews": False}}
     recording = run(config)
@@ -354,3 +366,28 @@ def test_the_stack_files_of_the_documentation_are_taken_as_they_stand() -> None:
     for file in files:
         jsonschema.Draft202012Validator(stack_file_schema()).validate(file)
         assert run(file["config"]).resources
+
+
+@pytest.mark.parametrize("page", ["pipeline.md", "threat-model.md"])
+def test_every_test_that_the_documentation_names_exists(page: str) -> None:
+    root = Path(__file__).parents[2]
+    named = set(re.findall(r"`(test_\w+)`", (root / "docs" / page).read_text()))
+    known = {
+        found
+        for file in (root / "tests").rglob("test_*.py")
+        for found in (file.stem, *re.findall(r"^ *(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE))
+    }
+    assert len(named) >= 10
+    assert sorted(named - known) == []
+
+
+def test_every_statement_about_the_roles_names_its_test() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "pipeline.md").read_text()
+    section = text.partition("## What the roles can and cannot do")[2].partition("What follows, and")[0]
+    rows = [
+        row
+        for row in section.splitlines()
+        if row.startswith("|") and not row.startswith(("|--", "| statement"))
+    ]
+    assert len(rows) >= 18
+    assert [row for row in rows if "`test_" not in row.split("|")[-2]] == []

@@ -19,7 +19,7 @@ def ecs(monkeypatch: pytest.MonkeyPatch) -> Iterator[MagicMock]:
     client = MagicMock()
     service = {"status": "ACTIVE", "deployments": [{"createdAt": BEFORE}]}
     client.describe_services.return_value = {"services": [service]}
-    monkeypatch.setattr(redeploy.boto3, "client", lambda *_, **__: client)
+    monkeypatch.setattr("boto3.client", lambda *_, **__: client)
     monkeypatch.setenv("ECS_CLUSTER", "shop")
     monkeypatch.setenv("ECS_SERVICE", "web")
     return client
