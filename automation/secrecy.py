@@ -1,19 +1,12 @@
 """No secret value leaves this package: known values are taken out of everything that the engine says."""
 
-import base64
-import json
-import re
 import threading
-import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, final
 
-MASK = "[secret]"
+from automation.value_forms import SHORTEST_ANYWHERE, Finder
 
-# A shorter value is part of ordinary words: "local" in every URN of a stack of that name.
-_SHORTEST = 6
-# Of a value of several lines, a line alone may show.
-_SHORTEST_LINE = 12
+MASK = "[secret]"
 
 # Variables of the environment whose values are secret.
 _SECRET_VARIABLES = (
@@ -21,6 +14,16 @@ _SECRET_VARIABLES = (
     "PULUMI_ACCESS_TOKEN",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
+)
+
+# Operations, severities and results. Source: pulumi/sdk, apitype.
+_ENGINE_WORDS = frozenset(
+    {
+        *("same", "create", "update", "delete", "replace", "create-replacement", "delete-replaced"),
+        *("read", "read-replacement", "refresh", "discard", "discard-replaced", "remove-pending-replace"),
+        *("import", "import-replacement", "debug", "info", "info#err", "warning", "error"),
+        *("succeeded", "failed", "diff", "metadata", "message", "prefix", "color", "severity"),
+    }
 )
 
 
@@ -58,48 +61,44 @@ def without_markers(value: Any) -> Any:  # noqa: ANN401  whatever JSON holds
 
 
 class Redactor:
-    """Replaces known secret values, in the forms in which they may show, by `[secret]`.
+    """Replaces known secret values by `[secret]`.
 
-    Values of less than 6 characters are not looked for. May be used by several threads.
+    A value of 6 characters or more is found anywhere in a text: as it is; escaped by the rules of JSON, Go,
+    YAML, SQL, shells, HTML or URLs and by several of them together; in base64, also as a part of more (such
+    as `user:password`); in hexadecimal digits. One of 4 or 5 characters is found where it is a whole word:
+    between blanks, quotes, brackets, or one of `= , ; & |`. A shorter one is not looked for.
+
+    May be used by several threads.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._lock = threading.Lock()
-        self._forms: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
-        self.know(environment.get(name, "") for name in _SECRET_VARIABLES)
+        self._values: set[str] = set()
+        self._finder = Finder(())
+        # a short passphrase such as `local` may well be the name of a stack
+        given = (environment.get(name, "") for name in _SECRET_VARIABLES)
+        self.know(value for value in given if len(value) >= SHORTEST_ANYWHERE)
 
     def know(self, values: Iterable[str]) -> None:
-        """Adds values to those that never show."""
+        """Add values to those that never show."""
         with self._lock:
-            for value in values:
-                self._forms.update(_forms(value))
-            # the longest first, so that no rest of one shows behind a shorter one
-            longest_first = sorted(self._forms, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+            self._values.update(values)
+            self._finder = Finder(self._values)
 
     def text(self, text: str) -> str:
-        """The text without known values."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        """Return the text without known values."""
+        return self._finder.masked(text, MASK)
 
     def data(self, value: Any) -> Any:  # noqa: ANN401  whatever JSON holds
-        """JSON data without known values, in keys neither."""
+        """Return JSON data without known values, also in keys.
+
+        The engine's own words stay where they are the whole of a text: they say what happened, whatever
+        somebody may have taken for a secret.
+        """
         if isinstance(value, str):
-            return self.text(value)
+            return value if value in _ENGINE_WORDS else self.text(value)
         if isinstance(value, dict):
-            return {self.text(key): self.data(item) for key, item in value.items()}
+            return {self.data(key): self.data(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.data(item) for item in value]
         return value
-
-
-def _forms(value: str) -> Iterator[str]:
-    if len(value) < _SHORTEST:
-        return
-    quoted = json.dumps(value)[1:-1]
-    yield from (value, quoted, json.dumps(quoted)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
-    yield from (urllib.parse.quote(value, safe=""), urllib.parse.quote_plus(value))
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(value.encode()).decode().rstrip("=")
-    if "\n" in value:
-        yield from (line.strip() for line in value.splitlines() if len(line.strip()) >= _SHORTEST_LINE)

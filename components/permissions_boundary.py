@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from components.function_parts import WRITE_VERSIONS
-from components.pipeline_scope import PipelineScope, Statement, allow
+from components.pipeline_scope import PipelineScope, Statement, actions_of, allow
 from components.policies import document
 from components.rotation_function import NETWORK_INTERFACES
 
@@ -11,7 +11,7 @@ from components.rotation_function import NETWORK_INTERFACES
 def boundary(scope: PipelineScope) -> str:
     """The permissions boundary of roles that stacks make: it allows nothing by itself."""
     streams = scope.arns("logs", [f"log-group:/aws/lambda/{name}:log-stream:*" for name in scope.names])
-    return document(
+    allowed = [
         allow("TheirSecrets", WRITE_VERSIONS, scope.secrets),
         *(
             [allow("LogInAsAdministrator", ["secretsmanager:GetSecretValue"], scope.admin_secret_arns)]
@@ -35,6 +35,9 @@ def boundary(scope: PipelineScope) -> str:
         allow("TheirLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], streams),
         # these know no ARN before
         allow("LambdaAttachesThemToNetworks", NETWORK_INTERFACES, ["*"]),
+    ]
+    return document(
+        *allowed,
         {
             "Sid": "TheirOwnCodeMayNot",
             "Effect": "Deny",
@@ -42,6 +45,14 @@ def boundary(scope: PipelineScope) -> str:
             "Resource": "*",
             # only requests of a function's own code have this key
             "Condition": {"Null": {"lambda:SourceFunctionArn": "false"}},
+        },
+        {
+            # A resource's own policy that names a session, not its role, lets it do what a boundary merely
+            # does not allow. Source: IAM User Guide, "Permissions boundaries for IAM entities".
+            "Sid": "NothingElseWhoeverAllowsIt",
+            "Effect": "Deny",
+            "NotAction": sorted({action for statement in allowed for action in actions_of(statement)}),
+            "Resource": "*",
         },
     )
 

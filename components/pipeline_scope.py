@@ -85,6 +85,12 @@ def allow(sid: str, actions: Sequence[str], resources: Sequence[str], **conditio
     return {**statement, **({"Condition": conditions} if conditions else {})}
 
 
+def actions_of(statement: Statement) -> list[str]:
+    """The actions of a statement that `allow` made."""
+    actions = statement["Action"]
+    return list(actions) if isinstance(actions, list) else []
+
+
 def lookups(scope: PipelineScope) -> Iterator[Statement]:
     """What the program asks AWS before it declares anything, at a preview and at an update."""
     if scope.rds_instances:

@@ -82,7 +82,11 @@ def _secrets(scope: PipelineScope) -> Iterator[Statement]:
 
 
 def _keys(scope: PipelineScope, aliases: Sequence[str]) -> Iterator[Statement]:
-    """A stack's key lets the role administer it by its own policy; IAM allows it no other key."""
+    """A stack's key lets the role administer it by its own policy; IAM allows it no other key.
+
+    The role may write that policy (KMS makes no key for somebody who could not), so what it must never do is
+    denied here, whatever a key's policy allows.
+    """
     names = [f"alias/{alias}" for alias in aliases]
     # a key has no ARN before it is made, and the tags that it is made with are given to none in particular
     yield allow("MakeKeys", ["kms:CreateKey", "kms:TagResource"], ["*"])
@@ -96,6 +100,24 @@ def _keys(scope: PipelineScope, aliases: Sequence[str]) -> Iterator[Statement]:
     yield allow(
         "NameKeys", ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"], scope.arns("kms", names)
     )
+    yield {
+        "Sid": "EndNoKey",
+        "Effect": "Deny",
+        "Action": [
+            "kms:CreateGrant",
+            "kms:DeleteImportedKeyMaterial",
+            "kms:DisableKey",
+            "kms:ScheduleKeyDeletion",
+        ],
+        "Resource": "*",
+    }
+    yield {
+        "Sid": "LeaveNoKeyWithoutAKeeper",
+        "Effect": "Deny",
+        "Action": ["kms:CreateKey", "kms:PutKeyPolicy"],
+        "Resource": "*",
+        "Condition": {"Bool": {"kms:BypassPolicyLockoutSafetyCheck": "true"}},
+    }
     yield allow("FindAliases", ["kms:ListAliases"], ["*"])  # KMS lists all or none
 
 

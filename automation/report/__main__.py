@@ -13,7 +13,8 @@ from pathlib import Path
 from automation.report.as_json import as_json
 from automation.report.events import parsed
 from automation.report.markdown import GITHUB_LIMIT, LEAST_LIMIT, markdown
-from automation.report.model import Report
+from automation.report.model import Danger, Report, Text
+from automation.report.origin import Comparison, ComparisonError, dangers
 from automation.report.reporting import combined, report
 from automation.report.terminal import terminal
 
@@ -56,8 +57,23 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=GITHUB_LIMIT,
         help=f"limit of the Markdown, {GITHUB_LIMIT} if left out",
     )
+    parser.add_argument(
+        "--checkout",
+        metavar="DIR",
+        type=Path,
+        help="a clone whose HEAD is the change that was previewed: files that a preview runs make the report "
+        "doubtful where they differ from --base",
+    )
+    parser.add_argument("--base", metavar="COMMIT", help="the commit that the change is compared with")
     parser.add_argument("--fail-on-danger", action="store_true", help="exit with 3 if something is dangerous")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if (options.checkout is None) is not (options.base is None):
+        parser.error("--checkout and --base go together")
+    if options.checkout is not None and not options.stack:
+        parser.error("--checkout needs --stack, to know the stack file")
+    if options.checkout is not None and len(options.events or []) > 1:
+        parser.error("--checkout takes the event log of one stack")
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _arguments(arguments)
     match options.events or [_STANDARD_INPUT]:
         case [one]:
-            made = _made(one, options.stack)
+            made = _made(one, options.stack, *_origin(options))
         case several:
             made = combined([_made(one, "") for one in several], options.stack)
     sys.stdout.write(_written(made, options))
@@ -74,7 +90,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return DANGEROUS if made.dangers and options.fail_on_danger else 0
 
 
-def _made(events: str, stack: str) -> Report:
+def _origin(options: argparse.Namespace) -> tuple[Sequence[Danger], Sequence[Text]]:
+    """Dangers and problems of what made the log."""
+    if options.checkout is None:
+        return (), ()
+    try:
+        return dangers(Comparison(options.checkout, options.base), options.stack), ()
+    except ComparisonError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return (), (("nobody knows which program made the log: the commits cannot be compared",),)
+
+
+def _made(events: str, stack: str, origin: Sequence[Danger] = (), doubts: Sequence[Text] = ()) -> Report:
     with ExitStack() as files:
         try:
             log: Iterable[bytes] = (
@@ -85,7 +112,7 @@ def _made(events: str, stack: str) -> Report:
         except OSError as error:
             sys.stderr.write(f"error: {events} cannot be read: {error.strerror}\n")
             log = ()
-        return report(parsed(_readable(log)), stack)
+        return report(parsed(_readable(log)), stack, origin, doubts)
 
 
 def _readable(log: Iterable[bytes]) -> Iterator[bytes]:

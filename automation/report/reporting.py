@@ -6,20 +6,27 @@ from dataclasses import replace
 
 from automation.report.events import Event, Reading, read
 from automation.report.judging import findings
-from automation.report.model import Change, Danger, Detail, Kind, Name, Report, plain
+from automation.report.model import Change, Danger, Detail, Kind, Name, Report, Text, plain
 from automation.report.steps import Plan, merged
 from automation.report.verdict import done, verdict, worded
 
 _KINDS = list(Kind)
 
 
-def report(events: Iterable[Event | None], stack: str = "") -> Report:
+def report(
+    events: Iterable[Event | None],
+    stack: str = "",
+    origin: Sequence[Danger] = (),
+    doubts: Sequence[Text] = (),
+) -> Report:
     """What a preview or an update does.
 
     Args:
         events: as `pulumi preview --event-log FILE` writes them, one JSON object a line, and as the
             Automation API has them; None for one that cannot be read. Of several runs the last counts.
         stack: its name, where the events are too few to have it.
+        origin: what makes the events themselves doubtful.
+        doubts: why the report is incomplete, whatever the events are.
 
     Returns:
         The report; the same for the same steps in whatever order the engine took them. A log that is cut
@@ -27,10 +34,10 @@ def report(events: Iterable[Event | None], stack: str = "") -> Report:
     """
     reading = read(events)
     plan, more_problems = merged(reading.steps)
-    problems = (*reading.problems, *more_problems)
+    problems = (*doubts, *reading.problems, *more_problems)
     found = list(findings(plan))
     dangers = sorted(
-        {finding: None for finding in found if isinstance(finding, Danger)},
+        {finding: None for finding in (*origin, *found) if isinstance(finding, Danger)},
         key=lambda danger: (_KINDS.index(danger.kind), danger.component, plain(danger.text)),
     )
     changes = sorted(

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from http import HTTPStatus
@@ -15,6 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 import automation
 from examples.tenants.model import Tenant, TenantName, Wanted
+from examples.tenants.streams import Streams
 from examples.tenants.tenants import BusyError, Tenants, UnknownTenantError
 
 _BEARER = Depends(HTTPBearer())
@@ -42,6 +43,7 @@ def make_app(tenants: Tenants, token: str) -> FastAPI:
         redoc_url=None,
     )
     _answer_errors(app)
+    streams = Streams()
 
     @app.put("/tenants/{name}", status_code=HTTPStatus.ACCEPTED)
     def put(name: TenantName, wanted: Wanted) -> Tenant:
@@ -53,8 +55,9 @@ def make_app(tenants: Tenants, token: str) -> FastAPI:
         return tenants.get(name)
 
     @app.get("/tenants/{name}/progress")
-    def progress(name: TenantName) -> StreamingResponse:
-        return StreamingResponse(_lines(tenants.progress(name)), media_type="application/x-ndjson")
+    def progress(name: TenantName, request: Request) -> StreamingResponse:
+        client = request.client.host if request.client else ""
+        return streams.response(client, _lines(tenants.progress(name)))
 
     @app.delete("/tenants/{name}", status_code=HTTPStatus.ACCEPTED)
     def delete(name: TenantName) -> Tenant:
@@ -64,8 +67,8 @@ def make_app(tenants: Tenants, token: str) -> FastAPI:
     return app
 
 
-def _lines(progress: Iterator[automation.Progress]) -> Iterator[str]:
-    for event in progress:
+async def _lines(progress: AsyncIterator[automation.Progress]) -> AsyncIterator[str]:
+    async for event in progress:
         yield json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n"
 
 

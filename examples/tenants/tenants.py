@@ -7,16 +7,16 @@ goes after the last, so a service that starts anew takes up what it finds.
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import automation
 from examples.tenants.model import Tenant, Wanted
+from examples.tenants.streams import Feed
 
 _CONFLICT_SECONDS = 0.5
-_LOOK_SECONDS = 0.05
 _Kind = Literal["up", "destroy"]
 
 
@@ -36,6 +36,12 @@ class _Job:
     operation: automation.Operation | None = None
     error: str | None = None
     over: threading.Event = field(default_factory=threading.Event)
+    feed: Feed = field(default_factory=Feed)
+
+    def end(self) -> None:
+        """Say that it is over."""
+        self.over.set()
+        self.feed.end()
 
 
 class Tenants:
@@ -128,8 +134,8 @@ class Tenants:
             raise UnknownTenantError(name)
         return Tenant(name=name, state="ready", secret=secret)
 
-    def progress(self, name: str) -> Iterator[automation.Progress]:
-        """Of the update that runs; whoever stops looking stops nothing.
+    def progress(self, name: str) -> AsyncIterator[automation.Progress]:
+        """Return the progress of the update that runs; whoever stops looking stops nothing.
 
         Raises:
             UnknownTenantError
@@ -137,7 +143,10 @@ class Tenants:
         job = self._jobs.get(name)
         if job is None:
             self.get(name)
-        return iter(()) if job is None else _progress(job)
+        if job is None:
+            job = _Job("up")
+            job.end()
+        return job.feed.read()
 
     def _opened(self, name: str) -> tuple[automation.Stack, bool]:
         """The tenant's stack, and whether it is new."""
@@ -157,7 +166,7 @@ class Tenants:
         try:
             yield
         except BaseException:
-            job.over.set()
+            job.end()
             with self._lock:
                 if known is None:
                     del self._jobs[name]
@@ -179,7 +188,7 @@ class Tenants:
         else:
             self._pending(name).unlink(missing_ok=True)
         finally:
-            job.over.set()
+            job.end()
 
     def _to_its_end(self, name: str, job: _Job) -> None:
         """Raises AutomationError: it failed, or the service ends."""
@@ -188,6 +197,9 @@ class Tenants:
             job.operation = stack.up() if job.kind == "up" else stack.destroy()
             if self._closing.is_set():
                 job.operation.cancel()
+            # in this thread, whoever watches: it waits for the operation anyway
+            for event in job.operation:
+                job.feed.report(event)
             try:
                 job.operation.result()
             except (automation.Conflict, automation.EngineKilled) as interrupted:
@@ -224,20 +236,6 @@ class Tenants:
 
     def _pending(self, name: str) -> Path:
         return self._folder / f"{name}.pending"
-
-
-def _progress(job: _Job) -> Iterator[automation.Progress]:
-    """Of all its operations, one after the other."""
-    seen = None
-    while True:
-        over = job.over.is_set()
-        if job.operation is not None and job.operation is not seen:
-            seen = job.operation
-            yield from seen
-        elif over:
-            return
-        else:
-            job.over.wait(_LOOK_SECONDS)
 
 
 def _lives(holder: automation.LockHolder) -> bool:

@@ -97,6 +97,8 @@ def _kinds(
 
 def _filled(request: Request, document: Document, names: list[str], made: Made) -> Document:
     """The document with a new value for every name; joined ones last, because they are made of others."""
+    sources = [request.keys[name].source for name in names]
+    _refuse_too_large(request.arn, sum(s.length for s in sources if isinstance(s, Random | RandomBytes)))
     # every key first, so that new ones are appended in the order of their declaration
     for name in names:
         if name not in document:
@@ -136,12 +138,22 @@ def _joined(arn: str, name: str, source: Joined, document: Document) -> str:
             f"Secret {arn}: key {name!r} is joined of {_listed(missing)}, which the secret does not have. "
             "Nothing was changed. Declare the missing keys, or add them in AWS."
         )
-    return values.joined(
-        [
-            (piece, document.text_of(piece.key) if isinstance(piece, Reference) else piece)
-            for piece in source.pieces
-        ]
-    )
+    pieces = [
+        (piece, document.text_of(piece.key) if isinstance(piece, Reference) else piece)
+        for piece in source.pieces
+    ]
+    # before it is made: keys joined of keys that are joined can double with each
+    _refuse_too_large(arn, sum(len(text) for _, text in pieces))
+    return values.joined(pieces)
+
+
+def _refuse_too_large(arn: str, least: int) -> None:
+    """Raise an error if values of at least so many bytes can never be kept, before they are made."""
+    if least > LARGEST:
+        raise OperatorError(
+            f"Secret {arn} would have at least {least} bytes, and Secrets Manager keeps {LARGEST}. Nothing "
+            "was changed. Declare fewer or shorter values, or spread them over several secrets."
+        )
 
 
 def _referred(source: Joined) -> set[str]:

@@ -23,7 +23,7 @@ LARGEST_GENERATION = 9_999
 """More would not fit into the record of 60 keys, see `record.py`."""
 
 _LONGEST_VALUE = 65_536  # bytes, of a whole secret. Source: AWS Secrets Manager User Guide, "Quotas"
-_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+")
+_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+")
 
 
 @dataclass(frozen=True)
@@ -111,13 +111,13 @@ class _MalformedError(Exception):
     """The request cannot be read; the message names the place."""
 
 
-def read(event: Mapping[str, object]) -> Request:
+def read(event: object) -> Request:
     """Read an event.
 
     Raises:
         OperatorError: it is malformed; the message names the place.
     """
-    arn = event.get("SecretId")
+    arn = event.get("SecretId") if isinstance(event, Mapping) else None
     about = f"secret {arn}" if isinstance(arn, str) and _ARN.fullmatch(arn) else "a secret without a full ARN"
     try:
         return _request(event)
@@ -128,7 +128,8 @@ def read(event: Mapping[str, object]) -> Request:
         ) from None
 
 
-def _request(event: Mapping[str, object]) -> Request:
+def _request(given: object) -> Request:
+    event = _mapping(given, "the event")
     _only(event, {"Action", "SecretId", "Keys", "RemovedKeys", "Salt"}, "the event")
     if event.get("Action") != "write":
         raise _MalformedError('Action must be "write".')

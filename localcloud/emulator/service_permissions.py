@@ -12,6 +12,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -59,6 +60,10 @@ _KMS_WITHOUT_RESOURCE = {"CreateKey", "ListKeys", "ListAliases", "GenerateRandom
 
 def _kms(asked: Asked) -> Iterator[Need]:
     body, name = asked.body, asked.name
+    if name in {"CreateKey", "PutKeyPolicy"}:
+        bypass = str(bool(body.get("BypassPolicyLockoutSafetyCheck"))).lower()
+        more = {"kms:bypasspolicylockoutsafetycheck": (bypass,)}
+        asked = replace(asked, context={**asked.context, **more})
     if name in _KMS_WITHOUT_RESOURCE:
         yield asked.need("*")
     elif name in {"CreateAlias", "UpdateAlias", "DeleteAlias"}:

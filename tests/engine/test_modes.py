@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from tests.engine.shops import SECRET, Shop
 from tests.engine.stacks import CONFIGURED, Stack
-from tests.engine.test_secrecy import files_below, forms_of
+from tests.engine.test_secrecy import files_below, numbers_of_shown
 from tests.localcloud.emulator_process import Emulator
 
 MODES = ("once", "managed", "account")
@@ -156,9 +156,10 @@ def test_a_configured_value_is_written_anew_when_its_generation_is_raised_and_sh
     ).stdout
     assert stack.value("app")["STRIPE_KEY"] == "another-configured-value-93"
     haystack = b"\n".join([shown.encode(), emulator.log.read_bytes(), *files_below(tmp_path)])
-    for number, secret in enumerate([CONFIGURED, "another-configured-value-93"]):
-        shows = any(form in haystack for form in forms_of(secret))
-        assert not shows, f"value number {number} shows"
+    shown_values = numbers_of_shown(
+        [CONFIGURED, "another-configured-value-93"], haystack
+    )  # apart: a failing assertion prints what it calls with
+    assert shown_values == []
 
 
 def test_a_key_is_removed_only_if_asked(stack: Stack) -> None:
@@ -271,9 +272,8 @@ def test_in_account_mode_no_value_is_known_to_pulumi_and_nobody_needs_to_read_on
     shown.append(said)
     haystack = "\n".join(shown).encode() + b"\n".join([*files_below(tmp_path), emulator.log.read_bytes()])
     secrets = [made["PASSWORD"], made["HEX"], stack.value("app")["HEX"]]
-    for number, secret in enumerate(secrets):
-        shows = any(form in haystack for form in forms_of(secret))
-        assert not shows, f"value number {number} shows"
+    shown_values = numbers_of_shown(secrets, haystack)  # apart: a failing assertion prints what it calls with
+    assert shown_values == []
 
 
 def test_a_change_that_cannot_reach_aws_is_a_warning_at_preview(stack: Stack) -> None:
@@ -313,6 +313,7 @@ def test_a_login_in_account_mode_works_when_up_returns_rotates_and_takes_a_key_t
     assert shop.stack.value(SECRET)["POOL_SIZE"] == "5"
     assert shop.stack.preview() == []
     haystack = b"\n".join(files_below(tmp_path))
-    assert not any(form in haystack for password in passwords for form in forms_of(password)), (
-        "a password shows"
-    )
+    shown_values = numbers_of_shown(
+        passwords, haystack
+    )  # apart: a failing assertion prints what it calls with
+    assert shown_values == []

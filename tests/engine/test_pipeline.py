@@ -271,6 +271,127 @@ def test_the_role_for_updates_touches_no_secret_key_or_function_of_others(pipeli
         refused(call)
 
 
+def key_policy(*principals: str) -> str:
+    """Everything for these, beside the account's administrators."""
+    named = {"AWS": [f"arn:aws:iam::{ACCOUNT}:root", *principals]}
+    statement = {"Effect": "Allow", "Principal": named, "Action": "kms:*", "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": statement})
+
+
+def test_no_key_policy_lets_the_role_for_updates_or_its_roles_end_the_stacks_key(pipeline: Pipeline) -> None:
+    owner, iam = pipeline.stack.client("kms"), pipeline.client(pipeline.updating, "iam")
+    key = owner.describe_key(KeyId="alias/aws-secrets/test")["KeyMetadata"]["KeyId"]
+    before = owner.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    boundary, name = pipeline.roles["permissionsBoundaryArn"], f"{NAMES}ender"
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST, PermissionsBoundary=boundary)
+    iam.put_role_policy(RoleName=name, PolicyName="everything", PolicyDocument=EVERYTHING)
+    # a policy that names the session, not its role, counts beside the role's boundary
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/it"
+    role = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{name}", "RoleSessionName": "it"}
+    bounded = variables(pipeline.stack.client("sts").assume_role(**role)["Credentials"])
+    mine = pipeline.client(pipeline.updating, "kms")
+    allowing = key_policy(pipeline.roles["updateRoleArn"], role["RoleArn"], session)
+    written = {"KeyId": key, "PolicyName": "default", "Policy": allowing}
+    refused(lambda: mine.put_key_policy(**written, BypassPolicyLockoutSafetyCheck=True))
+    refused(lambda: mine.create_key(BypassPolicyLockoutSafetyCheck=True))
+    mine.put_key_policy(**written)
+    try:
+        for kms in (mine, pipeline.client(bounded, "kms")):
+            refused(partial(kms.schedule_key_deletion, KeyId=key))
+            refused(partial(kms.disable_key, KeyId=key))
+            refused(partial(kms.create_grant, KeyId=key, GranteePrincipal=session, Operations=["Decrypt"]))
+        refused(lambda: pipeline.client(bounded, "kms").put_key_policy(**written))
+        # to anybody else of the account the role can give it: docs/pipeline.md says so
+        pipeline.stack.client("iam").create_user(UserName="somebody")
+        somebody = f"arn:aws:iam::{ACCOUNT}:user/somebody"
+        mine.put_key_policy(**{**written, "Policy": key_policy(pipeline.roles["updateRoleArn"], somebody)})
+        made = pipeline.stack.client("iam").create_access_key(UserName="somebody")["AccessKey"]
+        theirs = {
+            "aws_access_key_id": made["AccessKeyId"],
+            "aws_secret_access_key": made["SecretAccessKey"],
+        }
+        pipeline.client(theirs, "kms").schedule_key_deletion(KeyId=key)
+        owner.cancel_key_deletion(KeyId=key)
+        owner.enable_key(KeyId=key)
+    finally:
+        owner.put_key_policy(KeyId=key, PolicyName="default", Policy=before)
+
+
+def test_a_role_of_a_stack_does_nothing_outside_its_boundary_whoever_names_its_session(
+    pipeline: Pipeline,
+) -> None:
+    iam, boundary = pipeline.client(pipeline.updating, "iam"), pipeline.roles["permissionsBoundaryArn"]
+    name = f"{NAMES}named"
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST, PermissionsBoundary=boundary)
+    role = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{name}", "RoleSessionName": "it"}
+    bounded = pipeline.client(variables(pipeline.stack.client("sts").assume_role(**role)["Credentials"]))
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/it"},
+        "Action": "secretsmanager:*",
+        "Resource": "*",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    pipeline.client(pipeline.updating).put_resource_policy(
+        SecretId="shop-app", ResourcePolicy=policy, BlockPublicPolicy=True
+    )
+    try:
+        assert bounded.describe_secret(SecretId="shop-app")["Name"] == "shop-app"
+        refused(lambda: bounded.delete_secret(SecretId="shop-app"))
+        refused(lambda: bounded.put_resource_policy(SecretId="shop-app", ResourcePolicy=policy))
+    finally:
+        pipeline.client(pipeline.updating).delete_resource_policy(SecretId="shop-app")
+
+
+def test_the_role_for_updates_reaches_every_pod_association_of_its_clusters_and_none_of_others(
+    pipeline: Pipeline,
+) -> None:
+    """EKS names an association by a random id, so that a policy cannot tell whose it is."""
+    owner, eks = pipeline.stack.client("eks"), pipeline.client(pipeline.updating, "eks")
+    theirs = pipeline.stack.client("iam").create_role(RoleName="theirs", AssumeRolePolicyDocument=TRUST)
+    arn = theirs["Role"]["Arn"]
+    owner.create_cluster(
+        name="another",
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/cluster",
+        resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]},
+    )
+    made = {
+        cluster: owner.create_pod_identity_association(
+            clusterName=cluster, namespace="theirs", serviceAccount="theirs", roleArn=arn
+        )["association"]["associationId"]
+        for cluster in ("shop", "another")
+    }
+    named = {"clusterName": "another", "associationId": made["another"]}
+    refused(lambda: eks.delete_pod_identity_association(**named))
+    refused(lambda: eks.describe_pod_identity_association(**named))
+    refused(
+        lambda: eks.create_pod_identity_association(
+            clusterName="shop", namespace="mine", serviceAccount="mine", roleArn=arn
+        )
+    )
+    named = {"clusterName": "shop", "associationId": made["shop"]}
+    refused(lambda: eks.update_pod_identity_association(**named, roleArn=arn))
+    eks.delete_pod_identity_association(**named)
+
+
+def test_the_role_for_updates_may_change_who_takes_a_role_with_a_stacks_name(pipeline: Pipeline) -> None:
+    """IAM knows no condition for the boundary there, so the name alone decides."""
+    name = f"{NAMES}of-somebody"
+    pipeline.stack.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
+    iam = pipeline.client(pipeline.updating, "iam")
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=TRUST)
+    refused(lambda: iam.put_role_policy(RoleName=name, PolicyName="x", PolicyDocument=EVERYTHING))
+    other = "of-somebody"
+    pipeline.stack.client("iam").create_role(RoleName=other, AssumeRolePolicyDocument=TRUST)
+    refused(lambda: iam.update_assume_role_policy(RoleName=other, PolicyDocument=TRUST))
+
+
+def test_the_role_for_updates_has_no_secret_rotated_by_a_function_of_others(pipeline: Pipeline) -> None:
+    elsewhere = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:elsewhere"
+    rotated = {"SecretId": "shop-app", "RotationRules": {"AutomaticallyAfterDays": 9}}
+    refused(lambda: pipeline.client(pipeline.updating).rotate_secret(**rotated, RotationLambdaARN=elsewhere))
+
+
 def test_a_stack_that_names_another_boundary_gets_no_role(pipeline: Pipeline) -> None:
     powerful = "arn:aws:iam::aws:policy/AdministratorAccess"
     pipeline.configure(workloads={"job": {"environment": READS, "ecs": {}}}, permissionsBoundary=powerful)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection
@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from examples.tenants.streams import MOST_OF_A_CLIENT
 from tests.automation.gate_proxy import gate
 from tests.automation.projects import client, wait_for_end
 from tests.local_engine import stack_environment
@@ -191,6 +192,43 @@ def test_a_tenant_that_is_being_updated_is_not_updated_once_more(
             assert "is being updated" in told["detail"]
         held.opened.set()
         assert service.ready("busy")["state"] == "ready"
+
+
+def test_open_streams_hold_no_thread_and_each_client_has_a_limited_number(
+    emulator: Emulator, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    with (
+        gate(emulator.endpoint, "CreateSecret") as held,
+        running(tmp_path / "tenants", {**environment, "AWS_ENDPOINT_URL": held.address}) as service,
+        ExitStack() as watchers,
+    ):
+        service.put("watched", RANDOM)
+        assert held.reached.wait(timeout=60)
+        threads = _threads(service.process.pid)
+        watched = [watchers.enter_context(service.watching("watched")) for _ in range(MOST_OF_A_CLIENT)]
+        assert MOST_OF_A_CLIENT > 40  # as many threads as the service has for its requests
+        assert {next(progress)["event"] for progress in watched} <= {"StepStarted", "StepDone", "Message"}
+        # some for the requests' own beginnings, none for the streams
+        assert _threads(service.process.pid) - threads <= 40
+        assert service.ask("GET", "/tenants/watched") == (200, pending("watched"))
+        assert service.ask("PUT", "/tenants/watched", RANDOM)[0] == HTTPStatus.CONFLICT
+        assert service.ask("PUT", "/tenants/other", {"kys": {}})[0] == HTTPStatus.UNPROCESSABLE_ENTITY
+        status, told = service.ask("GET", "/tenants/watched/progress")
+        assert status == HTTPStatus.TOO_MANY_REQUESTS
+        assert "close one first" in told["detail"]
+        watchers.pop_all().close()
+        held.opened.set()
+        told = service.ready("watched")  # watches too, so the places are free again
+        assert told["state"] == "ready", told
+
+
+def pending(name: str) -> dict[str, Any]:
+    """What is told of a tenant that is being updated."""
+    return {"name": name, "state": "updating", "secret": None, "error": None}
+
+
+def _threads(process: int) -> int:
+    return len(list(Path(f"/proc/{process}/task").iterdir()))
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])

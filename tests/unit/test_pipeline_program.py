@@ -104,6 +104,18 @@ def test_the_role_for_previews_may_only_look() -> None:
     assert denied["Resource"] == "*"
 
 
+def test_one_role_for_previews_reads_the_state_of_all_its_stacks() -> None:
+    """A token of a pull request names no stack: a role for each would keep nobody out."""
+    recording = made(stacks=["dev", "staging"])
+    assert recording.types().count("aws-secrets:index:PreviewAccess") == 1
+    [reading] = [
+        found for found in statements(recording, "preview-policy") if found.get("Sid") == "ReadState"
+    ]
+    for stack in ("dev", "staging"):
+        assert f"arn:aws:s3:::state/.pulumi/stacks/{PROJECT}/{stack}.json" in reading["Resource"]
+    assert not [arn for arn in reading["Resource"] if "/prod." in arn or arn.endswith("/*")]
+
+
 def test_without_previews_nothing_lets_pull_requests_in() -> None:
     config = {"aws:region": "us-east-1", P: {**DECLARED, "previews": False}}
     recording = run(config)
@@ -163,6 +175,25 @@ def test_the_role_for_updates_needs_the_boundary_for_every_permission_that_it_gi
     assert denied["Effect"] == "Deny"
     roles = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("preview-role", "update-role")]
     assert sorted(denied["Resource"]) == sorted([boundary, *roles])
+
+
+def test_a_role_that_a_stack_makes_is_denied_what_its_boundary_does_not_allow() -> None:
+    """A policy of another resource that names its session would count beside the boundary otherwise."""
+    for changed in ({}, {"ecsServices": None, "databases": None}):
+        found = statements(made(**changed), "update-boundary")
+        [denied] = [statement for statement in found if "NotAction" in statement]
+        assert (denied["Effect"], denied["Resource"], "Condition" in denied) == ("Deny", "*", False)
+        assert set(denied["NotAction"]) == actions(found)
+
+
+def test_the_role_for_updates_is_denied_the_end_of_any_key_and_of_its_keepers() -> None:
+    found = {statement["Sid"]: statement for statement in statements(made(), "update-policy")}
+    ending = found["EndNoKey"]
+    assert {"kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:CreateGrant"} <= set(ending["Action"])
+    assert (ending["Effect"], ending["Resource"], "Condition" in ending) == ("Deny", "*", False)
+    bypassing = found["LeaveNoKeyWithoutAKeeper"]
+    assert set(bypassing["Action"]) == {"kms:CreateKey", "kms:PutKeyPolicy"}
+    assert bypassing["Condition"] == {"Bool": {"kms:BypassPolicyLockoutSafetyCheck": "true"}}
 
 
 def test_roles_are_given_to_lambda_and_where_pods_get_them_to_eks_alone() -> None:
@@ -335,3 +366,28 @@ def test_the_stack_files_of_the_documentation_are_taken_as_they_stand() -> None:
     for file in files:
         jsonschema.Draft202012Validator(stack_file_schema()).validate(file)
         assert run(file["config"]).resources
+
+
+@pytest.mark.parametrize("page", ["pipeline.md", "threat-model.md"])
+def test_every_test_that_the_documentation_names_exists(page: str) -> None:
+    root = Path(__file__).parents[2]
+    named = set(re.findall(r"`(test_\w+)`", (root / "docs" / page).read_text()))
+    known = {
+        found
+        for file in (root / "tests").rglob("test_*.py")
+        for found in (file.stem, *re.findall(r"^ *(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE))
+    }
+    assert len(named) >= 10
+    assert sorted(named - known) == []
+
+
+def test_every_statement_about_the_roles_names_its_test() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "pipeline.md").read_text()
+    section = text.partition("## What the roles can and cannot do")[2].partition("What follows, and")[0]
+    rows = [
+        row
+        for row in section.splitlines()
+        if row.startswith("|") and not row.startswith(("|--", "| statement"))
+    ]
+    assert len(rows) >= 18
+    assert [row for row in rows if "`test_" not in row.split("|")[-2]] == []

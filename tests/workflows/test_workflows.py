@@ -50,7 +50,7 @@ def test_zizmor_finds_nothing() -> None:
     [
         ("ci.yml", "timeout-minutes", "timeout-minute", "unexpected key"),
         ("preview-stack.yml", "steps.report.outputs.report", "steps.other.outputs.report", "not defined"),
-        ("preview-stack.yml", "needs: preview", "needs: nothing", "does not exist"),
+        ("preview-stack.yml", "needs: report", "needs: nothing", "does not exist"),
         ("preview.yml", "stack: ${{ matrix.stack }}", "stacks: dev", "is not defined"),
         ("up.yml", "runs-on: ubuntu-24.04", "runs-on: ubuntu-1.04", "unknown"),
     ],
@@ -119,6 +119,37 @@ def test_no_job_that_runs_a_pull_requests_code_can_write_to_the_repository() -> 
             assert writes <= {"id-token"}, (name, key)
         elif "steps" in job:
             assert "id-token" not in writes, (name, key)
+
+
+def test_credentials_code_of_a_pull_request_and_the_verdict_are_jobs_of_their_own() -> None:
+    preview, report, comment = (
+        WORKFLOWS["preview-stack.yml"]["jobs"][key] for key in ("preview", "report", "comment")
+    )
+    assert preview["permissions"] == {"contents": "read", "id-token": "write"}
+    assert report["permissions"] == {"contents": "read"}
+    assert comment["permissions"] == {"pull-requests": "write"}
+    assert "automation.report" not in json.dumps(preview)
+    assert preview["outputs"].keys() == {"outcome"}
+    texts = json.dumps([report, comment])
+    assert not re.search("secrets[.]|AWS_|PULUMI_|configure-aws", texts)
+    # only git reads the change: every other command runs in the base
+    commands = [step for step in report["steps"] if "run" in step]
+    assert [step["name"] for step in commands if step.get("working-directory") == "base"] == [
+        "Install the base's program",
+        "Report",
+    ]
+    # a cache could have been filled by somebody else
+    assert "cache" not in json.dumps(report)
+
+
+def test_the_report_is_written_whatever_became_of_the_preview() -> None:
+    """A skipped job counts as passed, so a preview that ran into its time limit must not skip it."""
+    jobs = WORKFLOWS["preview-stack.yml"]["jobs"]
+    assert jobs["report"]["if"] == "${{ !cancelled() }}"
+    assert "concurrency" not in jobs["preview"]
+    assert WORKFLOWS["preview.yml"]["concurrency"]["cancel-in-progress"] is True
+    [download] = [step for step in jobs["report"]["steps"] if "download-artifact" in step.get("uses", "")]
+    assert download["continue-on-error"] is True
 
 
 def test_forks_get_no_preview_and_so_no_credentials() -> None:
@@ -253,13 +284,19 @@ def test_the_report_is_passed_on_whatever_its_verdict_and_decides_in_the_end(
         "GITHUB_OUTPUT": str(output),
         "GITHUB_STEP_SUMMARY": str(summary),
     }
-    assert ran(script("preview", "Report"), tmp_path, STACK="dev", TEXT=text, **environment) == 0
+    assert ran(script("report", "Report"), tmp_path, STACK="dev", TEXT=text, **environment) == 0
     found = dict(outputs(output.read_text()))
     assert found == {"report": text, "code": str(code)}
     assert summary.read_text() == text
-    last = script("preview", "Fail if")
+    last = script("report", "Fail if")
     assert ran(last, tmp_path, CODE=found["code"], OUTCOME="success") == code
     assert ran(last, tmp_path, CODE=found["code"], OUTCOME="failure") == (code or 1)
+
+
+def test_a_preview_without_outcome_or_report_never_passes(tmp_path: Path) -> None:
+    last = script("report", "Fail if")
+    for code, outcome in (("", "success"), ("", ""), ("0", ""), ("0", "cancelled"), ("0", "skipped")):
+        assert ran(last, tmp_path, CODE=code, OUTCOME=outcome) != 0, (code, outcome)
 
 
 def outputs(text: str) -> Iterator[tuple[str, str]]:

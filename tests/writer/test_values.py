@@ -89,3 +89,30 @@ def test_random_bytes_are_as_many_as_declared(encoding: Any, length: int) -> Non
     assert {len(text) for text in made} == {length}
     assert len(made) == 100
     assert source_of(randomBytes={"length": 32.0, "encoding": encoding}) == RandomBytes(32, encoding)
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        f"{ARN}\x1b[2J",
+        f"{ARN}\x00",
+        f"{ARN}\u2028::warning::",
+        f"{ARN}?",
+        f"{ARN},",
+        f"{ARN}%0A",
+        "x",
+        None,
+        1,
+    ],
+)
+def test_a_message_repeats_no_secret_id_that_aws_would_not_give(arn: object) -> None:
+    with pytest.raises(OperatorError, match="a secret without a full ARN") as refused:
+        request.read({"Action": "write", "SecretId": arn})
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("event", [None, [], "write", 7, {}, {"Action": "write"}, {"\n::warning::": 1}])
+def test_what_is_no_request_is_refused_in_one_line(event: object) -> None:
+    with pytest.raises(OperatorError, match="malformed") as refused:
+        request.read(event)
+    assert str(refused.value).isprintable()

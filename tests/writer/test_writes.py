@@ -175,6 +175,19 @@ REFUSED: dict[str, tuple[str, dict[str, object], tuple[str, ...], str]] = {
     "not JSON": ("hidden value", {}, (), "not a JSON object"),
     "no object": ('["hidden value"]', {}, (), "not a JSON object"),
     "too large": ('{"A": "hidden value"}', {"B": {"value": "x" * 65_530}}, (), "65536"),
+    # sixty characters doubled sixty times: no memory would hold them
+    "each joined twice of the one before": (
+        '{"K0": "hidden value"}',
+        {f"K{number}": {"joined": [{"key": f"K{number - 1}"}] * 2} for number in range(1, 60)},
+        (),
+        "65536",
+    ),
+    "more random characters than a secret has room for": (
+        '{"A": "hidden value"}',
+        {f"K{number}": {"random": {"length": 65_536}} for number in range(10_000)},
+        (),
+        "65536",
+    ),
     "joined of nothing": ('{"A": "hidden value"}', {"B": {"joined": [{"key": "C"}]}}, (), "'C'"),
     "a circle": (
         '{"A": "hidden value"}',
