@@ -100,6 +100,7 @@ class Secret:
     replicas: dict[str, Replica] = field(default_factory=dict)
     rotation: "Rotation | None" = None
     owner: str | None = None  # the AWS service that manages it
+    token: str | None = None  # ClientRequestToken of the request that created it
 
     def holder(self, label: str) -> Version | None:
         """The version that has a staging label."""

@@ -151,9 +151,8 @@ class SecretsManager(BaseResponse):
             rules.check_content(content)
             self._require_key(asked.get("KmsKeyId") or rules.AWS_MANAGED_KEY, "EncryptionFailure", "encrypt")
         again = self.store.secrets.get(self.region, {}).get(name)
-        if again is not None and again.deleted is None and token in again.versions and content is not None:
-            version = rules.put_value(again, token, content, None)
-            return {**self._name(again), "VersionId": version.version_id}
+        if again is not None and again.deleted is None and again.token == token:
+            return self._created(again, token, content)
         secret = rules.create(
             self.store,
             partition=get_partition(self.region),
@@ -163,12 +162,17 @@ class SecretsManager(BaseResponse):
         )
         secret.description = asked.get("Description") or ""
         secret.kms_key_id = asked.get("KmsKeyId") or rules.AWS_MANAGED_KEY
-        secret.tags = tags
+        secret.tags, secret.token = tags, token
+        if asked.get("AddReplicaRegions"):
+            self._replicate(secret, asked["AddReplicaRegions"])
+        return self._created(secret, token, content)
+
+    def _created(self, secret: Secret, token: str, content: Content | None) -> Mapping[str, Any]:
+        """Return CreateSecret's answer; a request that is sent again gets the same, and makes nothing."""
         answer = self._name(secret)
         if content is not None:
             answer["VersionId"] = self._put(secret, token, content, None).version_id
-        if asked.get("AddReplicaRegions"):
-            self._replicate(secret, asked["AddReplicaRegions"])
+        if self.request_.get("AddReplicaRegions"):
             answer["ReplicationStatus"] = _replication_status(secret)
         return answer
 
