@@ -166,3 +166,46 @@ def test_a_fault_of_the_emulator_is_answered_without_its_text(capfd: pytest.Capt
     told = "".join(capfd.readouterr())
     assert "LookupError at test_emulator_connections.py" in told
     assert WORD not in told
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [
+        ("CreateSecret", "InvalidRequestException"),
+        ("UpdateSecret", "InvalidRequestException"),
+        ("PutSecretValue", "InvalidRequestException"),
+        ("RotateSecret", "InvalidParameterException"),
+    ],
+)
+def test_a_request_without_a_token_is_refused_in_awss_words(
+    emulator: Emulator, operation: str, code: str
+) -> None:
+    connection = connected(emulator)
+    name = f"untold/{uuid.uuid4()}"
+    assert asked(connection, "CreateSecret", body_of(Name=name))[0] == 200
+    named = {"Name": f"{name}/new"} if operation == "CreateSecret" else {"SecretId": name}
+    body = json.dumps({**named, "Description": "x"} if operation == "UpdateSecret" else named)
+    if operation == "PutSecretValue":
+        body = json.dumps({**named, "SecretString": "x"})
+    status, answer = asked(connection, operation, body.encode())
+    assert (status, answer) == (
+        400,
+        {
+            "__type": code,
+            "Message": "You must provide a ClientRequestToken value. We recommend a UUID-type value.",
+        },
+    )
+    connection.close()
+
+
+def test_errors_of_the_request_layer_spell_message_with_a_small_letter(emulator: Emulator) -> None:
+    connection = connected(emulator)
+    for body, code, text in (
+        (b'{"SecretId": "not there"}', "ValidationException", "message"),
+        (b'{"SecretId": 7}', "SerializationException", "message"),
+        (b'{"SecretId": "not-there"}', "ResourceNotFoundException", "Message"),
+    ):
+        _, answer = asked(connection, "DescribeSecret", body)
+        assert answer["__type"] == code
+        assert set(answer) == {"__type", text}
+    connection.close()
