@@ -121,7 +121,7 @@ def test_a_name_that_no_secret_has_is_refused_by_every_operation(client: Any, ba
     words = "Must be a valid name containing alphanumeric characters, or any of the following:"
     invalid = ("ValidationException", f"Invalid name. {words} {allowed}")
     assert refusal(client.create_secret, Name=bad, SecretString="x") == invalid
-    for operation, more in {
+    operations: dict[str, dict[str, Any]] = {
         "delete_secret": {"ForceDeleteWithoutRecovery": True},
         "describe_secret": {},
         "get_secret_value": {},
@@ -131,7 +131,8 @@ def test_a_name_that_no_secret_has_is_refused_by_every_operation(client: Any, ba
         "untag_resource": {"TagKeys": ["a"]},
         "update_secret": {"Description": "x"},
         "validate_resource_policy": {"ResourcePolicy": "{}"},
-    }.items():
+    }
+    for operation, more in operations.items():
         assert refusal(getattr(client, operation), SecretId=bad, **more) == invalid, operation
 
 
