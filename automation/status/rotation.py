@@ -125,8 +125,8 @@ def _unfinished(found: Rotation, begun: datetime) -> Problem:
 def _left_behind(described: Mapping[str, Any], version: str) -> Problem:
     return Problem(
         kind="rotation",
-        text="AWSPENDING is still on the previous version: AWS takes that rotation for not ended, so no new one "
-        "can start, and trying it again may bring that version back",
+        text="AWSPENDING is still on the previous version: AWS takes that rotation for not ended, so no new "
+        "one can start, and trying it again may bring that version back",
         remedy="Take the label off: aws secretsmanager update-secret-version-stage --secret-id "
         f"{described['Name']} --version-stage AWSPENDING --remove-from-version-id {version}",
     )

@@ -133,15 +133,24 @@ def described(secret: Secret) -> dict[str, Any]:
     return found
 
 
+def check_token(asked: Mapping[str, Any]) -> str:
+    """Return the request's token, which every SDK sends.
+
+    Raises:
+        ServiceError: there is none, or it is too short or too long.
+    """
+    if asked.get("ClientRequestToken") is None:
+        raise rules.invalid_parameter(rules.UNIDENTIFIED)
+    return rules.check_token(asked["ClientRequestToken"])
+
+
 def rotate(account: str, secret: Secret, asked: Mapping[str, Any]) -> str:
     """RotateSecret; returns the id of the version that will be current.
 
     Raises:
         ServiceError: as AWS answers.
     """
-    if asked.get("ClientRequestToken") is None:
-        raise rules.invalid_parameter(rules.UNIDENTIFIED)
-    token = rules.check_token(asked["ClientRequestToken"])
+    token = check_token(asked)
     rotation = secret.rotation
     schedule = _asked_schedule(asked) or (rotation.schedule if rotation else None)
     lambda_arn = asked.get("RotationLambdaARN") or (rotation.lambda_arn if rotation else None)

@@ -352,6 +352,7 @@ class SecretsManager(BaseResponse):
 
     @_answering
     def rotate_secret(self) -> Mapping[str, Any]:
+        rotation.check_token(self.request_)
         secret = self._writable()
         token = rotation.rotate(self.current_account, secret, self.request_)
         return {**self._name(secret), "VersionId": token}
