@@ -169,9 +169,14 @@ def _begun(aws: Aws, secret: Secret) -> Progress:
     try:
         token = str(aws.secrets.rotate_secret(SecretId=secret.arn)["VersionId"])
         print(f"Rotating {secret.name}:")
-    except aws.secrets.exceptions.InvalidRequestException as error:
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "AccessDeniedException":  # AWS names no function
+            raise SetupError(
+                f"Secrets Manager cannot invoke {secret.function}: the function does not exist, or its "
+                "policy does not grant it access. Run `make up`."
+            ) from None
         pending = holder(aws, secret, PENDING)
-        if pending is None or "previous rotation" not in str(error):
+        if pending is None or "previous rotation isn't complete" not in str(error):
             raise
         token = pending
         if any(attempt["SecretId"] == secret.arn for attempt in state["unfinished"]):

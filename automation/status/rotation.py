@@ -1,7 +1,9 @@
 """What AWS says of a secret's rotation, judged.
 
-RotateSecret gives the label AWSPENDING to a new version; after a rotation that succeeded it is on the
-current version or on none. A rotation that failed leaves it elsewhere, maybe on a version without a value.
+RotateSecret gives the label AWSPENDING to a new version. After a rotation that succeeded AWS removes it, or
+leaves it on the current version; both were seen. PutSecretValue then removes it from the version that loses
+AWSCURRENT, UpdateSecretVersionStage does not. A rotation that failed leaves it on another version, maybe one
+without a value.
 NextRotationDate is the latest date of the next rotation; after failures it may be in the past. Neither tells
 of failures otherwise: RotationFailed is an event of CloudTrail alone.
 
@@ -123,8 +125,8 @@ def _unfinished(found: Rotation, begun: datetime) -> Problem:
 def _left_behind(described: Mapping[str, Any], version: str) -> Problem:
     return Problem(
         kind="rotation",
-        text="An edit after a rotation left AWSPENDING on the version before: AWS takes the rotation for not "
-        "ended, so no new one can start, and trying it again may bring that version back",
+        text="AWSPENDING is still on the previous version: AWS takes that rotation for not ended, so no new "
+        "one can start, and trying it again may bring that version back",
         remedy="Take the label off: aws secretsmanager update-secret-version-stage --secret-id "
         f"{described['Name']} --version-stage AWSPENDING --remove-from-version-id {version}",
     )

@@ -22,19 +22,8 @@ os.environ |= {
 }
 
 # ruff: noqa: E402  the environment comes first
-from werkzeug.serving import WSGIRequestHandler, make_server
-
-from localcloud.emulator import lambda_service, rotation, secrets_service, server, state
+from localcloud.emulator import http_server, lambda_service, rotation, secrets_service, server, state
 from localcloud.emulator.turns import ONE_AT_A_TIME
-
-
-class _QuietHandler(WSGIRequestHandler):
-    """Keeps connections open, and leaves the log to the application, which knows what may be written."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log(self, _type: str, _message: str, *_args: object) -> None:
-        """Nothing: werkzeug would write whole request lines."""
 
 
 def _bound(port: int) -> socket.socket:
@@ -85,9 +74,7 @@ def main() -> NoReturn:
     rotation.start(secrets_service.all_secrets, saver.changed)
     health = {"status": "ok", "instance": found.instance, "restored": found.restored}
     application = server.emulator(services, health, saver.changed)
-    httpd = make_server(
-        "127.0.0.1", 0, application, threaded=True, request_handler=_QuietHandler, fd=listener.fileno()
-    )
+    httpd = http_server.serving(listener, application)
     wait_for_the_end = _prepared_for_the_end()
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     print(f"listening on 127.0.0.1:{port}", flush=True)

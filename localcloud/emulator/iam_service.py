@@ -1,4 +1,4 @@
-"""IAM: moto's, with AWS's managed policies taken in when they are asked for: all of them take a second.
+"""IAM: moto's, with its limits, and AWS's managed policies taken in when asked for: all take a second.
 
 Access keys that were deleted are remembered: they must not become those of somebody else.
 """
@@ -7,9 +7,13 @@ import json
 from functools import cache
 from typing import Any
 
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy, IAMBackend, ManagedPolicy
 from moto.iam.responses import IamResponse
+
+from localcloud.emulator import iam_limits
 
 _PREFIX = "arn:aws:iam::aws:policy/"
 
@@ -18,6 +22,12 @@ class Iam(IamResponse):
     """One request; moto calls the method that is named after its operation."""
 
     def call_action(self) -> Any:  # noqa: ANN401, D102  moto's own form
+        asked = {name: values[0] for name, values in self.querystring.items() if values}
+        try:
+            iam_limits.check(self.backend, self._get_action(), asked)
+        except ServiceException as error:
+            status, headers, body = self.serialized(ActionResult(error))
+            return status, {**headers, "status": str(status)}, body
         for parameter in ("PolicyArn", "PermissionsBoundary"):
             managed_policy(self.backend, str(self._get_param(parameter) or ""))
         if self._get_action() == "ListPolicies":

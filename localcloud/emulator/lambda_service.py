@@ -15,6 +15,7 @@ import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,7 +27,7 @@ from moto.awslambda.responses import LambdaResponse
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.logs.models import logs_backends
 
-from localcloud.emulator import lambda_network, lambda_role
+from localcloud.emulator import lambda_limits, lambda_network, lambda_role
 from localcloud.emulator.lambda_role import RefusedError
 from localcloud.emulator.lambda_workers import Code, Outcome, Pool
 from localcloud.emulator.turns import ONE_AT_A_TIME
@@ -45,6 +46,8 @@ _KEPT: dict[str, Any] = {
     "Environment": None,
     "VpcConfig": None,
 }
+_STATES = {"State", "StateReason", "StateReasonCode"}
+_STATES |= {"LastUpdateStatus", "LastUpdateStatusReason", "LastUpdateStatusReasonCode"}
 
 
 class _Service:
@@ -70,8 +73,26 @@ def end() -> None:
     _Service.pool.end()
 
 
+def _refusing(method: Callable[["Lambda"], Any]) -> Callable[["Lambda"], Any]:
+    """Answer what the method refuses."""
+
+    @wraps(method)
+    def answer(service: "Lambda") -> Any:  # noqa: ANN401  moto's own form
+        try:
+            return method(service)
+        except RefusedError as error:
+            return _refusal(error)
+
+    return answer
+
+
+def _busy(function: LambdaFunction) -> lambda_limits.Busy | None:
+    found: lambda_limits.Busy | None = getattr(function, "localcloud_busy", None)
+    return found
+
+
 class Lambda(LambdaResponse):
-    """Moto's API, with the configuration that moto loses."""
+    """Moto's API, with the configuration that moto loses and the limits that it does not have."""
 
     def _kept(self, function: LambdaFunction, config: dict[str, Any]) -> dict[str, Any]:
         kept = {**_KEPT, **getattr(function, "localcloud_kept", {})}
@@ -86,26 +107,32 @@ class Lambda(LambdaResponse):
         }
         network = kept.pop("VpcConfig", None)
         kept["VpcConfig"] = lambda_network.described(DEFAULT_ACCOUNT_ID, function.region, network)
-        known = {key: value for key, value in {**config, **kept}.items() if value is not None}
+        stateless = {key: value for key, value in config.items() if key not in _STATES}
+        states = lambda_limits.shown(_busy(function))
+        known = {key: value for key, value in {**stateless, **kept, **states}.items() if value is not None}
         variables = (known.get("Environment") or {}).get("Variables") or {}
         if not variables:
             known.pop("Environment", None)
         return known
 
-    def _keep(self, function: LambdaFunction) -> None:
+    def _keep(self, function: LambdaFunction, *, created: bool = False) -> None:
         asked = {key: value for key, value in self.json_body.items() if key in _KEPT}
         vars(function)["localcloud_kept"] = {**getattr(function, "localcloud_kept", {}), **asked}
         vars(function)["localcloud_revision"] = str(uuid.uuid4())
         function.last_modified = time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime())
         function.code.pop("ZipFile", None)  # moto keeps the archive twice
+        vars(function)["localcloud_busy"] = lambda_limits.busy(created=created)
 
     def _function(self, position: int) -> LambdaFunction:
         return self.backend.get_function(unquote(self.path.split("/")[position]), None)
 
+    @_refusing
     def create_function(self) -> Any:  # noqa: ANN401, D102  moto's own form
         asked = self.json_body
         if asked.get("PackageType", "Zip") != "Zip":
             return _refusal(RefusedError(400, "InvalidParameterValueException", _NO_IMAGES))
+        lambda_limits.check_name(asked["FunctionName"])
+        lambda_limits.check_configuration(asked)
         arn = f"arn:aws:lambda:{self.region}:{DEFAULT_ACCOUNT_ID}:function:{asked['FunctionName']}"
         refused = self._refused_role(asked["Role"], arn) or self._refused_network(asked["Role"])
         if refused:
@@ -115,7 +142,7 @@ class Lambda(LambdaResponse):
         if not _is_zip(function):
             self.backend.delete_function(function.function_name, None)
             return _refusal(RefusedError(400, "InvalidParameterValueException", _NO_ZIP))
-        self._keep(function)
+        self._keep(function, created=True)
         return status, headers, json.dumps(self._kept(function, function.get_configuration(on_create=True)))
 
     def _refused_role(self, role: str, function_arn: str) -> Any:  # noqa: ANN401  moto's own form
@@ -129,8 +156,11 @@ class Lambda(LambdaResponse):
         reason = lambda_network.refusal(DEFAULT_ACCOUNT_ID, self.region, role, network)
         return _refusal(RefusedError(400, "InvalidParameterValueException", reason)) if reason else None
 
+    @_refusing
     def update_function_configuration(self) -> Any:  # noqa: ANN401, D102  moto's own form
         function = self._function(-2)
+        lambda_limits.check_idle(_busy(function), function.function_arn)
+        lambda_limits.check_configuration(self.json_body)
         role = self.json_body.get("Role") or function.role
         refused = self._refused_role(role, function.function_arn) or self._refused_network(role)
         if refused:
@@ -140,8 +170,10 @@ class Lambda(LambdaResponse):
         self._keep(function)
         return status, headers, json.dumps(self._kept(function, json.loads(body)))
 
+    @_refusing
     def update_function_code(self) -> Any:  # noqa: ANN401, D102  moto's own form
         function = self._function(-2)
+        lambda_limits.check_idle(_busy(function), function.function_arn)
         if "Architectures" in self.json_body:
             function.architectures = self.json_body["Architectures"]
         status, headers, body = super().update_function_code()
@@ -156,7 +188,9 @@ class Lambda(LambdaResponse):
     def get_function_configuration(self) -> Any:  # noqa: ANN401, D102  moto's own form
         return json.dumps(self._kept(self._function(-2), json.loads(super().get_function_configuration())))
 
+    @_refusing
     def add_permission(self) -> Any:  # noqa: ANN401, D102  moto's own form
+        lambda_limits.check_principal(str(self.json_body.get("Principal")))
         sid = self.json_body.get("StatementId")
         if any(statement.get("Sid") == sid for statement in self._function(-2).policy.statements):
             return _refusal(
@@ -390,6 +424,9 @@ def serve_invocation(environ: Mapping[str, Any], start_response: Callable[..., A
         _check_size(payload, kind)
         with ONE_AT_A_TIME:
             code, _ = _code(DEFAULT_ACCOUNT_ID, region, name, qualifier)
+            function = lambda_backends[DEFAULT_ACCOUNT_ID][region].get_function(name, qualifier)
+            if lambda_limits.is_pending(_busy(function)):
+                lambda_limits.check_idle(_busy(function), code.arn)
         if kind == "DryRun":
             start_response("204 No Content", headers)
             return [b""]

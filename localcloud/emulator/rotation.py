@@ -4,7 +4,8 @@ Source: AWS Secrets Manager API Reference (RotateSecret, CancelRotateSecret); Us
 function", "Lambda rotation functions", "Rotation schedules", "Troubleshoot rotation".
 
 Environment: LOCALCLOUD_ROTATION_TRIES (5) and LOCALCLOUD_ROTATION_RETRY_SECONDS (1, doubled after each try)
-stand for the tries that AWS spreads over a day.
+stand for the tries that AWS spreads over a day. LOCALCLOUD_PENDING_CLEANED (yes): whether AWSPENDING is
+removed from the version that a rotation made current, as AWS mostly does; `no` leaves it, which was seen too.
 """
 
 import json
@@ -132,13 +133,24 @@ def described(secret: Secret) -> dict[str, Any]:
     return found
 
 
+def check_token(asked: Mapping[str, Any]) -> str:
+    """Return the request's token, which every SDK sends.
+
+    Raises:
+        ServiceError: there is none, or it is too short or too long.
+    """
+    if asked.get("ClientRequestToken") is None:
+        raise rules.invalid_parameter(rules.UNIDENTIFIED)
+    return rules.check_token(asked["ClientRequestToken"])
+
+
 def rotate(account: str, secret: Secret, asked: Mapping[str, Any]) -> str:
     """RotateSecret; returns the id of the version that will be current.
 
     Raises:
         ServiceError: as AWS answers.
     """
-    token = rules.check_token(asked.get("ClientRequestToken", rules.new_token()))
+    token = check_token(asked)
     rotation = secret.rotation
     schedule = _asked_schedule(asked) or (rotation.schedule if rotation else None)
     lambda_arn = asked.get("RotationLambdaARN") or (rotation.lambda_arn if rotation else None)
@@ -233,11 +245,7 @@ def _check_permission(account: str, secret: Secret, lambda_arn: str) -> None:
         source_arn=secret.arn,
         account=account,
     )
-    if allowed is None:
-        raise ServiceError(
-            "ResourceNotFoundException", f"Secrets Manager can't find the Lambda function {lambda_arn}."
-        )
-    if not allowed:
+    if not allowed:  # AWS answers the same for a function that is not there
         raise ServiceError(
             "AccessDeniedException",
             "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy "
@@ -251,7 +259,7 @@ def _begin(secret: Secret, token: str, *, test_alone: bool) -> None:
     if rotation is None or (rotation.attempt is not None and (secret.arn, token) in _SERVICE.running):
         return
     if token not in secret.versions:
-        rules.begin_version(secret, token)
+        rules.begin_version(secret, token, as_current=test_alone)
     rotation.attempt = Attempt(token, test_alone)
     _run_later(secret, rotation.attempt)
 
@@ -357,6 +365,8 @@ def _conclude(secret: Secret, attempt: Attempt, *, succeeded: bool) -> bool:
     pending = secret.holder(PENDING)
     complete = pending is None or pending is secret.holder(CURRENT)
     if succeeded and complete:
+        if pending is not None and os.environ.get("LOCALCLOUD_PENDING_CLEANED", "yes") != "no":
+            pending.labels.discard(PENDING)
         rotation.last, rotation.attempt = time.time(), None
         rotation.plan()
         _note(secret, attempt, Outcome="succeeded")

@@ -96,7 +96,7 @@ def needed_of(  # noqa: PLR0913, PLR0917  the same as above, and which secret
     if secret.rotation is not None:
         about["secretsmanager:resource/allowrotationlambdaarn"] = (secret.rotation.lambda_arn,)
     policy = ResourcePolicy(document=json.loads(secret.policy) if secret.policy else None, account=owner)
-    foreign = name == "GetSecretValue" and owner != account and _has_awss_key(secret, body)
+    foreign = owner != account and _needs_awss_key(name, secret, body)
     yield Need(
         Request(action=action, resource=arn, context=about),
         policy,
@@ -108,7 +108,12 @@ def needed_of(  # noqa: PLR0913, PLR0917  the same as above, and which secret
         yield from _of_function(secret, account, body, context)
 
 
-def _has_awss_key(secret: rules.Secret, body: Mapping[str, Any]) -> bool:
+def _needs_awss_key(name: str, secret: rules.Secret, body: Mapping[str, Any]) -> bool:
+    """Return whether it reads or writes a value with AWS's own key, which no other account can use."""
+    if name == "PutSecretValue":
+        return secret.kms_key_id.endswith(rules.AWS_MANAGED_KEY)
+    if name != "GetSecretValue":
+        return False
     try:
         version = rules.wanted_version(secret, body.get("VersionId"), body.get("VersionStage"))
     except rules.ServiceError:

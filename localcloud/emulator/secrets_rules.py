@@ -26,6 +26,7 @@ _MAX_LABEL_CHARACTERS = 256
 _MAX_TAGS = 50
 _KEPT_VERSIONS = 100
 _MAX_VALUE_BYTES = 65_536
+_NAME_CHARACTERS = r"[A-Za-z0-9/_+=.@!-]+"
 
 
 class ServiceError(Exception):
@@ -95,11 +96,13 @@ class Secret:
     accessed: float | None = None
     deleted: float | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    was_tagged: bool = False  # AWS then shows an empty list of tags, and none before
     policy: str | None = None
     versions: dict[str, Version] = field(default_factory=dict)
     replicas: dict[str, Replica] = field(default_factory=dict)
     rotation: "Rotation | None" = None
     owner: str | None = None  # the AWS service that manages it
+    token: str | None = None  # ClientRequestToken of the request that created it
 
     def holder(self, label: str) -> Version | None:
         """The version that has a staging label."""
@@ -203,12 +206,29 @@ def arn_in(secret: Secret, region: str) -> str:
 def check_name(name: object) -> str:
     """Refuses what CreateSecret refuses as a name."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9/_+=.@-]{1,512}", name):
-        raise ServiceError(
-            "ValidationException",
-            "Invalid name. Must be a valid name containing alphanumeric characters, or any of the "
-            "following: -/_+=.@!",
-        )
+        raise ServiceError("ValidationException", _INVALID_NAME)
     return name
+
+
+def check_secret_id(secret_id: object) -> None:
+    """Refuse characters that no secret's name has; an ARN is looked up as it is."""
+    if isinstance(secret_id, str) and not secret_id.startswith("arn:") and secret_id:
+        check_name_characters(secret_id)
+
+
+def check_name_characters(name: str) -> None:
+    """Refuse characters that no secret's name has.
+
+    Raises:
+        ServiceError: ValidationException.
+    """
+    if not re.fullmatch(_NAME_CHARACTERS, name):
+        raise ServiceError("ValidationException", _INVALID_NAME)
+
+
+_INVALID_NAME = (
+    "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!"
+)
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
@@ -244,6 +264,9 @@ def check_label(label: object) -> str:
 def new_token() -> str:
     """A version id for a request that brings none."""
     return str(uuid.uuid4())
+
+
+UNIDENTIFIED = "You must provide a ClientRequestToken value. We recommend a UUID-type value."
 
 
 def check_token(token: object) -> str:
@@ -302,8 +325,11 @@ def put_value(secret: Secret, token: str, content: Content, labels: list[str] | 
     version = existing or Version(token, content, secret.kms_key_id)
     version.content, version.kms_key_id = content, secret.kms_key_id
     secret.versions[token] = version
+    before = secret.holder(CURRENT)
     for label in sorted(wanted):
         _move(secret, label, version)
+    if before is not None and CURRENT not in before.labels:
+        before.labels.discard(PENDING)  # AWS does so here, and not at UpdateSecretVersionStage
     secret.changed = time.time()
     _forget_oldest(secret)
     return version
@@ -320,9 +346,17 @@ def _forget_oldest(secret: Secret) -> None:
             del secret.versions[version.version_id]
 
 
-def begin_version(secret: Secret, token: str) -> None:
-    """What RotateSecret does before it calls the function: a version without a value that is pending."""
-    secret.versions[token] = Version(token, Content(None, None), secret.kms_key_id)
+def begin_version(secret: Secret, token: str, *, as_current: bool) -> None:
+    """Add a pending version, which RotateSecret does before it calls the function.
+
+    Args:
+        secret: the one that rotates.
+        token: id of the version.
+        as_current: whether it has the current value, as for testSecret alone; it has none otherwise.
+    """
+    current = secret.holder(CURRENT)
+    content = current.content if as_current and current is not None else Content(None, None)
+    secret.versions[token] = Version(token, content, secret.kms_key_id)
     _move(secret, PENDING, secret.versions[token])
 
 

@@ -56,17 +56,25 @@ def collect_versions(secret_id: str | None) -> int:
 
 def _answering(
     function: Callable[["SecretsManager"], Mapping[str, Any]],
-) -> Callable[["SecretsManager"], str]:
-    def answer(service: "SecretsManager") -> str:
+) -> Callable[["SecretsManager"], "str | tuple[int, dict[str, Any], str]"]:
+    def answer(service: "SecretsManager") -> str | tuple[int, dict[str, Any], str]:
         try:
             parameters.check("secretsmanager", service._get_action(), service.request_)  # noqa: SLF001  moto's own name for it
+            rules.check_secret_id(service.request_.get("SecretId"))
             return json.dumps(function(service))
         except ServiceError as error:
-            raise JsonRESTError(error.code, error.message) from None
+            return _refused(error)
         except KeyError as missing:  # what AWS's description of itself does not call required
-            raise JsonRESTError("ValidationException", f"{missing} must not be null.") from None
+            return _refused(ServiceError("ValidationException", f"{missing} must not be null."))
 
     return answer
+
+
+def _refused(error: ServiceError) -> tuple[int, dict[str, Any], str]:
+    """Return the answer for an error; those of AWS's request layer spell `message` with a small letter."""
+    text = "message" if error.code in {"SerializationException", "ValidationException"} else "Message"
+    headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": error.code, "status": 400}
+    return 400, headers, json.dumps({"__type": error.code, text: error.message})
 
 
 # ruff: noqa: D102  the methods are AWS's operations, which its API reference describes
@@ -113,7 +121,15 @@ class SecretsManager(BaseResponse):
         return Content(asked.get("SecretString"), asked.get("SecretBinary"))
 
     def _token(self) -> str:
-        return rules.check_token(self.request_.get("ClientRequestToken", rules.new_token()))
+        """Return the request's token, which every SDK sends.
+
+        Raises:
+            ServiceError: there is none, or it is too short or too long.
+        """
+        token = self.request_.get("ClientRequestToken")
+        if token is None:
+            raise rules.invalid_request(rules.UNIDENTIFIED)
+        return rules.check_token(token)
 
     def _is_usable(self, key: str, region: str) -> bool:
         """Whether a key of KMS exists, is not disabled and does not wait for its deletion."""
@@ -151,9 +167,8 @@ class SecretsManager(BaseResponse):
             rules.check_content(content)
             self._require_key(asked.get("KmsKeyId") or rules.AWS_MANAGED_KEY, "EncryptionFailure", "encrypt")
         again = self.store.secrets.get(self.region, {}).get(name)
-        if again is not None and again.deleted is None and token in again.versions and content is not None:
-            version = rules.put_value(again, token, content, None)
-            return {**self._name(again), "VersionId": version.version_id}
+        if again is not None and again.deleted is None and again.token == token:
+            return self._created(again, token, content)
         secret = rules.create(
             self.store,
             partition=get_partition(self.region),
@@ -163,21 +178,27 @@ class SecretsManager(BaseResponse):
         )
         secret.description = asked.get("Description") or ""
         secret.kms_key_id = asked.get("KmsKeyId") or rules.AWS_MANAGED_KEY
-        secret.tags = tags
+        secret.tags, secret.was_tagged, secret.token = tags, bool(tags), token
+        if asked.get("AddReplicaRegions"):
+            self._replicate(secret, asked["AddReplicaRegions"])
+        return self._created(secret, token, content)
+
+    def _created(self, secret: Secret, token: str, content: Content | None) -> Mapping[str, Any]:
+        """Return CreateSecret's answer; a request that is sent again gets the same, and makes nothing."""
         answer = self._name(secret)
         if content is not None:
             answer["VersionId"] = self._put(secret, token, content, None).version_id
-        if asked.get("AddReplicaRegions"):
-            self._replicate(secret, asked["AddReplicaRegions"])
+        if self.request_.get("AddReplicaRegions"):
             answer["ReplicationStatus"] = _replication_status(secret)
         return answer
 
     @_answering
     def put_secret_value(self) -> Mapping[str, Any]:
+        token = self._token()
         secret, content = self._writable(), self._content()
         if content is None:
             raise rules.invalid_parameter("You must provide either SecretString or SecretBinary.")
-        version = self._put(secret, self._token(), content, self.request_.get("VersionStages"))
+        version = self._put(secret, token, content, self.request_.get("VersionStages"))
         return {
             **self._name(secret),
             "VersionId": version.version_id,
@@ -186,7 +207,8 @@ class SecretsManager(BaseResponse):
 
     @_answering
     def update_secret(self) -> Mapping[str, Any]:
-        asked, secret, content = self.request_, self._writable(), self._content()
+        asked, token = self.request_, self._token()
+        secret, content = self._writable(), self._content()
         if "KmsKeyId" in asked:
             key = asked["KmsKeyId"] or rules.AWS_MANAGED_KEY
             self._require_key(key, "EncryptionFailure", "encrypt")
@@ -196,7 +218,7 @@ class SecretsManager(BaseResponse):
         secret.changed = time.time()
         answer = self._name(secret)
         if content is not None:
-            answer["VersionId"] = self._put(secret, self._token(), content, None).version_id
+            answer["VersionId"] = self._put(secret, token, content, None).version_id
         return answer
 
     @_answering
@@ -253,7 +275,7 @@ class SecretsManager(BaseResponse):
             "CreatedDate": secret.created,
             "LastChangedDate": secret.changed,
         }
-        if secret.tags:
+        if secret.tags or secret.was_tagged:
             found["Tags"] = [{"Key": key, "Value": value} for key, value in secret.tags.items()]
         if secret.labelled():
             found["VersionIdsToStages"] = secret.labelled()
@@ -330,6 +352,7 @@ class SecretsManager(BaseResponse):
 
     @_answering
     def rotate_secret(self) -> Mapping[str, Any]:
+        rotation.check_token(self.request_)
         secret = self._writable()
         token = rotation.rotate(self.current_account, secret, self.request_)
         return {**self._name(secret), "VersionId": token}
@@ -405,7 +428,7 @@ class SecretsManager(BaseResponse):
         secret = self._writable()
         tags = {**secret.tags, **_tags(self.request_["Tags"])}
         rules.check_tags(tags)
-        secret.tags = tags
+        secret.tags, secret.was_tagged = tags, secret.was_tagged or bool(tags)
         return {}
 
     @_answering
@@ -523,7 +546,9 @@ def _replication_status(secret: Secret) -> list[dict[str, str]]:
 def _matches(secret: Secret, wanted: Mapping[str, Any]) -> bool:
     """One filter of ListSecrets: prefixes, any of which may match; `!` in front negates.
 
-    Source: API Reference, Filter: capitals count but for descriptions and `all`.
+    For descriptions and `all`, each word of the value must begin a word of the secret's, whatever its case.
+
+    Source: API Reference, Filter.
     """
     texts = {
         "name": [secret.name],
@@ -537,7 +562,8 @@ def _matches(secret: Secret, wanted: Mapping[str, Any]) -> bool:
 
     def found(value: str) -> bool:
         if wanted["Key"] in {"description", "all"}:
-            return any(text.lower().startswith(value.lower()) for text in texts)
+            words = [word for text in texts for word in text.lower().split()]
+            return all(any(word.startswith(part) for word in words) for part in value.lower().split())
         return any(text.startswith(value) for text in texts)
 
     return any(not found(value[1:]) if value.startswith("!") else found(value) for value in wanted["Values"])

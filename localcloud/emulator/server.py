@@ -160,7 +160,7 @@ def _refused(
         error = f"<Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message>"
         return [f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode()]
     start_response(status, [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-ErrorType", code)])
-    return [json.dumps({"__type": code, "message": message}).encode()]
+    return [json.dumps({"__type": code, "Message": message}).encode()]
 
 
 def _own(

@@ -129,7 +129,7 @@ def test_a_rotation_that_was_cancelled_outside_is_attached_again_after_a_refresh
     live = shop.rotate()
     shop.stack.client().cancel_rotate_secret(SecretId=SECRET)
     shop.stack.refresh()
-    assert shop.stack.up() == ["create shop-database-rotation-schedule"]
+    assert shop.stack.up() == ["update shop-database-rotation-schedule"]
     assert shop.described()["RotationEnabled"]
     assert shop.stack.value(SECRET) == live
 

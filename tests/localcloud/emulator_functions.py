@@ -16,6 +16,18 @@ from tests.localcloud.emulator_process import Emulator
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
 
 
 def client(emulator: Emulator, service: str) -> Any:
@@ -39,7 +51,7 @@ def zipped(source: str, name: str = "app.py") -> bytes:
 def role(emulator: Emulator) -> str:
     iam = client(emulator, "iam")
     try:
-        arn = iam.create_role(RoleName="function", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        arn = iam.create_role(RoleName="function", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
         everything = {"Effect": "Allow", "Action": ["secretsmanager:*", "logs:*"], "Resource": "*"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
         iam.put_role_policy(RoleName="function", PolicyName="all", PolicyDocument=document)
@@ -51,10 +63,20 @@ def role(emulator: Emulator) -> str:
 def deploy(emulator: Emulator, name: str, archive: bytes, **configuration: Any) -> str:
     usual = {"Runtime": "python3.13", "Handler": "app.handle", "Timeout": 10}
     chosen = {**usual, **({} if "Role" in configuration else {"Role": role(emulator)}), **configuration}
-    answer = client(emulator, "lambda").create_function(
-        FunctionName=name, Code={"ZipFile": archive}, **chosen
-    )
+    functions = client(emulator, "lambda")
+    answer = functions.create_function(FunctionName=name, Code={"ZipFile": archive}, **chosen)
+    ready(functions, name)
     return str(answer["FunctionArn"])
+
+
+def ready(functions: Any, name: str) -> None:
+    """Wait until a function is neither created nor updated any more."""
+
+    def is_idle() -> bool:
+        found = functions.get_function_configuration(FunctionName=name)
+        return bool(found["State"] == "Active" and found["LastUpdateStatus"] == "Successful")
+
+    until(is_idle)
 
 
 def call(emulator: Emulator, name: str, event: Mapping[str, object] | None = None, **more: Any) -> Any:

@@ -23,7 +23,7 @@ BODY = {
 
 def register(emulator: Emulator, **changes: object) -> str:
     data = json.dumps({**BODY, **changes}).encode()
-    with urllib.request.urlopen(f"{emulator.endpoint}/_localcloud/databases", data, timeout=10) as answer:
+    with urllib.request.urlopen(f"{emulator.endpoint}/_localcloud/databases", data, timeout=60) as answer:
         return str(json.load(answer)["MasterUserSecretArn"])
 
 

@@ -723,16 +723,23 @@ def test_a_role_of_another_account_reads_what_both_sides_and_the_key_allow(emula
     )
     reader = client(emulator, "secretsmanager", credentials["Credentials"])
     theirs.put_role_policy(
-        RoleName="guest", PolicyName="p", PolicyDocument=policy(allow([READ, "kms:Decrypt"]))
+        RoleName="guest",
+        PolicyName="p",
+        PolicyDocument=policy(allow([READ, "secretsmanager:PutSecretValue", "kms:Decrypt"])),
     )
     message = refused(reader.get_secret_value, SecretId=arn)
     assert message.endswith(
         "because no resource-based policy allows the secretsmanager:GetSecretValue action"
     )
     for one in (arn, with_awss_key):
-        admin.put_resource_policy(SecretId=one, ResourcePolicy=policy(allow(Principal={"AWS": reader_arn})))
+        used = allow([READ, "secretsmanager:PutSecretValue"], Principal={"AWS": reader_arn})
+        admin.put_resource_policy(SecretId=one, ResourcePolicy=policy(used))
     assert reader.get_secret_value(SecretId=arn)["SecretString"] == "{}"
     refused(reader.get_secret_value, "InvalidRequestException", SecretId=with_awss_key)
+    message = refused(
+        reader.put_secret_value, "InvalidRequestException", SecretId=with_awss_key, SecretString="x"
+    )
+    assert message.startswith("You can't access a secret from a different AWS account if you encrypt")
     theirs.put_role_policy(RoleName="guest", PolicyName="p", PolicyDocument=policy(allow()))
     assert refused(reader.get_secret_value, SecretId=arn) == "Access to KMS is not allowed"
     with pytest.raises(ClientError, match="can't find"):  # a name is one of the caller's own account

@@ -50,8 +50,11 @@ class StagingLabels(RuleBasedStateMachine):
         self.made += 1  # a random token would give the versions another order in every run
         version = put(self.secret, text, stages, f"{self.made:032d}")
         self.values[version] = text
+        losing = self.holders.get("AWSCURRENT")
         for label in stages or ["AWSCURRENT"]:
             self.holds(label, version)
+        if losing not in {None, self.holders.get("AWSCURRENT")} and self.holders.get("AWSPENDING") == losing:
+            del self.holders["AWSPENDING"]
         if len(self.values) == 1 and "AWSCURRENT" not in self.holders:
             self.holds("AWSCURRENT", version)
 

@@ -69,7 +69,7 @@ def test_a_malformed_request_is_refused_without_a_traceback_or_a_word_of_it(
 def test_an_operation_that_is_not_modelled_is_named(emulator: Emulator) -> None:
     status, answer = post(emulator, "/", b"{}", "InventSecret")
     assert status == 501
-    assert "secretsmanager InventSecret" in answer["message"]
+    assert "secretsmanager InventSecret" in answer["Message"]
 
 
 @pytest.mark.parametrize("body", [b"[]", b"no json"])

@@ -53,6 +53,11 @@ def handle(event, context):
         except sm.exceptions.ResourceNotFoundException:
             sm.put_secret_value(SecretId=secret, ClientRequestToken=token, SecretString="made for " + token,
                                 VersionStages=["AWSPENDING"])
+    read = told("READ", secret)
+    if read and step == "testSecret":
+        found = sm.get_secret_value(SecretId=secret, VersionId=token, VersionStage="AWSPENDING")
+        read.write_text(json.dumps({"id": found["VersionId"], "value": found["SecretString"],
+                                    "labels": found["VersionStages"]}))
     if step == "finishSecret" and not told("FORGET", secret):
         current = next(version for version, labels in stages.items() if "AWSCURRENT" in labels)
         if current != token:
@@ -98,6 +103,10 @@ class Rotating:
     def tell(self, what: str, arn: str, text: str = "") -> None:
         (self.folder / f"{what}-{arn.rpartition(':')[2]}").write_text(text)
 
+    def read(self, arn: str) -> Any:  # noqa: ANN401  JSON
+        """Return what testSecret found, which READ makes it write down."""
+        return json.loads((self.folder / f"READ-{arn.rpartition(':')[2]}").read_text())
+
     def rotate(self, arn: str, **more: Any) -> str:  # noqa: ANN401  boto3's own arguments
         settings = {"RotationLambdaARN": self.function, "RotationRules": {"AutomaticallyAfterDays": 30}}
         return str(self.secrets.rotate_secret(SecretId=arn, **{**settings, **more})["VersionId"])
@@ -124,9 +133,10 @@ class Rotating:
 
 
 @contextmanager
-def rotating(folder: Path, *, tries: int = 5) -> Iterator[Rotating]:
+def rotating(folder: Path, *, tries: int = 5, cleaned: str = "yes") -> Iterator[Rotating]:
     before = dict(os.environ)
     os.environ.update(LOCALCLOUD_ROTATION_RETRY_SECONDS="0.05", LOCALCLOUD_ROTATION_TRIES=str(tries))
+    os.environ["LOCALCLOUD_PENDING_CLEANED"] = cleaned
     try:
         with running_emulator(folder / "data") as emulator:
             yield Rotating(emulator, folder)
@@ -150,7 +160,7 @@ def test_a_rotation_runs_four_steps_and_moves_the_labels(world: Rotating) -> Non
     until(lambda: world.is_over(arn))
     assert world.steps(arn) == list(STEPS)
     assert world.secrets.get_secret_value(SecretId=arn)["SecretString"] == f"made for {token}"
-    assert world.stages(arn)[first] == {"AWSPREVIOUS"}
+    assert world.stages(arn) == {first: {"AWSPREVIOUS"}, token: {"AWSCURRENT"}}
     found = world.secrets.describe_secret(SecretId=arn)
     assert found["RotationEnabled"] is True
     assert found["RotationLambdaARN"] == world.function
@@ -161,6 +171,21 @@ def test_a_rotation_runs_four_steps_and_moves_the_labels(world: Rotating) -> Non
     until(lambda: world.is_over(arn))
     assert world.is_current(arn, second)
     assert world.stages(arn)[token] == {"AWSPREVIOUS"}
+
+
+def test_awspending_stays_on_the_current_version_where_aws_does_not_clean_it(tmp_path: Path) -> None:
+    with rotating(tmp_path, cleaned="no") as world:
+        world.deploy()
+        arn = world.secret()
+        first = world.rotate(arn)
+        until(lambda: world.is_over(arn))
+        assert world.stages(arn)[first] == {"AWSCURRENT", "AWSPENDING"}
+        second = world.rotate(arn)
+        until(lambda: world.is_over(arn))
+        assert world.stages(arn)[first] == {"AWSPREVIOUS"}
+        assert world.stages(arn)[second] == {"AWSCURRENT", "AWSPENDING"}
+        edited = world.secrets.put_secret_value(SecretId=arn, SecretString="by hand")["VersionId"]
+        assert world.stages(arn) == {second: {"AWSPREVIOUS"}, edited: {"AWSCURRENT"}}
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -214,9 +239,13 @@ def test_a_function_that_forgets_to_move_the_label_has_not_rotated(world: Rotati
 def test_without_rotating_at_once_testsecret_runs_alone(world: Rotating) -> None:
     arn = world.secret()
     before = world.stages(arn)
-    world.rotate(arn, RotateImmediately=False)
+    world.tell("READ", arn)
+    token = world.rotate(arn, RotateImmediately=False)
     until(lambda: world.is_over(arn))
     assert world.steps(arn) == ["testSecret"]
+    # AWS gives the version that is tested a copy of the current value, under an id of its own
+    assert world.read(arn) == {"id": token, "value": "first", "labels": ["AWSPENDING"]}
+    assert token not in before
     assert world.stages(arn) == before
     found = world.secrets.describe_secret(SecretId=arn)
     assert found["RotationEnabled"] is True
@@ -301,7 +330,7 @@ def test_what_rotatesecret_refuses(world: Rotating) -> None:
     arn, errors = world.secret(), world.secrets.exceptions
     with pytest.raises(errors.InvalidRequestException, match="No Lambda rotation function ARN"):
         world.secrets.rotate_secret(SecretId=arn)
-    with pytest.raises(errors.ResourceNotFoundException):
+    with pytest.raises(errors.ClientError, match=r"AccessDeniedException.* cannot invoke the specified"):
         world.rotate(arn, RotationLambdaARN=f"{world.function}-not-there")
     with pytest.raises(errors.InvalidParameterException, match="both"):
         world.rotate(arn, RotationRules={"AutomaticallyAfterDays": 1, "ScheduleExpression": "rate(1 day)"})

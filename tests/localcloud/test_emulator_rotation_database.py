@@ -29,8 +29,10 @@ def server() -> Iterator[PostgresServer]:
         postgres.remove(folder)
 
 
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
+@pytest.fixture(params=["yes", "no"], ids=["AWSPENDING removed", "AWSPENDING left"])
+def emulator(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """Both ways in which AWS was seen to leave a version that a rotation made current."""
+    monkeypatch.setenv("LOCALCLOUD_PENDING_CLEANED", request.param)
     with running_emulator(None) as running:
         yield running
 

@@ -115,6 +115,27 @@ def test_a_name_that_aws_refuses_is_refused(client: Any, bad: str) -> None:
     assert code == "ValidationException"
 
 
+@pytest.mark.parametrize("bad", ["Inv Name", " Inv Name", " Inv*Name? ", " Inv *?!]Name\\-"])
+def test_a_name_that_no_secret_has_is_refused_by_every_operation(client: Any, bad: str) -> None:
+    allowed = "-/_+=.@!"
+    words = "Must be a valid name containing alphanumeric characters, or any of the following:"
+    invalid = ("ValidationException", f"Invalid name. {words} {allowed}")
+    assert refusal(client.create_secret, Name=bad, SecretString="x") == invalid
+    operations: dict[str, dict[str, Any]] = {
+        "delete_secret": {"ForceDeleteWithoutRecovery": True},
+        "describe_secret": {},
+        "get_secret_value": {},
+        "list_secret_version_ids": {},
+        "put_secret_value": {"SecretString": "x"},
+        "tag_resource": {"Tags": [{"Key": "a", "Value": "b"}]},
+        "untag_resource": {"TagKeys": ["a"]},
+        "update_secret": {"Description": "x"},
+        "validate_resource_policy": {"ResourcePolicy": "{}"},
+    }
+    for operation, more in operations.items():
+        assert refusal(getattr(client, operation), SecretId=bad, **more) == invalid, operation
+
+
 @pytest.mark.parametrize("value", ["x" * 65_536, "é" * 32_768], ids=["ascii", "two bytes each"])
 def test_a_value_may_have_65536_bytes_and_not_one_more(client: Any, name: str, value: str) -> None:
     client.create_secret(Name=name, SecretString=value)
@@ -222,6 +243,14 @@ def test_tags_are_added_replaced_and_removed_by_key(client: Any, name: str) -> N
     assert tags_of(client, name) == {"b": "3", "c": "4"}
 
 
+def test_an_empty_list_of_tags_is_shown_only_once_there_was_a_tag(client: Any, name: str) -> None:
+    client.create_secret(Name=name)
+    assert "Tags" not in client.describe_secret(SecretId=name)
+    client.tag_resource(SecretId=name, Tags=[{"Key": "a", "Value": "1"}])
+    client.untag_resource(SecretId=name, TagKeys=["a"])
+    assert client.describe_secret(SecretId=name)["Tags"] == []
+
+
 def test_tags_of_aws_and_a_51st_tag_are_refused_and_change_nothing(client: Any, name: str) -> None:
     tags = [{"Key": f"tag{number}", "Value": "x"} for number in range(50)]
     client.create_secret(Name=name, Tags=tags)
@@ -243,7 +272,10 @@ def test_filters_find_by_prefix_and_all_of_them_must_match(client: Any, name: st
     client.create_secret(Name=f"{name}/b", Description="Key of Bob", Tags=[{"Key": "Team", "Value": "blue"}])
     assert found() == ["/a", "/b"]
     assert found(("description", ["login"])) == ["/a"]
-    assert found(("description", ["Anna"])) == []
+    assert found(("description", ["anna lo"])) == ["/a"]  # each word begins a word, in any order
+    assert found(("description", ["nna"])) == []
+    assert found(("description", ["login bob"])) == []
+    assert found(("name", [f"{name} a"])) == []  # a name is one prefix
     assert found(("tag-key", ["te"])) == ["/a"]
     assert found(("tag-value", ["red", "blu"])) == ["/a", "/b"]
     assert found(("tag-key", ["Team"]), ("tag-value", ["red"])) == []
@@ -320,6 +352,14 @@ def test_a_secret_without_a_replica_is_not_found_in_another_region(
 ) -> None:
     client.create_secret(Name=name, SecretString="first")
     assert refusal(abroad.get_secret_value, SecretId=name) == NOT_FOUND
+
+
+def test_a_replica_takes_no_policy_of_its_own(client: Any, abroad: Any, name: str) -> None:
+    client.create_secret(Name=name, AddReplicaRegions=[{"Region": "eu-west-1"}])
+    assert refusal(abroad.put_resource_policy, SecretId=name, ResourcePolicy=policy("*", Effect="Deny")) == (
+        "InvalidParameterException",
+        "Operation not permitted on a replica secret. Call must be made in primary secret's region.",
+    )
 
 
 def test_a_secret_with_replicas_is_deleted_only_after_they_are_removed(

@@ -12,7 +12,7 @@ from pulumi.runtime.proto import provider_pb2
 
 from localcloud.plugins.values import Properties, from_struct, to_struct
 from tests.localcloud.emulator_process import Emulator
-from tests.localcloud.plugin_calls import Context, Plugin, RefusedError, lead_to, urn
+from tests.localcloud.plugin_calls import Context, Plugin, RefusedError, difference, lead_to, urn
 
 pytestmark = pytest.mark.usefixtures("surroundings")
 
@@ -232,6 +232,75 @@ def test_a_replica_gets_another_key_by_an_update(plugin: Plugin, name: str) -> N
     [status] = plugin.client("secretsmanager").describe_secret(SecretId=name)["ReplicationStatus"]
     assert status["KmsKeyId"] == key
     assert outputs["replicas"][0]["kmsKeyId"] == key
+
+
+def test_a_replica_that_fails_leaves_the_update_green_and_says_so_in_its_status(
+    plugin: Plugin, name: str
+) -> None:
+    missing = "arn:aws:kms:eu-west-1:123456789012:key/none"
+    identity, outputs = plugin.create(SECRET, {"name": name, "replicas": [{"region": "us-west-2"}]})
+    given: Properties = {
+        "name": name,
+        "replicas": [{"region": "us-west-2"}, {"region": "eu-west-1", "kmsKeyId": missing}],
+    }
+    outputs = plugin.update(SECRET, identity, outputs, given)
+    assert {replica["region"]: replica["status"] for replica in outputs["replicas"]} == {
+        "us-west-2": "InSync",
+        "eu-west-1": "Failed",
+    }
+    assert difference(plugin, SECRET, outputs, given).diffs == []
+
+
+def test_a_key_that_is_left_out_stays_on_the_secret_until_somebody_tells_aws(
+    plugin: Plugin, name: str
+) -> None:
+    key = plugin.client("kms").create_key()["KeyMetadata"]["Arn"]
+    secrets = plugin.client("secretsmanager")
+    identity, outputs = plugin.create(SECRET, {"name": name, "kmsKeyId": key})
+    for _ in range(2):
+        outputs = plugin.update(SECRET, identity, outputs, {"name": name})
+        assert secrets.describe_secret(SecretId=name)["KmsKeyId"] == key
+        assert list(difference(plugin, SECRET, outputs, {"name": name}).diffs) == ["kmsKeyId"]
+    # two updates do it: AWS's key by its alias, which AWS does not show, and then none
+    outputs = plugin.update(SECRET, identity, outputs, {"name": name, "kmsKeyId": "alias/aws/secretsmanager"})
+    assert "KmsKeyId" not in secrets.describe_secret(SecretId=name)
+    assert not difference(plugin, SECRET, outputs, {"name": name}).diffs
+
+
+def test_a_refresh_of_an_initial_version_shows_no_change_and_no_replacement(
+    plugin: Plugin, name: str
+) -> None:
+    _, secret = plugin.create(SECRET, {"name": name})
+    given: Properties = {
+        "secretId": secret["arn"],
+        "secretString": "first",
+        "versionStages": ["aws-secrets-initial"],
+    }
+    identity, outputs = plugin.create(SECRET_VERSION, given)
+    # the labels are read back from AWS, which adds its own to a first version
+    assert outputs["versionStages"] == ["AWSCURRENT", "aws-secrets-initial"]
+    asked = provider_pb2.ReadRequest(
+        urn=urn(SECRET_VERSION),
+        id=identity,
+        properties=to_struct(outputs),
+        inputs=to_struct(plugin.inputs(SECRET_VERSION, given)),
+    )
+    read = plugin.servicer.Read(asked, Context())
+    found, inputs = from_struct(read.properties), from_struct(read.inputs)
+    assert found["versionStages"] == ["AWSCURRENT", "aws-secrets-initial"]
+    assert inputs["versionStages"] == ["AWSCURRENT"]  # as many as were given, of those that there are
+    for news in (given, inputs):  # the engine sends the refreshed inputs for what the program ignores
+        request = provider_pb2.DiffRequest(
+            urn=urn(SECRET_VERSION),
+            id=identity,
+            olds=to_struct(found),
+            news=to_struct(plugin.inputs(SECRET_VERSION, {name: news[name] for name in given})),
+            old_inputs=to_struct(inputs),
+            ignoreChanges=["secretString", "versionStages"],
+        )
+        answer = plugin.servicer.Diff(request, Context())
+        assert answer.changes == provider_pb2.DiffResponse.DIFF_NONE
+        assert not answer.replaces
 
 
 def test_a_secret_with_replicas_is_deleted(plugin: Plugin, name: str) -> None:

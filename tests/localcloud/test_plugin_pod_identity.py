@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from pulumi.runtime.proto import provider_pb2
 
 from localcloud.plugins.values import Properties, from_struct, to_struct
+from tests.localcloud.emulator_functions import TRUST
 from tests.localcloud.emulator_process import Emulator
 from tests.localcloud.plugin_calls import Context, Plugin, RefusedError, difference, urn
 
@@ -26,7 +27,7 @@ def role(plugin: Plugin) -> str:
 
 
 def role_named(plugin: Plugin, name: str) -> str:
-    made = plugin.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+    made = plugin.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
     return str(made["Role"]["Arn"])
 
 

@@ -268,14 +268,21 @@ def test_deleted_it_is_cancelled_and_leaves_value_and_labels(
     assert value(plugin, secret) == live != "first"
 
 
-def test_cancelled_outside_it_reads_as_gone_and_is_attached_again(
+def test_cancelled_outside_it_reads_as_off_and_an_update_attaches_it_again(
     emulator: Emulator, plugin: Plugin, given: Properties, secret: str
 ) -> None:
     _, made = plugin.create(ROTATION, given)
     wait(emulator, secret)
     plugin.client("secretsmanager").cancel_rotate_secret(SecretId=secret)
-    assert not refreshed(plugin, made, given).id
-    _, again = plugin.create(ROTATION, given)
+    read = refreshed(plugin, made, given)
+    found = from_struct(read.properties)
+    assert read.id == made["id"]
+    assert (found["rotationEnabled"], found["rotationLambdaArn"]) == (False, "")
+    assert found["rotationRules"] is None
+    differing = difference(plugin, ROTATION, found, given)
+    assert set(differing.diffs) == {"rotationLambdaArn", "rotationRules"}
+    assert not differing.replaces
+    again = plugin.update(ROTATION, read.id, found, given)
     assert again == made
     assert described(plugin, secret)["RotationEnabled"]
     wait(emulator, secret)
@@ -338,9 +345,10 @@ def test_a_permission_given_while_the_plugin_tries_is_enough(
 def test_a_secret_and_a_function_that_are_not_there_are_refused(
     plugin: Plugin, given: Properties, function: str, secret: str
 ) -> None:
-    for change in ({"secretId": "not-there"}, {"rotationLambdaArn": f"{function}-not-there"}):
-        with pytest.raises(RefusedError, match="ResourceNotFoundException"):
-            plugin.create(ROTATION, {**given, **change})
+    with pytest.raises(RefusedError, match="ResourceNotFoundException"):
+        plugin.create(ROTATION, {**given, "secretId": "not-there"})
+    with pytest.raises(RefusedError, match="AccessDeniedException"):
+        plugin.create(ROTATION, {**given, "rotationLambdaArn": f"{function}-not-there"})
     assert "RotationEnabled" not in described(plugin, secret)
 
 
@@ -429,6 +437,6 @@ def test_it_is_imported_by_the_secret_s_arn(
     assert list(differing) == ["rotateImmediately"]  # AWS does not tell it
 
 
-def test_a_secret_that_does_not_rotate_has_nothing_to_import(plugin: Plugin, secret: str) -> None:
-    assert not plugin.read(ROTATION, secret).id
+def test_a_secret_that_does_not_rotate_is_imported_as_off(plugin: Plugin, secret: str) -> None:
+    assert from_struct(plugin.read(ROTATION, secret).properties)["rotationEnabled"] is False
     assert not plugin.read(ROTATION, f"{secret}-not-there").id

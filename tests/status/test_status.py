@@ -230,7 +230,7 @@ def test_a_rotation_that_has_not_ended_is_running_for_an_hour_and_then_unfinishe
     assert asked.secret("pending", now + timedelta(hours=2)).problems == ()
 
 
-def test_an_edit_that_left_the_label_of_a_rotation_behind_is_told_at_once(asked: Asked) -> None:
+def test_a_rotation_label_left_on_the_previous_version_is_reported_at_once(asked: Asked) -> None:
     client = asked.stack.client()
     settle(client, "pending")
     before = client.describe_secret(SecretId="pending")["VersionIdsToStages"]
@@ -238,6 +238,8 @@ def test_an_edit_that_left_the_label_of_a_rotation_behind_is_told_at_once(asked:
     client.update_secret_version_stage(SecretId="pending", VersionStage="AWSPENDING", MoveToVersionId=current)
     assert asked.secret("pending").problems == ()
     asked.stack.edit("pending", KEY="by-hand-and-secret")
+    assert asked.secret("pending").problems == ()  # an edit removes it, as AWS was seen to do
+    client.update_secret_version_stage(SecretId="pending", VersionStage="AWSPENDING", MoveToVersionId=current)
     [problem] = asked.secret("pending").problems
     assert "may bring that version back" in problem.text
     assert f"--remove-from-version-id {current}" in problem.remedy

@@ -199,7 +199,7 @@ class World:
             pending = secret.holder(PENDING)
             if pending is not None and pending is not secret.holder(CURRENT):
                 return None
-            rules.begin_version(secret, token)
+            rules.begin_version(secret, token, as_current=False)
             return token
 
     def copy(self, arn: str, token: str, **changes: object) -> None:

@@ -1,6 +1,7 @@
 """The resource aws:lambda/function:Function."""
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from localcloud.plugins.aws.account import Account, doing, is_error, unless_gone
 from localcloud.plugins.aws.schema import shape
 from localcloud.plugins.property_types import Failure, snake_case
 from localcloud.plugins.resource import Resource
+from localcloud.plugins.serve import ProviderError
 from localcloud.plugins.values import UNKNOWN, Asset, Properties
 
 # The official provider tries for five minutes while the function's role becomes known to Lambda.
@@ -19,6 +21,7 @@ _ROLE_NOT_READY = (
 )
 _NAME = re.compile(r"(arn:[\w-]+:lambda:[\w-]+:\d{12}:function:)?[0-9A-Za-z_-]+")
 _MOST_NAME = 64
+_READY_SECONDS, _PAUSE = 600.0, 0.02
 _NOT_IMPLEMENTED = (
     "capacityProviderConfig",
     "codeSigningConfigArn",
@@ -115,6 +118,8 @@ def _create(account: Account, inputs: Properties) -> str:
         request["Tags"] = inputs["tagsAll"]
     with doing(f"creating Lambda Function ({name})"):
         _once_role_is_ready(lambda: client.create_function(**request))
+    with doing(f"waiting for Lambda Function ({name}) create", made=name):
+        _wait_until_ready(client, name)
     if inputs["reservedConcurrentExecutions"] >= 0:
         _set_concurrency(client, name, inputs, made=name)
     return name
@@ -127,6 +132,19 @@ def _once_role_is_ready(call: Callable[[], object]) -> None:
             is_error(error, "InvalidParameterValueException", text) for text in _ROLE_NOT_READY
         ),
     )
+
+
+def _wait_until_ready(client: Any, name: str) -> None:  # noqa: ANN401  boto3 is untyped
+    """Wait until the function is neither created nor updated any more, as the official provider does."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        found = client.get_function_configuration(FunctionName=name)
+        if found["State"] == "Active" and found.get("LastUpdateStatus") != "InProgress":
+            return
+        if found["State"] == "Failed" or time.monotonic() > deadline:
+            reason = found.get("StateReason") or found.get("LastUpdateStatusReason") or "no reason given"
+            raise ProviderError(f"unexpected state '{found['State']}': {reason}")
+        time.sleep(_PAUSE)
 
 
 def _set_concurrency(client: Any, name: str, news: Properties, made: str | None = None) -> None:  # noqa: ANN401  boto3
@@ -272,12 +290,16 @@ def _update(account: Account, identity: str, olds: Properties, news: Properties)
             _once_role_is_ready(
                 lambda: client.update_function_configuration(FunctionName=identity, **configuration)
             )
+        with doing(f"waiting for Lambda Function ({identity}) configuration update"):
+            _wait_until_ready(client, identity)
     is_new_code = any(news.get(name) and news[name] != olds.get(name) for name in _CODE)
     if is_new_code:
         architectures = {"Architectures": news["architectures"]} if news.get("architectures") else {}
         archive = _archive(news)
         with doing(f"updating Lambda Function ({identity}) code"):
             client.update_function_code(FunctionName=identity, ZipFile=archive, **architectures)
+        with doing(f"waiting for Lambda Function ({identity}) code update"):
+            _wait_until_ready(client, identity)
     if news["reservedConcurrentExecutions"] != olds.get("reservedConcurrentExecutions", -1):
         _set_concurrency(client, identity, news)
     if news.get("publish") and (configuration or is_new_code or not olds.get("publish")):

@@ -101,8 +101,8 @@ def _update(account: Account, identity: str, olds: Properties, news: Properties)
     description, key = news.get("description") or "", news.get("kmsKeyId") or ""
     if description != (olds.get("description") or "") or key != (olds.get("kmsKeyId") or ""):
         request = {"SecretId": identity, "Description": description, "ClientRequestToken": names.unique_id()}
-        # without a key AWS takes its own, which only its alias names
-        request["KmsKeyId"] = key or "alias/aws/secretsmanager"
+        if key:  # the official provider does not tell AWS of a key that is left out, and AWS keeps it
+            request["KmsKeyId"] = key
         with doing(f"updating Secrets Manager Secret ({identity})"):
             client.update_secret(**request)
     if "policy" in news and not policies.same(news["policy"], olds.get("policy")):

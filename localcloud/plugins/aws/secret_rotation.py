@@ -65,19 +65,20 @@ def _read(account: Account, identity: str, known: Properties) -> Properties | No
         found = unless_gone(lambda: client.describe_secret(SecretId=identity))
         if found is None:
             return None
-    # AWS keeps function and rules of a rotation that was cancelled. Here it is gone, so that the next
-    # deployment creates it; the official provider keeps it with rotationEnabled false, and updates it.
-    if "DeletedDate" in found or not found.get("RotationEnabled"):
+    if "DeletedDate" in found:
         return None
+    # AWS keeps function and rules of a rotation that was cancelled; the official provider shows neither, so
+    # that the next deployment attaches it again
+    enabled = bool(found.get("RotationEnabled"))
     return {
         "__meta": _META,
         "id": identity,
         "region": known.get("region") or account.region,
         # AWS does not keep it
         "rotateImmediately": known.get("rotateImmediately", True),
-        "rotationEnabled": True,
-        "rotationLambdaArn": found.get("RotationLambdaARN", ""),
-        "rotationRules": _read_rules(found.get("RotationRules")),
+        "rotationEnabled": enabled,
+        "rotationLambdaArn": found.get("RotationLambdaARN", "") if enabled else "",
+        "rotationRules": _read_rules(found.get("RotationRules") if enabled else None),
         "secretId": identity,
     }
 
