@@ -15,6 +15,7 @@ from rich.table import Table
 
 from automation import events
 from automation.results import Result, UpdateRecord
+from components.visible import visible, visible_lines
 
 _NOTHING_CHANGES = {"same", "read", "refresh"}
 
@@ -24,7 +25,7 @@ def follow_one_of_several(name: str, progress: Iterable[events.Progress]) -> Non
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     for event in progress:
         for line in _lines(event):
-            console.print(f"[{name}] {line}")
+            console.print(f"[{visible(name)}] {line}")
 
 
 def follow(progress: Iterable[events.Progress], total: int | None) -> None:
@@ -53,18 +54,18 @@ def _bar(console: Console, progress: Iterable[events.Progress], total: int | Non
             for line in _lines(event):
                 bar.console.print(line)
             if isinstance(event, events.StepStarted):
-                bar.update(task, description=event.name)
+                bar.update(task, description=visible(event.name))
             elif isinstance(event, (events.StepDone, events.StepFailed)):
                 bar.advance(task)
 
 
 def _lines(event: events.Progress) -> list[str]:
     if isinstance(event, events.StepDone) and event.operation not in _NOTHING_CHANGES:
-        return [f"{event.operation} {event.name} ({event.type})"]
+        return [visible(f"{event.operation} {event.name} ({event.type})")]
     if isinstance(event, events.StepFailed):
-        return [f"FAILED: {event.operation} {event.name} ({event.type})"]
+        return [visible(f"FAILED: {event.operation} {event.name} ({event.type})")]
     if isinstance(event, events.Message) and event.severity != "error":  # errors stand at the end
-        return [f"{event.severity}: {event.text}"]
+        return [f"{event.severity}: {visible_lines(event.text)}"]
     return []
 
 

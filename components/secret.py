@@ -12,6 +12,7 @@ from components.guards import Guards, register_guards
 from components.initial_value import FilledByHand, Given, InitialValue, declaration, origin, resolve
 from components.value_writer import ValueWriter
 from components.versions import INITIAL_VERSION_LABEL
+from components.visible import visible
 
 Mode: TypeAlias = Literal["once", "managed", "account"]
 
@@ -207,4 +208,4 @@ class Secret(pulumi.ComponentResource):
 
 def _warn(name: str, answer: str) -> None:
     for sentence in json.loads(answer)["Warnings"]:
-        pulumi.log.warn(f"{name}: {sentence}")
+        pulumi.log.warn(visible(f"{name}: {sentence}"))

@@ -3,6 +3,7 @@
 import pulumi
 
 from components.versions import INITIAL_VERSION_LABEL, UNFILLED_LABEL, LookupFailedError, list_versions
+from components.visible import visible
 from settings import StackFile
 from settings.mistakes import path_of
 from settings.stack_secrets import by_name
@@ -25,8 +26,10 @@ def warn_about_empty_ones(declared: StackFile) -> None:
             if empty[read.secret]:
                 path = path_of(pulumi.get_project(), ("workloads", name, *read.place))
                 pulumi.log.warn(
-                    f"{path}: {read.secret} waits for a person to fill {read.key} ({value.filled_by_hand}). "
-                    "The workload needs it and gets an empty text until then."
+                    visible(
+                        f"{path}: {read.secret} waits for a person to fill {read.key} "
+                        f"({value.filled_by_hand}). The workload needs it and gets an empty text until then."
+                    )
                 )
 
 

@@ -14,6 +14,7 @@ from automation.report.as_json import as_json
 from automation.report.events import parsed
 from automation.report.markdown import GITHUB_LIMIT, LEAST_LIMIT, markdown
 from automation.report.model import Report
+from automation.report.names import visible
 from automation.report.reporting import combined, report
 from automation.report.terminal import terminal
 
@@ -83,7 +84,7 @@ def _made(events: str, stack: str) -> Report:
                 else files.enter_context(Path(events).open("rb"))
             )
         except OSError as error:
-            sys.stderr.write(f"error: {events} cannot be read: {error.strerror}\n")
+            sys.stderr.write(f"error: {visible(events)} cannot be read: {error.strerror}\n")
             log = ()
         return report(parsed(_readable(log)), stack)
 
