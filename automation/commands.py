@@ -202,7 +202,10 @@ def _followed(operation: Operation, *, quiet: bool, total: int | None) -> Result
     with cancelled_by_signals(operation.cancel, quiet=quiet), operation:
         if not quiet:
             terminal.follow(operation, total)
-        return operation.result()
+        result = operation.result()
+        if not quiet:
+            terminal.survived(result)
+        return result
 
 
 @contextmanager

@@ -87,17 +87,25 @@ def result_of(kind: Kind, stack: str, events: Sequence[Mapping[str, Any]], secon
         changes=changes,
         duration_seconds=seconds,
         outputs=_outputs(events) if kind == "up" else {},
-        warnings=_warnings(events, summaries),
+        warnings=(*_said(events, "warning"), *survived(events)),
         engine_events=tuple(events),
     )
 
 
-def _warnings(events: Sequence[Mapping[str, Any]], summaries: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    succeeded = bool(summaries) and summaries[-1].get("result") == "succeeded"
-    severities = {"warning", "error"} if succeeded else {"warning"}
-    said = [event["diagnosticEvent"] for event in events if "diagnosticEvent" in event]
+def survived(events: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return what was logged as an error in an operation that succeeded all the same; nothing of another."""
+    summaries = [event["summaryEvent"] for event in events if "summaryEvent" in event]
+    if not summaries or summaries[-1].get("result") != "succeeded":
+        return ()
+    return _said(events, "error")
+
+
+def _said(events: Sequence[Mapping[str, Any]], severity: str) -> tuple[str, ...]:
+    diagnostics = [event["diagnosticEvent"] for event in events if "diagnosticEvent" in event]
     return tuple(
-        str(diagnostic["message"]).strip() for diagnostic in said if diagnostic.get("severity") in severities
+        str(diagnostic["message"]).strip()
+        for diagnostic in diagnostics
+        if diagnostic.get("severity") == severity
     )
 
 

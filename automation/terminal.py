@@ -1,5 +1,6 @@
 """Progress for people: a bar on a terminal, plain lines elsewhere. Both go to standard error."""
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -13,7 +14,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from automation import events
+from automation import events, results
 from automation.results import Result, UpdateRecord
 from components.visible import visible, visible_lines
 
@@ -67,6 +68,12 @@ def _lines(event: events.Progress) -> list[str]:
     if isinstance(event, events.Message) and event.severity != "error":  # errors stand at the end
         return [f"{event.severity}: {visible_lines(event.text)}"]
     return []
+
+
+def survived(result: Result) -> None:
+    """Shows as warnings, on standard error, what was logged as an error although the operation succeeded."""
+    for text in results.survived(result.engine_events):
+        sys.stderr.write(f"warning: {visible_lines(events.without_colours(text))}\n")
 
 
 def summary(result: Result) -> str:

@@ -192,7 +192,11 @@ def _followed(together: Together, *, quiet: bool) -> list[Outcome]:
     with commands.cancelled_by_signals(together.cancel, quiet=quiet), together:
         if not quiet:
             watched(together, terminal.follow_one_of_several)
-        return together.outcomes()
+        outcomes = together.outcomes()
+        for outcome in outcomes if not quiet else ():
+            if outcome.result:
+                terminal.survived(outcome.result)
+        return outcomes
 
 
 def _stands(outcome: Outcome) -> str:

@@ -9,7 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from automation import errors, report
+import pytest
+
+from automation import errors, report, terminal
 from automation.diagnosis import failures_in, of_operation
 from automation.report.model import plain
 from automation.results import result_of
@@ -64,8 +66,12 @@ def succeeded() -> list[dict[str, Any]]:
     return events
 
 
-def test_an_error_about_an_invoke_is_a_warning_of_an_update_that_succeeds() -> None:
+def test_an_error_about_an_invoke_is_a_warning_of_an_update_that_succeeds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     result = result_of("up", "web", succeeded(), 1.0)
+    terminal.survived(result)
+    assert [line[:20] for line in capsys.readouterr().err.splitlines()] == ["warning: sdk-v2/prov"] * 2
     assert len(result.warnings) == 2
     assert "couldn't find resource" in result.warnings[0]
     assert result_of("up", "web", log(), 1.0).warnings == ()
