@@ -1,7 +1,6 @@
 """The command line: arguments in, exit code out."""
 
 import argparse
-import json
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from automation.report.terminal import terminal as report_as_text
 from automation.results import Result
 from automation.stack import Stack
 from automation.workspace import checkout
+from components.visible import visible_lines
 
 _EXIT_CODES: dict[type[errors.AutomationError], int] = {
     errors.BadSettings: 3,
@@ -94,12 +94,12 @@ def tell_error(error: errors.AutomationError, *, for_programs: bool) -> None:
     if for_programs:
         print_document(documents.of_error(error))
     else:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {visible_lines(str(error))}\n")
 
 
 def print_document(document: object) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(documents.written(document) + "\n")
 
 
 def add_common_arguments(command: argparse.ArgumentParser, stack: str) -> None:
@@ -168,7 +168,7 @@ def _done(stack: Stack, chosen: argparse.Namespace, *, asks: bool) -> object:
         return _shown(chosen, {"stack": stack.name, "cancelled": True}, f"Stack {stack.name} is not locked.")
     if command == "outputs":
         outputs = documents.of_outputs(stack.outputs())
-        return _shown(chosen, outputs, json.dumps(outputs, indent=2, ensure_ascii=False))
+        return _shown(chosen, outputs, documents.written(outputs))
     if command == "history":
         records = stack.history(limit=chosen.limit)
         return _shown(chosen, [documents.of_record(record) for record in records], terminal.history(records))
@@ -202,7 +202,10 @@ def _followed(operation: Operation, *, quiet: bool, total: int | None) -> Result
     with cancelled_by_signals(operation.cancel, quiet=quiet), operation:
         if not quiet:
             terminal.follow(operation, total)
-        return operation.result()
+        result = operation.result()
+        if not quiet:
+            terminal.survived(result)
+        return result
 
 
 @contextmanager

@@ -39,6 +39,12 @@ _STACK_FILE = re.compile(
 _STACK_NAME = re.compile(
     r"a stack name (?:may only|must|cannot)[^\n]*|stack names? (?:may|must|cannot)[^\n]*"
 )
+# Around what AWS said (pulumi-terraform-bridge, logging; hashicorp/go-multierror).
+_FRAME = re.compile(
+    r"^sdk(?:-v\d)?/provider\d?\.go:\d+: (?:sdk\.helper_schema: )?|: provider=[\w.-]+@[\w.+-]+$"
+    r"|^(?:\w+ urn:pulumi:\S+: )?1 error occurred:\s*\* ",
+    re.MULTILINE,
+)
 _CAUSE = re.compile(r"\s*[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)\b")
 _SETTINGS = re.compile(r"The configuration of stack \S+ has [^\n]*nothing was declared or changed\.")
 _ENTRY = re.compile(r"^  (?P<path>\S.*)\n    (?P<wrong>.*)\.\n    (?P<remedy>.*)$", re.MULTILINE)
@@ -118,7 +124,7 @@ def of_operation(
             return errors.BadSettings(stack, mistakes_in(text))
         if _CREDENTIALS.search(text):
             return errors.CredentialsRefused(stack, text)
-    failures = [failure for failure in map(_failure, said_as_error) if failure]
+    failures = failures_in(events)
     if failures:
         return errors.ProviderFailure(stack, failures)
     return errors.ProgramFailure(stack, "\n".join(_without_traceback(text) for text in texts))
@@ -134,13 +140,41 @@ def mistakes_in(text: str) -> list[Mistake]:
     ]
 
 
-def _failure(diagnostic: Mapping[str, Any]) -> errors.Failure | None:
-    """None for what is about the whole stack: the program, or the end of the update."""
-    urn = str(diagnostic.get("urn") or "")
+def failures_in(events: Sequence[Mapping[str, Any]]) -> list[errors.Failure]:
+    """Return each resource that failed once, in the order of their first errors.
+
+    A bridged provider logs why it refused a resource, and the engine logs what the provider answered: two
+    errors with one URN. What is about the whole stack, such as the program, is about no resource; neither is
+    an error about a resource whose step was done.
+    """
+    done, failed = (
+        {event[kind]["metadata"]["urn"] for event in events if kind in event}
+        for kind in ("resOutputsEvent", "resOpFailedEvent")
+    )
+    causes: dict[str, list[str]] = {}
+    for event in events:
+        diagnostic = event.get("diagnosticEvent", {})
+        urn = str(diagnostic.get("urn") or "")
+        if diagnostic.get("severity") == "error" and _type_of(urn) and urn not in done - failed:
+            causes.setdefault(urn, []).append(said_by(diagnostic))
+    return [
+        errors.Failure(urn=urn, type=_type_of(urn), name=name_of(urn), cause=_one_cause(texts))
+        for urn, texts in causes.items()
+    ]
+
+
+def _type_of(urn: str) -> str:
+    """Return a resource's type; empty for what is about the whole stack."""
     type_ = urn.split("::")[2].rpartition("$")[2] if urn.count("::") > 1 else ""
-    if type_ in {"", "pulumi:pulumi:Stack"}:
-        return None
-    return errors.Failure(urn=urn, type=type_, name=name_of(urn), cause=said_by(diagnostic))
+    return "" if type_ == "pulumi:pulumi:Stack" else type_
+
+
+def _one_cause(texts: Sequence[str]) -> str:
+    """Return the texts without those that another one has in it, and without a bridged provider's frame."""
+    causes = list(dict.fromkeys(_FRAME.sub("", text).strip() for text in texts))
+    return "\n".join(
+        cause for cause in causes if not any(cause in other for other in causes if other != cause)
+    )
 
 
 def _without_traceback(text: str) -> str:

@@ -1,5 +1,6 @@
 """What `--json` prints, in Pulumi's habit: camelCase keys."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -8,6 +9,16 @@ from typing import Any
 from automation import errors
 from automation.results import Result, UpdateRecord
 from automation.secrecy import without_markers
+
+
+def written(document: object) -> str:
+    """Return a document as JSON that steers no terminal and holds no workflow command, whatever is in it."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    if not text.replace("\n", "").isprintable():
+        text = "".join(
+            one if one.isprintable() or one == "\n" else json.dumps(one).strip('"') for one in text
+        )
+    return text.replace("##", "#\\u0023")  # only within texts of JSON
 
 
 def of_result(result: Result) -> dict[str, Any]:

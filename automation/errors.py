@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from components.visible import visible
+from settings.mistakes import entry
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -38,10 +41,7 @@ class BadSettings(AutomationError):
         self.stack = stack
         self.mistakes = tuple(mistakes)
         count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        entries = "".join(
-            f"\n\n  {mistake.path}\n    {mistake.wrong}. {mistake.consequence}.\n    {mistake.remedy}"
-            for mistake in mistakes
-        )
+        entries = "".join(f"\n\n{entry(mistake)}" for mistake in mistakes)
         super().__init__(f"The configuration of stack {stack} has {count}; nothing was changed.{entries}")
 
 
@@ -168,7 +168,8 @@ class ProviderFailure(AutomationError):
         self.stack = stack
         self.failures = tuple(failures)
         entries = "".join(
-            f"\n\n  {failure.name} ({failure.type})\n    " + failure.cause.replace("\n", "\n    ")
+            f"\n\n  {visible(failure.name)} ({visible(failure.type)})\n    "
+            + failure.cause.replace("\n", "\n    ")
             for failure in failures
         )
         super().__init__(

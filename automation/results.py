@@ -39,7 +39,8 @@ class Result:
         changes: the steps that change something, in the engine's order; a preview's are those to come.
         duration_seconds: from the call until the engine ended, its start and any wait for a place included.
         outputs: the stack's outputs after an up; empty for the others. Secret ones are `automation.SECRET`.
-        warnings: what the program or a provider warned about.
+        warnings: what the program or a provider warned about; of an operation that succeeded also what a
+            provider logged as an error, such as an invoke's that found nothing.
         engine_events: the engine's events, one mapping each, as `pulumi --event-log` writes them
             (apitype.EngineEvent), without those of severity debug.
     """
@@ -86,12 +87,25 @@ def result_of(kind: Kind, stack: str, events: Sequence[Mapping[str, Any]], secon
         changes=changes,
         duration_seconds=seconds,
         outputs=_outputs(events) if kind == "up" else {},
-        warnings=tuple(
-            event["diagnosticEvent"]["message"].strip()
-            for event in events
-            if event.get("diagnosticEvent", {}).get("severity") == "warning"
-        ),
+        warnings=(*_said(events, "warning"), *survived(events)),
         engine_events=tuple(events),
+    )
+
+
+def survived(events: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return what was logged as an error in an operation that succeeded all the same; nothing of another."""
+    summaries = [event["summaryEvent"] for event in events if "summaryEvent" in event]
+    if not summaries or summaries[-1].get("result") != "succeeded":
+        return ()
+    return _said(events, "error")
+
+
+def _said(events: Sequence[Mapping[str, Any]], severity: str) -> tuple[str, ...]:
+    diagnostics = [event["diagnosticEvent"] for event in events if "diagnosticEvent" in event]
+    return tuple(
+        str(diagnostic["message"]).strip()
+        for diagnostic in diagnostics
+        if diagnostic.get("severity") == severity
     )
 
 

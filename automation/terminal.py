@@ -1,5 +1,6 @@
 """Progress for people: a bar on a terminal, plain lines elsewhere. Both go to standard error."""
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -13,8 +14,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from automation import events
+from automation import events, results
 from automation.results import Result, UpdateRecord
+from components.visible import visible, visible_lines
 
 _NOTHING_CHANGES = {"same", "read", "refresh"}
 
@@ -24,7 +26,7 @@ def follow_one_of_several(name: str, progress: Iterable[events.Progress]) -> Non
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     for event in progress:
         for line in _lines(event):
-            console.print(f"[{name}] {line}")
+            console.print(f"[{visible(name)}] {line}")
 
 
 def follow(progress: Iterable[events.Progress], total: int | None) -> None:
@@ -53,19 +55,25 @@ def _bar(console: Console, progress: Iterable[events.Progress], total: int | Non
             for line in _lines(event):
                 bar.console.print(line)
             if isinstance(event, events.StepStarted):
-                bar.update(task, description=event.name)
+                bar.update(task, description=visible(event.name))
             elif isinstance(event, (events.StepDone, events.StepFailed)):
                 bar.advance(task)
 
 
 def _lines(event: events.Progress) -> list[str]:
     if isinstance(event, events.StepDone) and event.operation not in _NOTHING_CHANGES:
-        return [f"{event.operation} {event.name} ({event.type})"]
+        return [visible(f"{event.operation} {event.name} ({event.type})")]
     if isinstance(event, events.StepFailed):
-        return [f"FAILED: {event.operation} {event.name} ({event.type})"]
+        return [visible(f"FAILED: {event.operation} {event.name} ({event.type})")]
     if isinstance(event, events.Message) and event.severity != "error":  # errors stand at the end
-        return [f"{event.severity}: {event.text}"]
+        return [f"{event.severity}: {visible_lines(event.text)}"]
     return []
+
+
+def survived(result: Result) -> None:
+    """Shows as warnings, on standard error, what was logged as an error although the operation succeeded."""
+    for text in results.survived(result.engine_events):
+        sys.stderr.write(f"warning: {visible_lines(events.without_colours(text))}\n")
 
 
 def summary(result: Result) -> str:

@@ -8,6 +8,7 @@ import pulumi
 
 from components.first_version import FirstVersions, MakeCurrent
 from components.reach import out_of_reach
+from components.visible import visible
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def register_guards(name: str, make_current: MakeCurrent | None = None) -> Guard
 
 
 def _say_what_to_do_about_a_taken_name(failure: pulumi.ErrorHookArgs) -> bool:
-    name = (failure.new_inputs or {}).get("name")
+    name = visible(str((failure.new_inputs or {}).get("name")))
     texts = " ".join(failure.errors)
     if "scheduled for deletion" in texts:
         pulumi.log.error(
@@ -76,7 +77,7 @@ async def _warn_of_what_stays_out_of_aws(update: pulumi.ResourceHookArgs) -> Non
     # a map with a secret in it comes as an Output; the sentences have no values
     old, new = [await _known(inputs or {}) for inputs in (update.old_inputs, update.new_inputs)]
     for sentence in out_of_reach(update.name, old, new):
-        pulumi.log.warn(sentence)
+        pulumi.log.warn(visible(sentence))
 
 
 async def _known(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pulumi_aws as aws
 from components.guards import Guards, register_guards
 from components.initial_value import FilledByHand, Given, InitialValue, declaration, origin, resolve
 from components.value_writer import ValueWriter
+from components.visible import visible
 
 Mode: TypeAlias = Literal["once", "managed", "account"]
 
@@ -210,4 +211,4 @@ class Secret(pulumi.ComponentResource):
 
 def _warn(name: str, answer: str) -> None:
     for sentence in json.loads(answer)["Warnings"]:
-        pulumi.log.warn(f"{name}: {sentence}")
+        pulumi.log.warn(visible(f"{name}: {sentence}"))

@@ -7,6 +7,7 @@ import pulumi
 from components.first_version import FirstVersions
 from components.secret import Secret
 from components.versions import INITIAL_VERSION_LABEL, UNFILLED_LABEL, LookupFailedError, list_versions
+from components.visible import visible
 from settings import StackFile
 from settings.mistakes import path_of
 from settings.stack_secrets import by_name
@@ -42,8 +43,10 @@ def _required(declared: StackFile) -> dict[str, list[str]]:
             if read.required and value is not None and value.filled_by_hand is not None:
                 path = path_of(pulumi.get_project(), ("workloads", name, *read.place))
                 found.setdefault(read.secret, []).append(
-                    f"{path}: {read.key} of {read.secret} is not filled in yet ({value.filled_by_hand}). The "
-                    "workload requires it and gets an empty text until then."
+                    visible(
+                        f"{path}: {read.key} of {read.secret} is not filled in yet ({value.filled_by_hand}). "
+                        "The workload requires it and gets an empty text until then."
+                    )
                 )
     return found
 

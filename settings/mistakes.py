@@ -11,6 +11,8 @@ import pulumi
 from pydantic import AfterValidator, BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from components.visible import visible
+
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -31,16 +33,19 @@ class Mistake:
     remedy: str
 
 
+def entry(mistake: Mistake) -> str:
+    """Return a mistake in three lines of which no name in it can make more."""
+    wrong = visible(f"{mistake.wrong}. {mistake.consequence}.")
+    return f"  {visible(mistake.path)}\n    {wrong}\n    {visible(mistake.remedy)}"
+
+
 class SettingsError(pulumi.RunError):
     """The configuration has mistakes. Pulumi prints the message without a traceback."""
 
     def __init__(self, stack: str, mistakes: Sequence[Mistake]) -> None:
         self.mistakes = tuple(mistakes)
         count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        entries = "".join(
-            f"\n\n  {mistake.path}\n    {mistake.wrong}. {mistake.consequence}.\n    {mistake.remedy}"
-            for mistake in mistakes
-        )
+        entries = "".join(f"\n\n{entry(mistake)}" for mistake in mistakes)
         super().__init__(
             f"The configuration of stack {stack} has {count}; nothing was declared or changed.{entries}\n"
         )

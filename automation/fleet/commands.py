@@ -11,6 +11,7 @@ from automation.fleet.driving import Fleet, cores, fleet
 from automation.fleet.errors import FilesDiffer, NotOfTheFleet, SecretsElsewhere, StacksLeft
 from automation.fleet.together import Outcome, Together, combined_outputs, watched
 from automation.report import Report, combined, report
+from components.visible import visible, visible_lines
 
 _FAILED, _DANGEROUS, _NOT_READY, _CANCELLED = 1, 11, 12, 130
 _EPILOGUE = """\
@@ -143,9 +144,9 @@ def _tell_division(found: Fleet, groups: Sequence[Group], *, for_programs: bool)
     for group in groups:
         count = len(group.secrets)
         sys.stdout.write(f"{group.stack}: {count} secret{'' if count == 1 else 's'}\n")
-        sys.stdout.writelines(f"  {secret}\n" for secret in sorted(group.secrets))
+        sys.stdout.writelines(f"  {visible(secret)}\n" for secret in sorted(group.secrets))
     for key in found.source.division.idle:
-        sys.stderr.write(f"warning: Nothing reads the config value {key}.\n")
+        sys.stderr.write(f"warning: Nothing reads the config value {visible(key)}.\n")
 
 
 def _write(found: Fleet, chosen: argparse.Namespace) -> None:
@@ -155,7 +156,7 @@ def _write(found: Fleet, chosen: argparse.Namespace) -> None:
     if chosen.json:
         commands.print_document({"written": [file.name for file in written]})
     else:
-        sys.stdout.writelines(f"wrote {file.name}\n" for file in written)
+        sys.stdout.writelines(f"wrote {visible(file.name)}\n" for file in written)
 
 
 def _previewed(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]) -> int:
@@ -182,7 +183,7 @@ def _changed(found: Fleet, chosen: argparse.Namespace, together: Together) -> in
     if chosen.json:
         commands.print_document(_document(found, outcomes))
     else:
-        sys.stdout.writelines(f"{_stands(outcome)}\n" for outcome in outcomes)
+        sys.stdout.writelines(f"{visible(_stands(outcome))}\n" for outcome in outcomes)
     _tell_failures(outcomes, quiet=chosen.json)
     return _exit_code(outcomes)
 
@@ -191,7 +192,11 @@ def _followed(together: Together, *, quiet: bool) -> list[Outcome]:
     with commands.cancelled_by_signals(together.cancel, quiet=quiet), together:
         if not quiet:
             watched(together, terminal.follow_one_of_several)
-        return together.outcomes()
+        outcomes = together.outcomes()
+        for outcome in outcomes if not quiet else ():
+            if outcome.result:
+                terminal.survived(outcome.result)
+        return outcomes
 
 
 def _stands(outcome: Outcome) -> str:
@@ -208,7 +213,7 @@ def _tell_failures(outcomes: Sequence[Outcome], *, quiet: bool) -> None:
     if quiet or not failed:
         return
     for outcome in failed:
-        sys.stderr.write(f"\nerror in {outcome.group}: {outcome.error}\n")
+        sys.stderr.write(f"\nerror in {visible(outcome.group)}: {visible_lines(str(outcome.error))}\n")
     sys.stderr.write(
         f"\n{len(failed)} of {len(outcomes)} groups did not succeed: "
         f"{', '.join(outcome.group for outcome in failed)}. The others are done; the same again goes on.\n"

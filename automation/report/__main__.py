@@ -14,6 +14,7 @@ from automation.report.as_json import as_json
 from automation.report.events import parsed
 from automation.report.markdown import GITHUB_LIMIT, LEAST_LIMIT, markdown
 from automation.report.model import Danger, Report, Text
+from automation.report.names import visible
 from automation.report.origin import Comparison, ComparisonError, dangers
 from automation.report.reporting import combined, report
 from automation.report.terminal import terminal
@@ -110,7 +111,7 @@ def _made(events: str, stack: str, origin: Sequence[Danger] = (), doubts: Sequen
                 else files.enter_context(Path(events).open("rb"))
             )
         except OSError as error:
-            sys.stderr.write(f"error: {events} cannot be read: {error.strerror}\n")
+            sys.stderr.write(f"error: {visible(events)} cannot be read: {error.strerror}\n")
             log = ()
         return report(parsed(_readable(log)), stack, origin, doubts)
 

@@ -37,6 +37,21 @@ def compared(old: object, new: object) -> Compared:
     )
 
 
+def compared_in_sum(old: Iterable[object], new: Iterable[object]) -> Compared:
+    """Read what several documents of one role allow together, before and after."""
+    sides = []
+    spelling: list[str] = []
+    for documents in (old, new):
+        read = [compared(None, document) for document in documents]
+        spelling += [one.spelling for one in read]
+        sides.append(
+            None
+            if any(one.new is None for one in read)
+            else [statement for one in read for statement in one.new or ()]
+        )
+    return Compared(old=sides[0], new=sides[1], spelling=" ".join(spelling))
+
+
 def _read(document: object) -> list[Statement] | None:
     if document is None:
         return []
@@ -73,8 +88,10 @@ def judged(documents: Compared, subject: Subject, step: Step, plan: Plan) -> Ite
         yield Danger(kind=Kind.WIDENS_ACCESS, component=owner, text=text)
     elif wider(documents.new, documents.old):
         yield Change(component=owner, text=(*subject.it, " allows less"))
-    else:
-        yield Change(component=owner, text=(*subject.it, " changes, and allows no more"))
+    elif wider(documents.old, documents.new):
+        yield Change(component=owner, text=(*subject.it, " changes, and allows no more of what exists"))
+    elif step.op == "update" and len(step.changed_inputs()) == 1:  # of the step nothing else is said
+        yield Change(component=owner, text=(*subject.it, " is written in another form, and allows the same"))
 
 
 def _unknown(subject: Subject, step: Step, plan: Plan) -> Iterator[Finding]:

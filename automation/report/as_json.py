@@ -18,7 +18,14 @@ def as_json(report: Report) -> str:
         "complete": report.complete,
         "verdict": in_words(report.verdict),
         "problems": [in_words(problem) for problem in report.problems],
-        "dangers": [{"kind": danger.kind.value, **_said(danger)} for danger in report.dangers],
+        "dangers": [
+            {
+                "kind": danger.kind.value,
+                **_said(danger),
+                **({"code": list(danger.code)} if danger.code else {}),
+            }
+            for danger in report.dangers
+        ],
         "changes": [_said(change) for change in report.changes],
         "resources": [
             {
@@ -43,7 +50,8 @@ def as_json(report: Report) -> str:
             }
             for one in report.stacks
         ]
-    return json.dumps(document, indent=2) + "\n"
+    # "##[" would be a workflow command anywhere in a line; a "#" is the same character written as \u0023
+    return json.dumps(document, indent=2).replace("##", "#\\u0023") + "\n"
 
 
 def _said(finding: Finding) -> dict[str, object]:

@@ -23,11 +23,14 @@ class Reading:
         steps: metadata of each step, in their order.
         problems: why something may be missing.
         preview: False for an update.
+        went_on: what a provider or the program logged an error about in a run that succeeded: names, empty
+            for the run itself.
     """
 
     steps: tuple[Mapping[str, Any], ...]
     problems: tuple[Text, ...]
     preview: bool
+    went_on: tuple[str, ...] = ()
 
 
 def parsed(lines: Iterable[bytes]) -> Iterator[Event | None]:
@@ -62,7 +65,12 @@ def read(events: Iterable[Event | None]) -> Reading:
         *_failures(run, summary),
     ]
     preview = summary.get("isPreview") if isinstance(summary, Mapping) else None
-    return Reading(steps=tuple(steps), problems=tuple(problems), preview=preview is not False)
+    return Reading(
+        steps=tuple(steps),
+        problems=tuple(problems),
+        preview=preview is not False,
+        went_on=_went_on(run, summary),
+    )
 
 
 def _steps(run: Iterable[Event]) -> tuple[list[Mapping[str, Any]], int]:
@@ -116,18 +124,35 @@ def _unfinished(summary: object, steps: Sequence[Mapping[str, Any]]) -> Iterator
         yield ("the log lacks steps that the engine counted",)
 
 
-def _failures(run: Iterable[Event], summary: object) -> Iterator[Text]:
+def _errors(run: Iterable[Event]) -> set[str]:
+    """URNs that errors were logged about."""
+    abouts = [event.get("diagnosticEvent") for event in run]
+    return {
+        str(about.get("urn") or "")
+        for about in abouts
+        if isinstance(about, Mapping) and about.get("severity") == "error"
+    }
+
+
+def _result(summary: object) -> object:
+    return summary.get("result") if isinstance(summary, Mapping) else None
+
+
+def _went_on(run: Iterable[Event], summary: object) -> tuple[str, ...]:
+    """Errors in a run that succeeded, such as a provider's about an invoke that found nothing."""
+    if _result(summary) != "succeeded":
+        return ()
+    return tuple(sorted(urn.split("::", 3)[-1] if urn.count("::") >= 3 else "" for urn in _errors(run)))  # noqa: PLR2004  as above
+
+
+def _failures(run: Sequence[Event], summary: object) -> Iterator[Text]:
     """Who failed; why is in texts that nobody vouches for, so they stay in the log."""
-    failed = set()
+    failed = set() if _result(summary) == "succeeded" else _errors(run)
     for event in run:
-        about = event.get("diagnosticEvent")
-        if isinstance(about, Mapping) and about.get("severity") == "error":
-            failed.add(str(about.get("urn") or ""))
         step = event.get(_FAILED_STEP)
         if isinstance(step, Mapping) and isinstance(step.get("metadata"), Mapping):
             failed.add(str(step["metadata"].get("urn") or ""))
-    result = summary.get("result") if isinstance(summary, Mapping) else None
-    if result not in {None, "succeeded"} or failed:
+    if _result(summary) not in {None, "succeeded"} or failed:
         names = sorted(urn.split("::", 3)[-1] for urn in failed if urn.count("::") >= 3)  # noqa: PLR2004  as above
         yield (
             "the run failed",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from automation.report.model import Change, Component, Danger, Finding, Kind, Name, Text, joined, named
-from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, Plan, Step, hidden
+from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, UNKNOWN, Plan, Step, hidden
 from components import reach
 
 _VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
@@ -58,7 +58,9 @@ def _staying_out(
 ) -> Iterator[Finding]:
     """What AWS keeps as it is; `explained` if the update has another cause than a value that is hidden."""
     changed = {key for key in {*before} & {*after} if before[key] != after[key]}
-    secret_ones = {key for key in {*before} & {*after} if hidden(before[key]) and hidden(after[key])}
+    secret_ones = {
+        key for key in {*before} & {*after} if _hides(before[key]) and _hides(after[key])
+    } - changed
     sentences: list[Text] = []
     if changed:
         perhaps: Text = (
@@ -69,6 +71,13 @@ def _staying_out(
         sentences.append((*named({*after} - {*before}), " is added"))
     if {*before} - {*after}:
         sentences.append((*named({*before} - {*after}), " is taken away"))
+    if secret_ones and (explained or (sentences and not changed)):
+        text: Text = (
+            "Pulumi hides whether the configured value of ",
+            *named(secret_ones),
+            " changes too; if it does, AWS keeps the one that it has",
+        )
+        yield Danger(kind=Kind.CANNOT_BE_JUDGED, component=owner, text=text)
     if not sentences and secret_ones and not explained:
         one_of = "the first value of " if len(secret_ones) == 1 else "the first value of one of "
         sentences.append((one_of, *named(secret_ones), " changes"))
@@ -78,6 +87,11 @@ def _staying_out(
             component=owner,
             text=("In the stack file ", *joined(sentences, "; "), ": AWS keeps the secret as it is"),
         )
+
+
+def _hides(origin: object) -> bool:
+    """Return whether a configured value is secret, with a generation next to it or without."""
+    return hidden(origin) or (isinstance(origin, Mapping) and hidden(origin.get("value")))
 
 
 def _writes_a_value(step: Step, plan: Plan) -> bool:
@@ -96,8 +110,29 @@ def _may_become_live(step: Step) -> bool:
     stays as it is.
     """
     if step.op == "create":
-        return "AWSCURRENT" in (step.new.inputs.get("versionStages") or ["AWSCURRENT"])
+        return "AWSCURRENT" in (labels := _labels(step.new.inputs)) or UNKNOWN in labels
     return step.op != "same" and not (step.op == "delete" and step.old.retained)
+
+
+def _labels(properties: Mapping[str, Any]) -> set[str]:
+    """Return a version's labels; AWSCURRENT where none is given, as AWS puts it then."""
+    labels = properties.get("versionStages")
+    if isinstance(labels, str):
+        return {labels}
+    return {str(label) for label in labels} if isinstance(labels, list) and labels else {"AWSCURRENT"}
+
+
+def _other_labels(step: Step) -> bool:
+    """Return whether an update moves a version's labels.
+
+    A refresh may leave in the inputs fewer of the labels that the outputs have; that moves none.
+    """
+    if not step.changed("versionStages"):
+        return False
+    old, new = _labels(step.old.inputs), _labels(step.new.inputs)
+    has = step.old.outputs.get("versionStages")
+    had_them = isinstance(has, list) and new == {str(label) for label in has}
+    return not (had_them and ("AWSCURRENT" in old or "AWSCURRENT" not in new))
 
 
 def random_value(step: Step, plan: Plan) -> Iterator[Finding]:
@@ -149,7 +184,9 @@ def version(step: Step, plan: Plan) -> Iterator[Finding]:
         "replace": "The initial version is deleted and written again: the first value becomes the live value",
         "delete": "The initial version is deleted, and the secret stays: its live value may go with it",
     }.get(step.op)
-    value = any(step.changed(key) for key in ("secretString", "secretBinary", "versionStages", "secretId"))
+    value = _other_labels(step) or any(
+        step.changed(key) for key in ("secretString", "secretBinary", "secretId")
+    )
     if what or value:
         yield Danger(
             kind=Kind.OVERWRITES_VALUE,

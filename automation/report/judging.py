@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from automation.report import first_values, keys, readers, rotation, secrets
+from automation.report import first_values, keys, logins, readers, rotation, secrets
 from automation.report.model import Change, Component, Danger, Finding, Kind, Name, Text, named
 from automation.report.steps import (
     FUNCTION,
@@ -70,7 +70,7 @@ def _component(step: Step, plan: Plan) -> Iterator[Finding]:
 def _invocation(step: Step, plan: Plan) -> Iterator[Finding]:
     parent = plan.parent(step)
     if parent is None or parent.type != SECRET_COMPONENT:  # of a secret the component says what is written
-        yield from rotation.provisioning(step, plan)
+        yield from logins.provisioning(step, plan)
 
 
 _JUDGES: dict[str, _Judge] = {
@@ -84,7 +84,7 @@ _JUDGES: dict[str, _Judge] = {
     "aws:kms/alias:Alias": keys.alias,
     "aws:iam/role:Role": readers.role,
     "aws:iam/rolePolicy:RolePolicy": readers.role_policy,
-    "aws:iam/policy:Policy": readers.role_policy,
+    "aws:iam/policy:Policy": readers.managed_policy,
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": readers.attachment,
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": readers.pod_identity,
     "aws:lambda/function:Function": rotation.function,

@@ -2,12 +2,11 @@
 
 import itertools
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from automation.report.model import Change, Component, Danger, Detail, Kind, Name, Report, Text, counted
-from automation.report.names import visible
+from automation.report.names import code_lines, visible
 from automation.report.verdict import said
 
 # GitHub refuses a longer comment. What it counts has been characters and bytes at times: see `size`.
@@ -47,19 +46,22 @@ def markdown(report: Report, limit: int = GITHUB_LIMIT) -> str:
     changes, details = _change_lines(report.changes), [_detail_line(detail) for detail in report.details]
     # the lines that count what is left out are at their longest where nothing is shown
     left = limit - size(_written(report, by_kind, changes, details, _NOTHING))
-    number, left = _fitting([_danger_line(danger) for danger in dangers], left)
-    dangers_shown = Counter(danger.kind for danger in dangers[:number])
+    lines = _danger_lines(dangers, limit)
+    number, left = _fitting(lines, left)
     changes_shown, left = _fitting(changes, left)
     details_shown, _ = _fitting(details, left)
-    shown = _Shown(dangers=dangers_shown, changes=changes_shown, details=details_shown)
+    shown_dangers: dict[Kind, list[str]] = {kind: [] for kind in Kind}
+    for danger, line in zip(dangers[:number], lines, strict=False):
+        shown_dangers[danger.kind].append(line)
+    shown = _Shown(dangers=shown_dangers, changes=changes_shown, details=details_shown)
     return _written(report, by_kind, changes, details, shown)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Shown:
-    """How many of each are shown."""
+    """The dangers that are shown, as lines, and how many of the others are."""
 
-    dangers: Mapping[Kind, int]
+    dangers: Mapping[Kind, Sequence[str]]
     changes: int
     details: int
 
@@ -100,7 +102,7 @@ def _written(
     if report.dangers:
         lines.append("#### Dangerous (docs/preview.md says what to do)")
         for kind, found in dangers.items():
-            lines += _kind_lines(kind, found, shown.dangers.get(kind, 0)) if found else []
+            lines += _kind_lines(kind, len(found), shown.dangers.get(kind, ())) if found else []
         lines.append("")
     if changes:
         lines += ["#### Besides" if report.dangers else "#### Changes", *changes[: shown.changes]]
@@ -118,9 +120,9 @@ def _written(
     return "\n".join(lines)
 
 
-def _kind_lines(kind: Kind, found: Sequence[Danger], shown: int) -> list[str]:
-    lines = [f"- **{said(kind, len(found))}**", *map(_danger_line, found[:shown])]
-    return lines + [f"  {line}" for line in _more(len(found) - shown, "of these")]
+def _kind_lines(kind: Kind, number: int, shown: Sequence[str]) -> list[str]:
+    lines = [f"- **{said(kind, number)}**", *shown]
+    return lines + [f"  {line}" for line in _more(number - len(shown), "of these")]
 
 
 def _more(number: int, noun: str) -> list[str]:
@@ -130,8 +132,24 @@ def _more(number: int, noun: str) -> list[str]:
     return [f"- ... and {number} more {what}, for want of room"]
 
 
-def _danger_line(danger: Danger) -> str:
-    return f"  - {_component(danger.component)}: {_inline(danger.text)}"
+def _danger_lines(dangers: Sequence[Danger], limit: int) -> list[str]:
+    """One text for each danger, its code in full as long as all code takes no more than half of the room."""
+    lines, left = [], limit // 2
+    for danger in dangers:
+        line = f"  - {_component(danger.component)}: {_inline(danger.text)}"
+        if danger.code:
+            code = "".join(f"\n{_code_block(one)}" for one in danger.code)
+            left -= size(code)
+            line += code if left >= 0 else ". It is too long to be quoted here: read it in the stack file"
+            left = max(left, 0)
+        lines.append(line)
+    return lines
+
+
+def _code_block(code: str) -> str:
+    """The code behind a fence longer than any in it, indented into its list item."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", code)), default=0))
+    return "\n".join(f"    {line}" for line in ("", f"{fence}sql", *code_lines(code), fence))
 
 
 def _change_lines(changes: Sequence[Change]) -> list[str]:

@@ -23,9 +23,11 @@ class Kind(StrEnum):
 
     DELETES_SECRET = "deletes-secret"
     REPLACES_SECRET = "replaces-secret"
+    DELETES_REPLICA = "deletes-replica"
     OVERWRITES_VALUE = "overwrites-value"
     DELETES_KEY = "deletes-key"
     WIDENS_ACCESS = "widens-access"
+    CHANGES_LOGIN = "changes-login"
     REMOVES_ROTATION = "removes-rotation"
     ROTATES_LESS_OFTEN = "rotates-less-often"
     REMOVES_PROTECTION = "removes-protection"
@@ -51,11 +53,17 @@ class Component:
 
 @dataclass(frozen=True, kw_only=True)
 class Danger:
-    """Something that a person must have seen before the update. `text` is a sentence without its end."""
+    """Something that a person must have seen before the update.
+
+    Attributes:
+        text: a sentence without its end.
+        code: texts that a person must read themselves, such as SQL, each quoted in full.
+    """
 
     kind: Kind
     component: Component
     text: Text
+    code: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 import functools
 
+from components import visible as harmless
+
 _MOST_CHARACTERS = 120
 _TAIL = 30
 
@@ -17,9 +19,16 @@ def visible(text: str) -> str:
         character if " " <= character <= "~" and character not in "`\\" else f"\\u{{{ord(character):x}}}"
         for character in text
     ]
+    if harmless.visible(text) != text:  # what a workflow takes for a command
+        pieces = [*harmless.visible("".join(pieces))]
     if sum(map(len, pieces)) > _MOST_CHARACTERS:
         pieces = [*_most(pieces, _MOST_CHARACTERS - _TAIL), "...", *reversed(_most(pieces[::-1], _TAIL))]
     return "".join(pieces) or "(empty)"
+
+
+def code_lines(text: str) -> list[str]:
+    """Return a text in full for people to read: its lines, each in printable characters."""
+    return harmless.visible_lines(text).split("\n")
 
 
 def _most(pieces: list[str], size: int) -> list[str]:

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ _MOST_CHARACTERS = 100_000
 # Of these more values allow less. Source: IAM User Guide, "IAM JSON policy elements: Condition operators".
 _NEGATED = ("notequals", "notlike", "notipaddress", "notequalsignorecase")
 _EVERYTHING = "*"
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _NOT = "not "
 
 
@@ -120,8 +122,15 @@ def _principals(statement: Mapping[str, object]) -> Atoms:
     if not isinstance(declared, Mapping):
         raise UnknownPolicyError("Principal")
     return frozenset(
-        f"{kind} {principal}" for kind, principals in declared.items() for principal in _texts(principals)
+        f"{kind} {_whole_account(principal) if kind == 'AWS' else principal}"
+        for kind, principals in declared.items()
+        for principal in _texts(principals)
     )
+
+
+def _whole_account(principal: str) -> str:
+    """Return an account's number as AWS writes it anew: the ARN of its root."""
+    return f"arn:aws:iam::{principal}:root" if _ACCOUNT.fullmatch(principal) else principal
 
 
 def _conditions(declared: object) -> dict[tuple[str, str], Atoms]:

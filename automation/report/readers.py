@@ -1,13 +1,14 @@
 """What happens to roles, to what they may do, and to who may take them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from automation.report.access import (
     SECRET_CONTEXT,
     Compared,
     Subject,
     compared,
+    compared_in_sum,
     judged,
     readable,
     secret_name,
@@ -16,7 +17,7 @@ from automation.report.access import (
 )
 from automation.report.model import Change, Danger, Finding, Kind, Name, Text, named
 from automation.report.policies import Wider, wider
-from automation.report.steps import FUNCTION, READER, REDEPLOYMENT, UNKNOWN, WRITER, Plan, Step
+from automation.report.steps import FUNCTION, READER, REDEPLOYMENT, UNKNOWN, WRITER, Plan, State, Step
 
 # What a reader does with a secret and its key, and what the function does to rotate.
 _READING = {
@@ -28,24 +29,58 @@ _ITS_OWN = re.compile(r"arn:[a-z-]+:(kms:[a-z0-9-]+:\d{12}:key/|logs:[a-z0-9-]+:
 _BESIDE = ("managedPolicyArns", "inlinePolicies", "permissionsBoundary")
 
 
-def role_policy(step: Step, plan: Plan) -> Iterator[Finding]:
-    """An aws.iam.RolePolicy or aws.iam.Policy: what a role may do."""
-    old, new = (state.inputs.get("policy") for state in (step.old, step.new))
-    if step.op == "replace" and step.changed("role"):
-        old = None
-    if step.op == "same" or (step.op not in {"create", "delete"} and old == new != UNKNOWN):
+def managed_policy(step: Step, plan: Plan) -> Iterator[Finding]:
+    """An aws.iam.Policy: what those may do that it is attached to."""
+    if step.op == "same" or (step.op == "update" and not step.changed("policy")):
         return
-    documents = compared(old, new)
+    documents = compared(step.old.inputs.get("policy"), step.new.inputs.get("policy"))
+    it = ("The policy ", Name(step.name))
+    yield from judged(documents, Subject(it=it, allows_more=(*it, " allows more")), step, plan)
+
+
+def role_policy(step: Step, plan: Plan) -> Iterator[Finding]:
+    """An aws.iam.RolePolicy: what a role may do by all of its policies, however they are divided."""
+    if not _says_something(step):
+        return
+    beside = [other for other in plan.steps if other.type == step.type and other.parent == step.parent]
+    changing = [other for other in beside if _says_something(other) and _role(other) == _role(step)]
+    if step.urn != changing[0].urn:
+        return  # said with the first of them
+    documents = compared_in_sum(
+        [_document(other.old) for other in beside if _role(other, old=True) == _role(step)],
+        [_document(other.new) for other in beside if other.op != "delete" and _role(other) == _role(step)],
+    )
     may_read = _may_read(step, plan)
     declared = _declared(plan.parent(step), plan)
     if may_read and documents.old is not None and documents.new is not None:
         yield from _known(documents, may_read, step, plan)
-    elif may_read and documents.old is not None and declared is not None and new == UNKNOWN:
+    elif may_read and documents.old is not None and declared is not None and _is_unknown(step, beside):
         # not known because something has no ARN yet: the component has the names of its secrets
         yield from _gained(declared, readable(documents.old, plan), may_read, step, plan)
     else:
         it = ("The policy ", Name(step.name))
         yield from judged(documents, Subject(it=it, allows_more=(*it, " allows more")), step, plan)
+
+
+def _says_something(step: Step) -> bool:
+    """Return whether a role may do something else after the step; `same` steps are inputs of their role."""
+    return step.op != "same" and (step.op != "update" or step.changed("policy") or step.changed("role"))
+
+
+def _role(step: Step, *, old: bool = False) -> str:
+    """Return the role that has a policy after the update, or before it; its own role where none is named."""
+    after = step.old if old or step.op == "delete" else step.new
+    return str(after.inputs.get("role") or "")
+
+
+def _document(state: State) -> object:
+    return state.inputs.get("policy")
+
+
+def _is_unknown(step: Step, beside: Iterable[Step]) -> bool:
+    """Return whether the engine does not know the role's policies before the update."""
+    documents = [_document(other.new) for other in beside if _role(other) == _role(step)]
+    return any(isinstance(document, str) and UNKNOWN in document for document in documents)
 
 
 def _may_read(step: Step, plan: Plan) -> str:
@@ -90,7 +125,9 @@ def _known(documents: Compared, may_read: str, step: Step, plan: Plan) -> Iterat
         text = ("The policy allows more: ", *spelled(found, documents.spelling, plan))
         yield Danger(kind=Kind.WIDENS_ACCESS, component=plan.component(step), text=text)
     elif before == after and not plan.begins(step):
-        text = ("Reads the same secrets by another policy",)
+        same = not found and not wider(new, old)
+        form = "The policy is written in another form, and allows the same"
+        text = (form if same else "Reads the same secrets by another policy",)
         yield Change(component=plan.component(step), text=text)
     yield from _gained(after - live, before, may_read, step, plan)
 
@@ -125,23 +162,13 @@ def _gained(after: set[str], before: set[str], may_read: str, step: Step, plan: 
 def role(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.iam.Role: who may take it."""
     owner = plan.component(step)
-    if step.op == "delete":
-        if not plan.ends(step):
+    if step.op in {"same", "delete"}:
+        if step.op == "delete" and not plan.ends(step):
             yield Change(component=owner, text=("The role ", Name(step.name), " is deleted"))
         return
-    for key in _BESIDE:
-        if step.changed(key):
-            yield Danger(
-                kind=Kind.CANNOT_BE_JUDGED,
-                component=owner,
-                text=(
-                    "The role ",
-                    Name(step.name),
-                    " changes in ",
-                    Name(key),
-                    ", where this report does not look",
-                ),
-            )
+    for key in filter(step.changed, _BESIDE):
+        text: Text = (Name(step.name), " changes in ", Name(key), ", where this report does not look")
+        yield Danger(kind=Kind.CANNOT_BE_JUDGED, component=owner, text=("The role ", *text))
     if step.op == "create":
         if not plan.begins(step):
             yield Change(component=owner, text=("The role ", Name(step.name), " is created"))

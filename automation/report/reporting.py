@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from automation.report.events import Event, Reading, read
 from automation.report.judging import findings
-from automation.report.model import Change, Danger, Detail, Kind, Name, Report, Text, plain
+from automation.report.model import Change, Component, Danger, Detail, Kind, Name, Report, Text, plain
 from automation.report.steps import Plan, merged
 from automation.report.verdict import done, verdict, worded
 
@@ -35,10 +35,10 @@ def report(
     reading = read(events)
     plan, more_problems = merged(reading.steps)
     problems = (*doubts, *reading.problems, *more_problems)
-    found = list(findings(plan))
+    found = [*findings(plan), *map(_went_on, reading.went_on)]
     dangers = sorted(
         {finding: None for finding in (*origin, *found) if isinstance(finding, Danger)},
-        key=lambda danger: (_KINDS.index(danger.kind), danger.component, plain(danger.text)),
+        key=lambda danger: (_KINDS.index(danger.kind), danger.component, plain(danger.text), danger.code),
     )
     changes = sorted(
         {finding: None for finding in found if isinstance(finding, Change)},
@@ -57,6 +57,11 @@ def report(
     )
 
 
+def _went_on(name: str) -> Change:
+    text = ("A provider logged an error, and the run went on; the log of pulumi has it",)
+    return Change(component=Component(what="resource", name=name or "of the whole run"), text=text)
+
+
 def combined(reports: Sequence[Report], name: str) -> Report:
     """Reports of several stacks as one: each finding with its stack, the dangers of all of them first.
 
@@ -70,7 +75,7 @@ def combined(reports: Sequence[Report], name: str) -> Report:
             for one in reports
             for danger in one.dangers
         ),
-        key=lambda danger: (_KINDS.index(danger.kind), danger.component, plain(danger.text)),
+        key=lambda danger: (_KINDS.index(danger.kind), danger.component, plain(danger.text), danger.code),
     )
     changes = sorted(
         (

@@ -1,17 +1,24 @@
 """What happens to rotation: schedules, and the functions that Lambda runs."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from automation.report.access import as_mapping
 from automation.report.model import Change, Danger, Finding, Kind, Name, Text, counted, named
-from automation.report.steps import FUNCTION, SECRET, Plan, Step, number
+from automation.report.steps import FUNCTION, SECRET, WRITER, Plan, Step, number
 
 _RATE = re.compile(r"rate\((?P<number>[0-9]{1,5}) (?P<unit>hour|day)s?\)")
 _CRON = re.compile(r"cron\((?P<minute>\S+) (?P<hour>\S+) (?P<days>\S+ \S+ \S+ \S+)\)")
 _HOURS_A_DAY = 24
 _LAMBDA_FUNCTION = "aws:lambda/function:Function"
+# Every other input of a permission says who may call, or bounds it.
+_NAMES_OF_A_PERMISSION = {"function", "statementId", "statementIdPrefix"}
+# What a function does with the rights that it has.
+_BEHAVIOUR = {
+    *("code", "handler", "imageUri", "s3Bucket", "s3Key", "s3ObjectVersion", "layers"),
+    *("environment", "role", "fileSystemConfig", "imageConfig"),
+}
 
 
 def schedule(step: Step, plan: Plan) -> Iterator[Finding]:
@@ -119,12 +126,22 @@ def permission(step: Step, plan: Plan) -> Iterator[Finding]:
             yield Danger(kind=Kind.REMOVES_ROTATION, component=owner, text=text)
         else:
             yield Change(component=owner, text=("The function may no longer be called",))
-    elif step.op == "create" or {"principal", "sourceAccount", "sourceArn", "action"} & {
-        *step.changed_inputs()
-    }:
+    elif step.op == "create" or {*step.changed_inputs()} - _NAMES_OF_A_PERMISSION:
         yield Danger(kind=Kind.WIDENS_ACCESS, component=owner, text=("Who may call the function changes",))
     else:
         yield Change(component=owner, text=("The permission to call the function is given anew",))
+
+
+def _behaves(step: Step, changed: Sequence[str], plan: Plan) -> Text:
+    """Return what changes in a function that holds the rights of an administrator, or every value."""
+    holds = "reads administrators' passwords" if plan.top(step).type == FUNCTION else "writes every value"
+    before, after = (
+        as_mapping(as_mapping(state.inputs.get("environment")).get("variables"))
+        for state in (step.old, step.new)
+    )
+    variables = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+    more: Text = (" (", *named(variables), ")") if variables else ()
+    return (f"The function, which {holds}, changes in ", *named(changed), *more, ": read the change")
 
 
 def function(step: Step, plan: Plan) -> Iterator[Finding]:
@@ -135,18 +152,13 @@ def function(step: Step, plan: Plan) -> Iterator[Finding]:
             yield Change(component=owner, text=(f"The function is {step.op}d",))
         return
     changed = [key for key in step.changed_inputs() if key not in {"tagsAll", "sourceCodeHash"}]
+    behaviour = [key for key in changed if key in _BEHAVIOUR]
+    if behaviour and plan.top(step).type in {FUNCTION, WRITER}:
+        yield Danger(kind=Kind.CANNOT_BE_JUDGED, component=owner, text=_behaves(step, behaviour, plan))
+        changed = [key for key in changed if key not in _BEHAVIOUR]
     if "code" in changed:
         yield Change(component=owner, text=("The function's code changes",))
     if others := [key for key in changed if key != "code"]:
         yield Change(component=owner, text=("The function's settings change: ", *named(others)))
     if step.op == "replace":
         yield Change(component=owner, text=("The function is made again",))
-
-
-def provisioning(step: Step, plan: Plan) -> Iterator[Finding]:
-    """An aws.lambda.Invocation: the login's role in the database."""
-    if step.op in {"update", "replace"} or (step.op == "create" and not plan.begins(step)):
-        yield Change(
-            component=plan.component(step),
-            text=("The login's roles and privileges in the database are set anew",),
-        )

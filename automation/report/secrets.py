@@ -11,6 +11,14 @@ from automation.report.steps import SECRET, UNKNOWN, Plan, Step, number
 _DEFAULT_WINDOW = 30
 _POLICY = Subject(it=("The secret's policy",), allows_more=("The secret's policy lets more in",))
 _ROTATION_TAGS = "aws-secrets:rotation"
+_ROTATION_KEYS = "aws-secrets:rotation-keys"
+# Kind of rotation before and after to what it means (components/rotation_tags.py).
+_USERS = {
+    ("postgres-alternating", "postgres"): "One user instead of two that take turns: a password that a "
+    "workload has read works no longer than until the next rotation",
+    ("postgres", "postgres-alternating"): "Two users that take turns instead of one: a second user and an "
+    "owner role get its privileges",
+}
 
 
 def secret(step: Step, plan: Plan) -> Iterator[Finding]:
@@ -33,6 +41,8 @@ def secret(step: Step, plan: Plan) -> Iterator[Finding]:
             component=component,
             text=(*it, "deleted and made again with first values", *why),
         )
+        text: Text = ("The live value is lost: what is made again begins with first values",)
+        yield Danger(kind=Kind.OVERWRITES_VALUE, component=component, text=text)
     else:
         # the provider may find nothing to do where one of these is taken away
         taken = [
@@ -93,35 +103,61 @@ def _property(step: Step, key: str, plan: Plan) -> Iterator[Finding]:
 
 
 def _replicas(step: Step, plan: Plan) -> Iterator[Finding]:
+    """Copies in other regions, as the provider treats them: the whole list gone, it leaves them all."""
     component = plan.component(step)
-    before, after = (
-        {
-            str(replica.get("region"))
-            for replica in state.inputs.get("replicas") or []
-            if isinstance(replica, Mapping)
-        }
-        for state in (step.old, step.new)
-    )
-    if after - before:
-        yield Change(component=component, text=("Copied to ", *named(after - before)))
-    if before - after:
-        yield Danger(
-            kind=Kind.STAYS_OUT_OF_AWS,
-            component=component,
-            text=("The copy in ", *named(before - after), " leaves the stack file only: AWS keeps it"),
-        )
-    if before == after:
+    before, after = (_keys_by_region(state.inputs.get("replicas")) for state in (step.old, step.new))
+    gone = {*before} - {*after}
+    other_key = {region for region in {*before} & {*after} if before[region] != after[region]}
+    if added := {*after} - {*before}:
+        yield Change(component=component, text=("Copied to ", *named(added)))
+    if gone and not after:
+        text: Text = ("The copy in ", *named(gone), " leaves the stack file only: AWS keeps it")
+        yield Danger(kind=Kind.STAYS_OUT_OF_AWS, component=component, text=text)
+    elif gone:
+        text = ("The copy in ", *named(gone), " is deleted")
+        yield Danger(kind=Kind.DELETES_REPLICA, component=component, text=text)
+    if other_key:
+        text = ("The copy in ", *named(other_key), " is deleted and made again with another key")
+        yield Danger(kind=Kind.DELETES_REPLICA, component=component, text=text)
+    if UNKNOWN in {*before, *after}:
+        text = ("Which copies it has is not known before the update",)
+        yield Danger(kind=Kind.CANNOT_BE_JUDGED, component=component, text=text)
+    elif before == after:
         yield Change(component=component, text=("Copies change",))
 
 
+def _keys_by_region(replicas: object) -> dict[str, str]:
+    if not isinstance(replicas, list):
+        return {} if replicas is None else {UNKNOWN: ""}
+    return {
+        str(replica.get("region")): str(replica.get("kmsKeyId") or "") if isinstance(replica, Mapping) else ""
+        for replica in replicas
+        if isinstance(replica, Mapping)
+    }
+
+
 def _tags(old: object, new: object, step: Step, plan: Plan) -> Iterator[Finding]:
+    owner = plan.component(step)
     before, after = (tags if isinstance(tags, Mapping) else {} for tags in (old, new))
     changed = {key for key in {*before, *after} if before.get(key) != after.get(key)}
     rotation = {key for key in changed if key.startswith(_ROTATION_TAGS)}
-    if rotation and rotation <= {*before} and rotation <= {*after}:
-        yield Change(component=plan.component(step), text=("The next rotation makes values of another form",))
+    more = {*_words(after, _ROTATION_KEYS)} - {*_words(before, _ROTATION_KEYS)}
+    if _ROTATION_TAGS in rotation and _ROTATION_TAGS in before and _ROTATION_TAGS in after:
+        users = _USERS.get((str(before[_ROTATION_TAGS]), str(after[_ROTATION_TAGS])))
+        text: Text = (users or "The next rotation treats it as another kind of secret",)
+        kind = Kind.CHANGES_LOGIN if users else Kind.CANNOT_BE_JUDGED
+        yield Danger(kind=kind, component=owner, text=text)
+    elif more and _ROTATION_KEYS in before:
+        text = (*named(more), " gets a new value at each rotation from now on")
+        yield Danger(kind=Kind.OVERWRITES_VALUE, component=owner, text=text)
+    elif rotation and rotation <= {*before} and rotation <= {*after}:
+        yield Change(component=owner, text=("The next rotation makes values of another form",))
     if changed - rotation:
-        yield Change(component=plan.component(step), text=("Tags change: ", *named(changed - rotation)))
+        yield Change(component=owner, text=("Tags change: ", *named(changed - rotation)))
+
+
+def _words(tags: Mapping[str, Any], key: str) -> list[str]:
+    return str(tags.get(key) or "").split()
 
 
 def _window(inputs: Mapping[str, Any]) -> int:
@@ -131,6 +167,8 @@ def _window(inputs: Mapping[str, Any]) -> int:
 
 def policy(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.secretsmanager.SecretPolicy."""
+    if step.op == "same":  # inputs may differ where the provider writes a document in its own form
+        return
     secret_of_it = next(
         (other for other in plan.steps if other.type == SECRET and other.parent == step.parent), None
     )

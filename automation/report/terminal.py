@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 
 from automation.report.model import Component, Detail, Name, Report, Text, counted
-from automation.report.names import visible
+from automation.report.names import code_lines, visible
 from automation.report.verdict import said
 
 
@@ -27,7 +27,9 @@ def _lines(report: Report) -> Iterator[str]:
         for kind, found in itertools.groupby(report.dangers, key=lambda danger: danger.kind):
             dangers = list(found)
             yield f"  {said(kind, len(dangers))}"
-            yield from (f"    {_component(danger.component)}: {in_words(danger.text)}" for danger in dangers)
+            for danger in dangers:
+                yield f"    {_component(danger.component)}: {in_words(danger.text)}"
+                yield from (f"      | {line}" for code in danger.code for line in code_lines(code))
     if report.changes:
         yield from ("", "Besides" if report.dangers else "Changes")
         for component, changes in itertools.groupby(report.changes, key=lambda change: change.component):

@@ -9,9 +9,11 @@ from automation.report.steps import LOGIN, SECRET_COMPONENT, WORDS, Plan, Step
 _SAID = {
     Kind.DELETES_SECRET: ("deletes {}", "secret"),
     Kind.REPLACES_SECRET: ("replaces {}", "secret"),
+    Kind.DELETES_REPLICA: ("deletes {}", "replica"),
     Kind.OVERWRITES_VALUE: ("overwrites {}", "live value"),
     Kind.DELETES_KEY: ("takes away {}", "encryption key or alias"),
     Kind.WIDENS_ACCESS: ("widens access in {}", "place"),
+    Kind.CHANGES_LOGIN: ("changes who logs in, or where, in {}", "place"),
     Kind.REMOVES_ROTATION: ("ends {}", "rotation"),
     Kind.ROTATES_LESS_OFTEN: ("rotates less often in {}", "place"),
     Kind.REMOVES_PROTECTION: ("takes protection away in {}", "place"),

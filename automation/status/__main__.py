@@ -15,6 +15,7 @@ from automation.status import page, terminal, texts
 from automation.status.asked import status
 from automation.status.errors import CannotAskError
 from automation.status.model import Kind, Status
+from components.visible import visible_lines
 from settings import SettingsError
 from settings.files import FileError
 
@@ -57,7 +58,8 @@ def exit_code(found: Status, fail_on: frozenset[Kind]) -> int:
 
 def as_json(found: Status) -> str:
     """The JSON output."""
-    return json.dumps(TypeAdapter(Status).dump_python(found, mode="json", by_alias=True), indent=2)
+    document = json.dumps(TypeAdapter(Status).dump_python(found, mode="json", by_alias=True), indent=2)
+    return document.replace("##", "#\\u0023")  # no workflow command; only within texts of JSON
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -118,7 +120,7 @@ def _show(found: Status, asked: argparse.Namespace) -> None:
         sys.stdout.write(as_json(found) + "\n")
     elif asked.html:
         _write(asked.html, page.page(found))
-        sys.stdout.write(f"{asked.html}: {texts.clean(texts.headline(found))}\n")
+        sys.stdout.write(texts.clean(f"{asked.html}: {texts.headline(found)}") + "\n")
     elif sys.stdout.isatty():
         terminal.show(found, Console())
     else:
@@ -137,7 +139,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _refuse(message: str, code: int) -> int:
-    sys.stderr.write(f"error: {message.rstrip()}\n")
+    sys.stderr.write(f"error: {visible_lines(message.rstrip())}\n")
     return code
 
 

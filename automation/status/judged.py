@@ -192,8 +192,12 @@ def _of_drift(declared: Declared, differences: tuple[Difference, ...]) -> list[P
         elif one.what == "replicas" and one.declared.startswith("none"):
             region = one.actual.partition(" ")[0]
             remedy = (
-                "The provider does not remove replicas: aws secretsmanager remove-regions-from-replication "
-                f"--secret-id {declared.name} --remove-replica-regions {region}"
+                "pulumi up --refresh deletes this copy, because the stack file has others. If AWS is "
+                "right, add it to the stack file."
+                if declared.replicas
+                else "The provider leaves copies where the stack file has none: aws secretsmanager "
+                f"remove-regions-from-replication --secret-id {declared.name} "
+                f"--remove-replica-regions {region}"
             )
         verb = "differ" if one.what in {"tags", "replicas"} else "differs"
         text = f"The {one.what} {verb}: the stack file has {one.declared}, AWS has {one.actual}"

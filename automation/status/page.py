@@ -60,10 +60,16 @@ def _environment() -> Environment:
     return Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
+        finalize=_finalized,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _finalized(value: object) -> object:
+    """Return texts without bidirectional overrides and the like, which HTML's escaping leaves alone."""
+    return texts.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _headline(status: Status) -> str:

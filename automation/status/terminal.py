@@ -32,7 +32,7 @@ def show(status: Status, console: Console) -> None:
         console.print(Text.assemble((texts.clean(group.whose), "bold"), "  ", kinds))
         console.print(Padding(body, (0, 0, 1, 2)))
     style = "green" if not status.problems else "bold"
-    console.print(Text(texts.headline(status), style=style))
+    console.print(Text(texts.clean(texts.headline(status)), style=style))
 
 
 def _secrets(status: Status) -> Table:
@@ -43,9 +43,13 @@ def _secrets(status: Status) -> Table:
             Text(texts.clean(texts.state(secret)), style=_style(secret)),
             Text(texts.ago(secret.last_changed, status.asked_at)),
             Text(texts.rotation(secret, status.asked_at)),
-            Text(", ".join(reader.workload for reader in secret.readers) or "-", overflow="fold"),
+            Text(_readers(secret), overflow="fold"),
         )
     return table
+
+
+def _readers(secret: Secret) -> str:
+    return texts.clean(", ".join(reader.workload for reader in secret.readers) or "-")
 
 
 def _style(secret: Secret) -> str:
@@ -63,7 +67,7 @@ def _workloads(status: Status) -> Table:
             if reader.workload == workload.name
         ]
         table.add_row(
-            Text(workload.name, style="bold", overflow="fold"),
+            Text(texts.clean(workload.name), style="bold", overflow="fold"),
             Text(texts.clean(workload.runs_as)),
             Text(texts.clean(texts.role_of(workload)), overflow="fold"),
             Text("\n".join(reads), overflow="fold"),

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from automation.status.model import Kind, Secret, Status, Workload
 from automation.status.rotation import shown
+from components.visible import visible
 
 # Worst first: what cannot be read, what may soon not work, what is not as declared, what is not finished.
 KINDS: tuple[Kind, ...] = ("unavailable", "rotation", "drift", "waiting", "unknown")
@@ -13,8 +14,8 @@ _UNITS = (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", t
 
 
 def clean(text: str) -> str:
-    """Without what could move a terminal's cursor or turn its text around: AWS takes any character."""
-    return "".join(one if one.isprintable() else " " for one in text)
+    """Return the text as one harmless line: AWS takes any character in descriptions, tags and policies."""
+    return visible(text)
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

@@ -106,6 +106,7 @@ def record(shop: Shop, folder: Path) -> None:
     (folder / "values").write_text(json.dumps(sorted(value for value in values if len(value) > 6)))
     _record_harmless(recorder)
     _record_dangerous(recorder)
+    _record_database(recorder)
     recorder.configure()
     recorder.run("refresh", "refresh", "--preview-only")
     _record_with_another_program(recorder)
@@ -141,6 +142,7 @@ class _Recorder:
         self,
         secrets: Mapping[str, Any] = SECRETS,
         workloads: Mapping[str, Any] = WORKLOADS,
+        logins: Mapping[str, Any] | None = None,
         **login: object,
     ) -> None:
         shop = self.shop
@@ -148,7 +150,7 @@ class _Recorder:
         database = {
             "rdsInstance": "shop",
             "certificateAuthorities": str(shop.server.ca_file),
-            "logins": {"shop-database": declared},
+            "logins": {"shop-database": declared, **(logins or {})},
         }
         shop.stack.configure(dict(secrets), databases={"shop": database}, workloads=dict(workloads))
 
@@ -171,7 +173,7 @@ def _record_harmless(recorder: _Recorder) -> None:
         "environment": {"N": {"secret": "new"}},
     }
     del workloads["web"]["environment"]["Y"]
-    recorder.configure(secrets, workloads, grants="read-write")
+    recorder.configure(secrets, workloads)
     recorder.run("harmless", "preview", "--refresh")
 
 
@@ -205,6 +207,18 @@ def _record_dangerous(recorder: _Recorder) -> None:
     recorder.shop.stack.configure_secretly("stripeKey", "configured-value-of-another-day")
     recorder.run("dangerous", "preview")
     recorder.shop.stack.configure_secretly("stripeKey", CONFIGURED)
+
+
+def _record_database(recorder: _Recorder) -> None:
+    """More privileges for a login that exists, and a login that is new."""
+    second = {"username": "second", "database": recorder.shop.database, "grantStatements": ["SELECT 1"]}
+    recorder.configure(
+        logins={"second-database": second},
+        grants="owner",
+        schemas=["public", "billing"],
+        ownerRole="billing_owner",
+    )
+    recorder.run("database", "preview")
 
 
 def _record_with_another_program(recorder: _Recorder) -> None:

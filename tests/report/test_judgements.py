@@ -96,6 +96,7 @@ def set_new(**inputs: object) -> Edit:
         (SCHEDULE, set_new(rotationLambdaArn="arn:aws:lambda:::function:x"), "app", None),
         ("::app-secret", set_new(policy="{}"), "app", Kind.CANNOT_BE_JUDGED),
         ("::app-secret", set_new(replicas=[{"region": "eu-west-1"}]), "app", None),
+        ("::app-secret", set_new(replicas=UNKNOWN), "app", Kind.CANNOT_BE_JUDGED),
         ("::app-secret", set_new(recoveryWindowInDays=0), "app", Kind.SHORTENS_RECOVERY),
         ("::hook-policy", set_new(policy={"of": "another form"}), "hook", Kind.CANNOT_BE_JUDGED),
         ("::hook-policy", set_new(policy="no policy"), "hook", Kind.CANNOT_BE_JUDGED),
@@ -267,9 +268,292 @@ def test_in_mode_once_nothing_of_that_reaches_aws(recordings: Recordings) -> Non
     assert "ADDED" in text
 
 
+HIDDEN = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "[secret]"}
+PERHAPS = (
+    "Pulumi hides whether the configured value of GIVEN changes too; "
+    "if it does, AWS keeps the one that it has"
+)
+
+
+def test_a_configured_value_that_may_be_exchanged_along_with_others_cannot_be_judged(
+    recordings: Recordings,
+) -> None:
+    old: dict[str, Any] = {"initialValues": {"GIVEN": HIDDEN}, "mode": "managed"}
+    added = {**old, "initialValues": {"GIVEN": HIDDEN, "ADDED": {"random": {}}}}
+    assert secret_changes(recordings, old, added) == {
+        (None, "ADDED is added in AWS"),
+        (Kind.CANNOT_BE_JUDGED, PERHAPS),
+    }
+    assert (Kind.CANNOT_BE_JUDGED, PERHAPS) in secret_changes(recordings, old, {**old, "mode": "account"})
+    once = {"initialValues": old["initialValues"]}
+    assert (Kind.CANNOT_BE_JUDGED, PERHAPS) in secret_changes(
+        recordings, once, {"initialValues": added["initialValues"]}
+    )
+
+
+def test_a_configured_value_with_a_generation_is_exchanged_as_one_without(recordings: Recordings) -> None:
+    for given in (HIDDEN, {"value": HIDDEN, "generation": 2}):
+        values: dict[str, Any] = {"initialValues": {"GIVEN": given}, "mode": "managed"}
+        assert secret_changes(recordings, values, values) == {
+            (Kind.STAYS_OUT_OF_AWS, f"In the stack file the first value of GIVEN changes{KEEPS}")
+        }
+
+
 def test_another_mode_alone_is_told_and_not_dangerous(recordings: Recordings) -> None:
-    hidden = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "[secret]"}
-    values = {"initialValues": {"K": {"random": {}, "generation": 2}, "GIVEN": hidden}}
+    values = {"initialValues": {"K": {"random": {}, "generation": 2}}}
     assert secret_changes(recordings, values, {**values, "mode": "account"}) == {
         (None, "The values are written in another mode: account instead of once")
     }
+
+
+VERSION = "::app-initial-version"
+BOTH = ["AWSCURRENT", "aws-secrets-initial"]
+
+
+def version_steps(
+    recordings: Recordings,
+    *steps: tuple[str, dict[str, Any] | None, dict[str, Any] | None],
+    name: str = "nothing",
+) -> Report:
+    """The report where the initial version has these steps: operation, inputs before and after."""
+    events = copy.deepcopy(recordings.events(name))
+    [at] = [
+        at
+        for at, event in enumerate(events)
+        if event.get("resourcePreEvent", {}).get("metadata", {}).get("urn", "").endswith(VERSION)
+    ]
+    made = []
+    for op, old, new in steps:
+        event = copy.deepcopy(events[at])
+        metadata = event["resourcePreEvent"]["metadata"]
+        metadata["op"] = op
+        for side, inputs in (("old", old), ("new", new)):
+            if inputs is None:
+                metadata[side] = None
+            else:
+                metadata[side] = metadata[side] or copy.deepcopy(metadata["new"])
+                metadata[side]["inputs"].update(inputs)
+        made.append(event)
+    events[at : at + 1] = made
+    for event in events:
+        counts = event.get("summaryEvent", {}).get("resourceChanges")
+        if counts:
+            counts["same"] -= 1
+            for op, _, _ in steps:
+                counts[op] = counts.get(op, 0) + 1
+    return report(events)
+
+
+@pytest.mark.parametrize(
+    ("steps", "kinds"),
+    [
+        ([("same", {"versionStages": ["AWSCURRENT"]}, {"versionStages": ["AWSCURRENT"]})], set()),
+        ([("same", {"versionStages": ["AWSCURRENT"]}, {"versionStages": BOTH})], set()),
+        ([("create", None, {"versionStages": ["aws-secrets-initial"]})], set()),
+        ([("create", None, {"versionStages": BOTH})], {Kind.OVERWRITES_VALUE}),
+        ([("create", None, {"versionStages": None})], {Kind.OVERWRITES_VALUE}),
+        ([("create", None, {"versionStages": UNKNOWN})], {Kind.OVERWRITES_VALUE}),
+        ([("create", None, {"versionStages": ["aws-secrets-initial", UNKNOWN]})], {Kind.OVERWRITES_VALUE}),
+        (
+            [("update", {"versionStages": ["aws-secrets-initial"]}, {"versionStages": BOTH})],
+            {Kind.OVERWRITES_VALUE},
+        ),
+        (
+            [
+                ("create-replacement", {}, {"secretString": "x", "versionStages": ["aws-secrets-initial"]}),
+                ("replace", {}, {"secretString": "x"}),
+                ("delete-replaced", {}, None),
+            ],
+            {Kind.OVERWRITES_VALUE},
+        ),
+        (
+            [("delete-replaced", {}, None), ("replace", {}, {}), ("create-replacement", {}, {})],
+            {Kind.OVERWRITES_VALUE},
+        ),
+    ],
+)
+def test_an_initial_version_is_dangerous_where_it_may_become_the_live_value(
+    recordings: Recordings,
+    steps: list[tuple[str, dict[str, Any] | None, dict[str, Any] | None]],
+    kinds: set[Kind],
+) -> None:
+    found = version_steps(recordings, *steps)
+    assert {danger.kind for danger in found.dangers} == kinds, of(found, "app")
+
+
+def test_labels_that_a_refresh_took_from_the_inputs_alone_move_nothing(recordings: Recordings) -> None:
+    events = copy.deepcopy(recordings.events("nothing"))
+
+    def refreshed(step: dict[str, Any]) -> None:
+        step["op"] = "update"
+        step["old"]["inputs"]["versionStages"] = ["AWSCURRENT"]
+        step["old"]["outputs"]["versionStages"] = BOTH
+        step["new"]["inputs"]["versionStages"] = BOTH
+
+    assert not edited(events, VERSION, refreshed).dangers
+
+
+def test_a_first_value_of_a_secret_of_the_same_update_is_no_danger(recordings: Recordings) -> None:
+    for labels in (BOTH, UNKNOWN):
+        events = copy.deepcopy(recordings.events("harmless"))
+        found = edited(events, "::new-initial-version", set_new(versionStages=labels))
+        assert not found.dangers
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind", "text"),
+    [
+        (["a", "b"], ["a"], Kind.DELETES_REPLICA, "The copy in b is deleted"),
+        (["a"], ["b"], Kind.DELETES_REPLICA, "The copy in a is deleted"),
+        (
+            ["a", "b"],
+            None,
+            Kind.STAYS_OUT_OF_AWS,
+            "The copy in a, b leaves the stack file only: AWS keeps it",
+        ),
+        (["a", "b"], [], Kind.STAYS_OUT_OF_AWS, "The copy in a, b leaves the stack file only: AWS keeps it"),
+        (["a"], ["a/key"], Kind.DELETES_REPLICA, "The copy in a is deleted and made again with another key"),
+        (["a"], ["a", "b"], None, "Copied to b"),
+    ],
+)
+def test_a_copy_that_the_provider_deletes_is_dangerous(
+    recordings: Recordings, before: list[str], after: list[str] | None, kind: Kind | None, text: str
+) -> None:
+    def replicas(regions: list[str] | None) -> list[dict[str, str]] | None:
+        pairs = [region.partition("/") for region in regions or []]
+        made = [{"region": region, **({"kmsKeyId": key} if key else {})} for region, _, key in pairs]
+        return None if regions is None else made
+
+    def edit(step: dict[str, Any]) -> None:
+        step["old"]["inputs"]["replicas"], step["new"]["inputs"]["replicas"] = (
+            replicas(before),
+            replicas(after),
+        )
+
+    found = edited(recordings.events("harmless"), "::app-secret", edit)
+    assert (kind, text) in of(found, "app")
+    assert {danger.kind for danger in found.dangers} == ({kind} if kind else set())
+
+
+def in_another_form(document: str) -> str:
+    """The same document as a provider may write it: other order, lists for texts, no spaces."""
+    parsed = json.loads(document)
+    parsed["Statement"] = [
+        {
+            key: [value] if key in {"Action", "Resource"} and isinstance(value, str) else value
+            for key, value in part.items()
+        }
+        for part in reversed(parsed["Statement"])
+    ]
+    return json.dumps(parsed, sort_keys=True, separators=(",", ":"))
+
+
+@pytest.mark.parametrize(
+    ("urn_end", "key", "name"),
+    [
+        ("::team/pay-policy", "policy", "team/pay"),
+        ("::web-policy", "policy", "web"),
+        ("::web-role", "assumeRolePolicy", "web"),
+        ("::stack-key", "policy", "stack"),
+    ],
+)
+def test_a_document_in_another_form_is_not_called_changed(
+    recordings: Recordings, urn_end: str, key: str, name: str
+) -> None:
+    def written_anew(op: str) -> Edit:
+        def edit(step: dict[str, Any]) -> None:
+            step["op"] = op
+            step["old"]["inputs"][key] = in_another_form(step["new"]["inputs"][key])
+            assert step["old"]["inputs"][key] != step["new"]["inputs"][key]
+
+        return edit
+
+    events = recordings.events("nothing")
+    assert of(edited(events, urn_end, written_anew("same")), name) == []
+    [(kind, text)] = of(edited(events, urn_end, written_anew("update")), name)
+    assert kind is None
+    assert text.endswith("in another form, and allows the same")
+
+
+def divided(recordings: Recordings, widened: str | None = None) -> Report:
+    """The rotation function's policy in two, of which the second is new; `widened` is an action more."""
+    events = copy.deepcopy(recordings.events("nothing"))
+    [at] = [
+        at
+        for at, event in enumerate(events)
+        if event.get("resourcePreEvent", {}).get("metadata", {}).get("urn", "").endswith("::rotation-policy")
+    ]
+    step = events[at]["resourcePreEvent"]["metadata"]
+    document = json.loads(step["new"]["inputs"]["policy"])
+    first, *others = document["Statement"]
+    second = copy.deepcopy(events[at])
+    added = second["resourcePreEvent"]["metadata"]
+    if widened:
+        others[0] = {**others[0], "Action": widened, "Resource": "*"}
+    added |= {"op": "create", "old": None, "urn": f"{step['urn']}-2"}
+    added["new"]["inputs"]["policy"] = json.dumps({**document, "Statement": others})
+    step["op"] = "update"
+    step["new"]["inputs"]["policy"] = json.dumps({**document, "Statement": [first]})
+    events.insert(at, second)
+    for event in events:
+        if counts := event.get("summaryEvent", {}).get("resourceChanges"):
+            counts |= {"same": counts["same"] - 1, "create": 1, "update": 1}
+    return report(events)
+
+
+def test_a_policy_that_is_divided_allows_the_same_in_sum(recordings: Recordings) -> None:
+    found = divided(recordings)
+    assert found.complete
+    assert of(found, "rotation") == [(None, "The policy is written in another form, and allows the same")]
+
+
+def test_one_of_several_policies_that_allows_more_is_found(recordings: Recordings) -> None:
+    found = divided(recordings, "iam:PassRole")
+    assert [danger.kind for danger in found.dangers] == [Kind.WIDENS_ACCESS]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "kind"),
+    [
+        ({"environment": {"variables": {"SERVERS": "x"}}}, Kind.CANNOT_BE_JUDGED),
+        ({"handler": "other.run"}, Kind.CANNOT_BE_JUDGED),
+        ({"role": "arn:aws:iam::123456789012:role/other"}, Kind.CANNOT_BE_JUDGED),
+        ({"code": {"hash": "other"}}, Kind.CANNOT_BE_JUDGED),
+        ({"memorySize": 512}, None),
+    ],
+)
+def test_what_the_rotation_function_does_with_its_rights_is_to_be_read(
+    recordings: Recordings, inputs: dict[str, Any], kind: Kind | None
+) -> None:
+    def edit(step: dict[str, Any]) -> None:
+        step["op"] = "update"
+        step["new"]["inputs"] |= inputs
+
+    found = edited(recordings.events("nothing"), "::rotation-function", edit)
+    assert {danger.kind for danger in found.dangers} == ({kind} if kind else set())
+    assert "SERVERS" in str(found.dangers) or "environment" not in inputs
+
+
+@pytest.mark.parametrize(
+    "key", ["principal", "sourceAccount", "sourceArn", "principalOrgId", "functionUrlAuthType"]
+)
+def test_whatever_bounds_a_permission_is_compared(recordings: Recordings, key: str) -> None:
+    def edit(step: dict[str, Any]) -> None:
+        step["op"] = "replace"
+        step["old"]["inputs"][key] = "before"
+        step["new"]["inputs"].pop(key, None)
+
+    found = edited(recordings.events("nothing"), "::rotation-permission", edit)
+    assert Kind.WIDENS_ACCESS in {danger.kind for danger in found.dangers}
+
+
+def test_an_error_that_a_run_survives_is_no_failure(recordings: Recordings) -> None:
+    events = copy.deepcopy(recordings.events("nothing"))
+    urn = next(event for event in events if "resourcePreEvent" in event)["resourcePreEvent"]["metadata"][
+        "urn"
+    ]
+    events.insert(2, {"diagnosticEvent": {"severity": "error", "message": "value-in-an-error", "urn": urn}})
+    found = report(events)
+    assert found.complete
+    assert not found.dangers
+    assert any("logged an error" in plain(change.text) for change in found.changes)

@@ -189,6 +189,15 @@ def test_what_is_wider_is_named(old: dict[str, Any], new: dict[str, Any], expect
     assert found == expected
 
 
+def test_an_account_by_its_number_is_its_root() -> None:
+    documents = [
+        json.dumps({"Statement": {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "x:Get"}})
+        for principal in ("123456789012", "arn:aws:iam::123456789012:root")
+    ]
+    for old, new in itertools.permutations(map(statements, documents)):
+        assert not wider(old, new)
+
+
 def test_what_is_allowed_apart_and_now_together_is_wider() -> None:
     before = [
         {"Effect": "Allow", "Action": "x:Get", "Resource": "arn:1"},

@@ -132,7 +132,9 @@ def test_all_of_this_holds_on_every_version(any_world: World) -> None:
     assert can_log_in(any_world, read(any_world, single))
 
 
-def test_objects_made_after_a_reset_of_the_role_are_shared_from_the_next_provisioning_on(world: World) -> None:
+def test_objects_made_after_a_reset_of_the_role_are_shared_from_the_next_provisioning_on(
+    world: World,
+) -> None:
     arn = a_login(world)
     first, second = both_users(world, arn)
     with log_in(world, second) as connection:

@@ -9,7 +9,9 @@ from rich.console import Console
 
 from automation.status import policies, terminal, texts
 from automation.status.__main__ import CODES, exit_code
+from automation.status.judged import _of_replicas
 from automation.status.model import Difference, Problem, Status
+from automation.status.page import page
 from tests.status.made_up import NOW, made_up
 
 ESCAPES = "\x1b]0;title\x07\x1b[2J\u202egnp.exe\r\n"
@@ -33,10 +35,20 @@ def test_nothing_that_aws_says_moves_the_cursor_or_turns_the_text_around() -> No
     )
     workloads = (replace(status.workloads[0], runs_as=ESCAPES, role=ESCAPES),)
     nasty = replace(status, secrets=(secret,), workloads=workloads)
-    shown = on_terminal(nasty) + "\n".join(texts.lines(nasty))
+    shown = on_terminal(nasty) + "\n".join(texts.lines(nasty)) + page(nasty)
     assert "app" in shown
     for character in "\x1b\x07\u202e\r":
         assert character not in shown
+
+
+def test_a_replica_that_aws_could_not_make_needs_attention_with_its_message() -> None:
+    replicas = [
+        {"Region": "eu-west-1", "Status": "Failed", "StatusMessage": "Access to KMS is not allowed"},
+        {"Region": "eu-west-2", "Status": "InSync"},
+    ]
+    [problem] = _of_replicas({"ReplicationStatus": replicas})
+    assert problem.kind == "drift"
+    assert problem.text == "The replica in eu-west-1 failed: Access to KMS is not allowed"
 
 
 @pytest.mark.parametrize("width", [60, 100, 200])
