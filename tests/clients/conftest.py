@@ -22,6 +22,7 @@ import pytest
 import yaml
 from botocore.config import Config
 
+from functions.rotation import store
 from localcloud import postgres
 from localcloud.certificates import Authority, make_authority, write_server_certificate
 from localcloud.postgres import PostgresServer
@@ -54,8 +55,9 @@ class Pod:
     Attributes:
         variables: those that lead to the certificate authorities.
         authorities: the file, which is where the manifests say.
-        logins: of one login before and after a rotation, then of one whose host is an IPv6 address.
-        with_path: the same, with the file's path in the URL.
+        logins: of one login before and after a rotation, of one whose host is an IPv6 address, and of the
+            first at its reader.
+        with_path: the first three, with the file's path in the URL.
         outputs: of the stack's workloads, by name.
     """
 
@@ -82,12 +84,14 @@ def secrets() -> Iterator[Any]:
     try:
         endpoint = f"http://127.0.0.1:{process.stdout.readline().strip()}"
         os.environ.update(_ENVIRONMENT, AWS_ENDPOINT_URL=endpoint)
+        store._client.cache_clear()  # other tests of this process have another endpoint
         yield boto3.client("secretsmanager", config=Config(retries={"total_max_attempts": 1}))
     finally:
         process.stdin.close()
         process.wait()
         os.environ.clear()
         os.environ.update(before)
+        store._client.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,7 @@ def pod(certified: Certified, secrets: Any, tmp_path_factory: pytest.TempPathFac
         after = _obtained(recording, secrets, arns, path)
         logins = [before[0]["shop"], after[0]["shop"], after[0]["six"]]
         with_path = [before[1]["shop"], after[1]["shop"], after[1]["six"]]
+        logins.append(replace(after[0]["shop"], url=after[2].pop("shop_reader_url")))
         yield Pod(after[2], path, logins, with_path, recording.outputs["workloads"])
 
 
@@ -205,6 +210,7 @@ def _deployed(world: World, path: Path) -> Recording:
             "keys": {"url": {"secret": name, "key": "DATABASE_URL"}},
         }
         reads |= {f"{name}_{part}": {"secret": name, "key": part} for part in _PARTS}
+    reads["shop_reader_url"] = {"secret": "shop", "key": "DATABASE_READER_URL"}
     authorities = {"path": str(path), "variables": ["PGSSLROOTCERT", "NODE_EXTRA_CA_CERTS"]}
     pods = {"operator": "external-secrets", "role": "pods"}
     plain = {"environment": {"DATABASE_URL": {"secret": "shop"}}}
@@ -212,7 +218,12 @@ def _deployed(world: World, path: Path) -> Recording:
         {
             "aws:region": "us-east-1",
             "aws-secrets:databases": {
-                "shop": {**server, "host": world.server.host, "logins": {"shop": login}},
+                "shop": {
+                    **server,
+                    "host": world.server.host,
+                    "readerHost": world.server.host,
+                    "logins": {"shop": {**login, "readerUrl": True}},
+                },
                 "six": {**server, "host": IPV6, "logins": {"six": {**login, "username": "six"}}},
             },
             "aws-secrets:workloads": {

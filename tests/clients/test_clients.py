@@ -14,7 +14,12 @@ from tests.clients.conftest import DATABASE, IPV6, USERNAME, Certified, Pod
 from tests.clients.programs import PROGRAMS, Login, NotHereError, Result, ready
 from workloads.write import write
 
-EXPECTED = [Result(USERNAME, DATABASE), Result(f"{USERNAME}_clone", DATABASE), Result("six", DATABASE)]
+EXPECTED = [
+    Result(USERNAME, DATABASE),
+    Result(f"{USERNAME}_clone", DATABASE),
+    Result("six", DATABASE),
+    Result(f"{USERNAME}_clone", DATABASE),
+]
 NOT_TRUSTED = re.compile(
     "root certificate file|certificate verify failed|unable to verify the first certificate|"
     "signed by unknown authority|PKIX path building failed"
@@ -65,7 +70,7 @@ def test_clients_log_in_with_the_authority_in_the_url(client: Client, pod: Pod) 
     for library in ("JDBC", "pg from parts"):  # they have no URL of this kind
         found.pop(library, None)
     for library, results in found.items():
-        assert results == EXPECTED, library
+        assert results == EXPECTED[:3], library
 
 
 def test_no_client_logs_in_without_the_authority(client: Client, pod: Pod, tmp_path: Path) -> None:
