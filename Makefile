@@ -15,7 +15,7 @@ PYTEST ?=
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: $(INSTALLED) ## Set up the local cloud and run `pulumi up` on it; again: goes on or changes nothing
@@ -57,6 +57,10 @@ manifests: $(INSTALLED) ## Write what the workloads of the local stack need to .
 test: lint ## Check style and types, then run all tests
 	@$(PYTHON_OF_VENV) -m localcloud tools
 	@$(PYTHON_OF_VENV) -m pytest --quiet -n auto --dist worksteal $(PYTEST)
+
+.PHONY: test-clients
+test-clients: $(INSTALLED) ## Fetch PostgreSQL clients of several languages and log in with them (a minute the first time)
+	@TEST_CLIENTS=fetch $(PYTHON_OF_VENV) -m pytest --quiet tests/clients $(PYTEST)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style and types

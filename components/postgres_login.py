@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 from urllib.parse import quote
 
@@ -38,7 +39,7 @@ class PostgresLoginArgs:
 
     Attributes:
         secret: the secret; its `values` are added to those of the login (engine, host, port, dbname,
-            username, password, masterarn, DATABASE_URL).
+            username, password, masterarn, DATABASE_URL, DATABASE_READER_URL).
         server: the server.
         database: name of the database.
         username: the login role as declared; with alternating users the first of the two.
@@ -52,6 +53,8 @@ class PostgresLoginArgs:
         owner_role: the role that alternating users act as; `{username}_owner` if left out.
         password: of a login that exists; random if left out.
         password_length: characters.
+        reader_host: DNS name of a reader on the server's port, which DATABASE_READER_URL leads to; no such
+            key if left out.
         schedule: when it is rotated; never if left out.
         after: what must exist before the function logs in, such as the value of the administrator's secret.
     """
@@ -68,31 +71,57 @@ class PostgresLoginArgs:
     owner_role: str | None = None
     password: pulumi.Input[str] | None = None
     password_length: int = 40
+    reader_host: str | None = None
     schedule: Schedule | None = None
     after: Sequence[pulumi.Resource] = ()
 
 
-def _around_the_password(args: PostgresLoginArgs) -> tuple[str, str]:
-    """What is before and behind the password in a DATABASE_URL."""
-    username, database = (quote(part, safe="") for part in (args.username, args.database))
-    host = f"[{args.server.host}]" if ":" in args.server.host else args.server.host
-    return f"postgres://{username}:", f"@{host}:{args.server.port}/{database}?sslmode=verify-full"
+def _url(args: PostgresLoginArgs, host: str, password: str) -> str:
+    """A URL of the login as it is declared."""
+    username, database, secret = (quote(part, safe="") for part in (args.username, args.database, password))
+    return f"postgres://{username}:{secret}@{_place(args, host)}/{database}?sslmode=verify-full"
+
+
+def _place(args: PostgresLoginArgs, host: str) -> str:
+    return f"{f'[{host}]' if ':' in host else host}:{args.server.port}"
+
+
+def _url_recipe(args: PostgresLoginArgs, host: str, username: str | Part) -> Joined:
+    """How the writer makes a URL, with the user of the live secret or the one that is declared."""
+    end = f"@{_place(args, host)}/{quote(args.database, safe='')}?sslmode=verify-full"
+    password = Part(key="password", quoted=True)
+    if isinstance(username, Part):
+        return Joined(pieces=["postgres://", username, ":", password, end])
+    return Joined(pieces=[f"postgres://{quote(username, safe='')}:", password, end])
+
+
+def _urls(args: PostgresLoginArgs) -> dict[str, tuple[str, Joined]]:
+    """JSON key of each URL, to its host and how the writer makes it."""
+    server = args.server.host
+    urls = {"DATABASE_URL": (server, _url_recipe(args, server, args.username))}
+    if args.reader_host is not None:
+        # it may be added to a secret that has rotated, whose user may be the second one
+        live = Part(key="username", quoted=True)
+        urls["DATABASE_READER_URL"] = (args.reader_host, _url_recipe(args, args.reader_host, live))
+    return urls
 
 
 def _secret_values(name: str, args: PostgresLoginArgs, parent: pulumi.Resource) -> dict[str, InitialValue]:
-    """The password and the URL with it, however the secret's mode has them made."""
-    before, behind = _around_the_password(args)
+    """The password and the URLs with it, however the secret's mode has them made."""
     password = Random(length=args.password_length, special=False)
-    url = Joined(pieces=[before, Part(key="password", quoted=True), behind])
     if args.secret.mode == "account" and args.password is None:
-        return {"password": password, "DATABASE_URL": url}
+        return {"password": password, **{key: recipe for key, (_, recipe) in _urls(args).items()}}
     text = args.password
     if text is None:
         text = resolve(f"{name}-random:password", password, pulumi.ResourceOptions(parent=parent))
-    known_url = pulumi.Output.from_input(text).apply(lambda known: f"{before}{quote(known, safe='')}{behind}")
+    known = pulumi.Output.from_input(text)
+    urls = {
+        key: Made(value=known.apply(partial(_url, args, host)), recipe=recipe)
+        for key, (host, recipe) in _urls(args).items()
+    }
     return {
         "password": Made(value=text, recipe=password) if args.password is None else Given(value=text),
-        "DATABASE_URL": Made(value=known_url, recipe=url),
+        **urls,
     }
 
 

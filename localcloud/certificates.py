@@ -4,6 +4,8 @@ Keys are ECDSA P-256: made in a millisecond, and every TLS 1.3 client takes them
 """
 
 import datetime as dt
+import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,25 +50,29 @@ def make_authority(name: str) -> Authority:
     return Authority(certificate, key)
 
 
-def write_server_certificate(
+def write_server_certificate(  # noqa: PLR0913  what a certificate needs, and two files
     authority: Authority,
     host: str,
     certificate_file: Path,
     key_file: Path,
     lifetime: dt.timedelta = _TEN_YEARS,
+    *,
+    others: Sequence[str] = (),
 ) -> None:
-    """Sign a certificate for one DNS name; write it and its key, which only the owner may read, as PEM.
+    """Sign a server certificate; write it and its key, which only the owner may read, as PEM.
 
     Args:
         authority: who signs.
-        host: the only name that clients may reach the server by.
+        host: the DNS name that clients may reach the server by.
         certificate_file: where the certificate goes.
         key_file: where the private key goes.
         lifetime: counted from yesterday; a negative one makes a certificate that has expired.
+        others: further addresses that clients may reach the server by, such as `::1`.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     start = dt.datetime.now(dt.UTC) - _A_DAY
     end = start + lifetime
+    addresses = [x509.IPAddress(ipaddress.ip_address(other)) for other in others]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)]))
@@ -75,7 +81,7 @@ def write_server_certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(min(start, end - _A_DAY))
         .not_valid_after(end)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host), *addresses]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False

@@ -69,13 +69,8 @@ def local_variables(layout: Layout, port: int) -> dict[str, str]:
     """Everything that the local cloud sets, except PATH and NO_PROXY."""
     empty = layout.local / "empty-aws-config"
     write_if_changed(empty, "")
-    # For psql "$DATABASE_URL", which verifies the server's certificate.
-    authority = layout.postgres / "ca.pem"
-    postgres = {"PGSSLROOTCERT": str(authority)} if authority.exists() else {}
-    return (
-        postgres
-        | aws_variables(f"http://127.0.0.1:{port}", empty)
-        | pulumi_variables(layout.pulumi_home, layout.state, official=official_plugins_wanted(os.environ))
+    return aws_variables(f"http://127.0.0.1:{port}", empty) | pulumi_variables(
+        layout.pulumi_home, layout.state, official=official_plugins_wanted(os.environ)
     )
 
 

@@ -64,7 +64,7 @@ def prove(secrets: Any, arn: str, token: str, authority: Path) -> None:
         secrets: boto3's client of Secrets Manager.
         arn: the secret's.
         token: the version that the rotation made.
-        authority: PEM file of an authority to trust beside those of the system.
+        authority: PEM file of the authorities to trust; those of the system if it does not exist.
 
     Raises:
         SetupError: the value does not work, or the one before although another user's is current.
@@ -84,6 +84,8 @@ def prove(secrets: Any, arn: str, token: str, authority: Path) -> None:
     if previous and before and before.username != login.username:
         user = _logged_in(before, authority, f"the password before (version {previous.version})")
         print(f"Logged in as {user} with the password before: it still works (version {previous.version}).")
+    if authority.exists() and "sslmode=verify-full" in str(current.fields.get("DATABASE_URL")):
+        print(f'With the secret\'s DATABASE_URL you log in by: psql "$DATABASE_URL&sslrootcert={authority}"')
 
 
 def _read(secrets: Any, arn: str, label: str) -> _Version | None:
@@ -107,9 +109,8 @@ def _say_what_changed(current: _Version, previous: _Version | None) -> None:
 
 def _logged_in(login: _Login, authority: Path, what: str) -> str:
     """Who the server says we are."""
-    context = ssl.create_default_context()
-    if authority.exists():
-        context.load_verify_locations(authority)
+    # as sslrootcert in a URL: this file alone
+    context = ssl.create_default_context(cafile=str(authority) if authority.exists() else None)
     where = f"{login.host}:{login.port}"
     try:
         with pg8000.native.Connection(

@@ -9,7 +9,16 @@ import pulumi_aws as aws
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.guards import register_guards
 from components.secret import Secret
-from program import first_versions, lookup, pipeline, placeholders, rotations, workloads, writing
+from program import (
+    authorities,
+    first_versions,
+    lookup,
+    pipeline,
+    placeholders,
+    rotations,
+    workloads,
+    writing,
+)
 from program.making import Account, Making, chosen, key_alias
 from settings import Settings, StackFile
 from settings.stack_secrets import stack_secrets
@@ -31,6 +40,7 @@ def declare(settings: Settings) -> None:
         pulumi.export("pipeline", pipeline.declare(declared.pipeline, account, declared.tags))
         return
     servers = lookup.look_up(declared.databases, account)
+    trusted = authorities.of_workloads(declared, servers, account.region)
     archive = rotations.archive(settings)
     foreign_readers = workloads.foreign_readers(declared, account)
     key = _encryption_key(declared, account, foreign_readers)
@@ -53,7 +63,7 @@ def declare(settings: Settings) -> None:
         **secrets,
         **{name: login.secret for database in logins.values() for name, login in database.items()},
     }
-    read = workloads.declare(making, made)
+    read = workloads.declare(making, made, trusted)
     placeholders.warn_about_empty_ones(declared, made, guards.first_versions)
     if key:
         pulumi.export("encryptionKeyArn", key.arn)

@@ -48,12 +48,14 @@ class Found:
         network: where the rotation function must run; None outside any VPC.
         admin: None where this stack makes the administrator's secret, or there is none.
         certificate_authorities: PEM text; empty for those of Amazon RDS alone.
+        reader_host: DNS name of the reader, on the server's port; None if no login asks for it.
     """
 
     server: Server
     network: Network | None
     admin: AdminSecret | None
     certificate_authorities: str
+    reader_host: str | None = None
 
     @property
     def function_name(self) -> str:
@@ -135,6 +137,7 @@ class _Lookup:
             certificate_authorities=Path(declared.certificate_authorities).read_text()
             if declared.certificate_authorities
             else "",
+            reader_host=_reader(declared, described),
         )
 
     def _network(self, subnet_group: str, security_group_ids: Sequence[str]) -> Network:
@@ -164,6 +167,7 @@ class _Described:
 
     place: str
     server: Server
+    reader_host: str = ""
     subnet_group: str = ""
     security_group_ids: Sequence[str] = ()
     master_user_secrets: "Sequence[GetInstanceMasterUserSecretResult | GetClusterMasterUserSecretResult]" = ()
@@ -192,6 +196,7 @@ def _described(declared: Database) -> _Described:
         described = _Described(
             place="auroraCluster",
             server=Server(engine=cluster.engine, host=cluster.endpoint, port=cluster.port),
+            reader_host=cluster.reader_endpoint,
             subnet_group=cluster.db_subnet_group_name,
             security_group_ids=cluster.vpc_security_group_ids,
             master_user_secrets=cluster.master_user_secrets,
@@ -206,6 +211,19 @@ def _described(declared: Database) -> _Described:
             "Name a server with PostgreSQL: no other engine is known yet",
         )
     return described
+
+
+def _reader(declared: Database, described: _Described) -> str | None:
+    if not any(login.reader_url for login in declared.logins.values()):
+        return None
+    found = declared.reader_host or described.reader_host
+    if not found:
+        raise _UnknownError(
+            (described.place,),
+            "RDS names no reader endpoint of this cluster, and a login has readerUrl",
+            "Write readerHost: NAME, or drop readerUrl",
+        )
+    return found
 
 
 def _master(described: _Described) -> AdminSecret:

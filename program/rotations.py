@@ -193,9 +193,14 @@ def _login_args(making: Making, name: str, login: Login, place: _Place) -> Postg
         owner_role=login.owner_role,
         password=making.settings.configured[login.password.config] if login.password else None,
         password_length=login.password_length,
+        reader_host=place.found.reader_host if login.reader_url else None,
         schedule=schedule_of(login.rotation) if login.rotation.enabled else None,
         after=[place.admin] if place.admin else [],
     )
+
+
+def _reader_output(found: Found) -> dict[str, object]:
+    return {"readerHost": found.reader_host} if found.reader_host else {}
 
 
 def outputs(
@@ -208,6 +213,7 @@ def outputs(
         database: {
             "host": servers[database].server.host,
             "port": servers[database].server.port,
+            **_reader_output(servers[database]),
             "rotationFunction": functions[servers[database].function_name].function_name,
             "logGroup": functions[servers[database].function_name].log_group_name,
             "logins": {

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -24,9 +25,9 @@ from settings.mistakes import path_of
 from settings.reads import Read
 from settings.stack_secrets import by_name
 from settings.workloads import Workload
-from workloads.contract import Source, Template, Value
+from workloads.contract import Authorities, Source, Template, Value
 from workloads.contract import Workload as Contract
-from workloads.ecs import container_secrets
+from workloads.ecs import container_secrets, database_authorities
 from workloads.kubernetes import manifests
 from workloads.lambda_environment import lambda_environment
 from workloads.pod import pod_part
@@ -82,16 +83,24 @@ def _secrets_of(workload: Workload) -> list[str]:
     return sorted({*(read.secret for read in workload.reads), *workload.environment_from})
 
 
-def declare(making: Making, secrets: Mapping[str, Secret]) -> dict[str, object]:
-    """Access for every workload; what the stack says of them."""
+def declare(
+    making: Making, secrets: Mapping[str, Secret], authorities: Mapping[str, str]
+) -> dict[str, object]:
+    """Access for every workload; what the stack says of them.
+
+    Args:
+        making: how this stack makes things.
+        secrets: name in AWS to secret.
+        authorities: workload to the PEM text of certificate authorities, for those that ask for it.
+    """
     return {
-        name: _declare_one(making, name, workload, secrets)
+        name: _declare_one(making, name, workload, secrets, authorities.get(name))
         for name, workload in making.settings.stack_file.workloads.items()
     }
 
 
 def _declare_one(
-    making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret]
+    making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret], pem: str | None
 ) -> pulumi.Output[dict[str, Any]]:
     names = _secrets_of(workload)
     foreign = _foreign_role(workload, making.account)
@@ -99,13 +108,25 @@ def _declare_one(
     arns = pulumi.Output.all(**{secret: secrets[secret].arn for secret in names})
     keys = {secret: secrets[secret].keys for secret in names}
     region = making.account.region
+
+    def contract(role_arn: str, arns: Mapping[str, str]) -> Contract:
+        made = _contract(name, workload, region, role_arn, _sources(keys, arns))
+        return replace(made, authorities=_authorities(workload, pem))
+
     return pulumi.Output.all(role_arn, arns, _redeployment(making, name, workload, secrets)).apply(
         lambda known: {
             "roleArn": known[0],
             **known[2],
-            **_rendered(_contract(name, workload, region, known[0], _sources(keys, known[1])), workload),
+            **_rendered(contract(known[0], known[1]), workload),
         }
     )
+
+
+def _authorities(workload: Workload, pem: str | None) -> Authorities | None:
+    if pem is None or workload.database_authorities is None:
+        return None
+    variables = workload.database_authorities.variables
+    return Authorities(pem=pem, path=workload.authorities_path, variables=variables)
 
 
 def _redeployment(
@@ -201,10 +222,15 @@ def _value(read: Read, name: str, sources: Mapping[str, Mapping[str, Source]]) -
 
 def _rendered(contract: Contract, workload: Workload) -> dict[str, Any]:
     """What a workload needs to read; no value."""
+    authorities = contract.authorities
     if workload.ecs:
-        return {"containerSecrets": container_secrets(contract)}
+        needed = {"databaseAuthorities": database_authorities(authorities)} if authorities else {}
+        return {"containerSecrets": container_secrets(contract), **needed}
     if workload.lambda_:
-        return {"environment": lambda_environment(contract)}
+        file = (
+            {"databaseAuthorities": {"path": authorities.path, "pem": authorities.pem}} if authorities else {}
+        )
+        return {"environment": lambda_environment(contract), **file}
     operator = workload.kubernetes.operator if workload.kubernetes else "external-secrets"
     return {
         "manifests": render(manifests(contract, operator)),

@@ -78,6 +78,7 @@ def _wrong_reads(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
             yield from _wrong_read(namespace, (*place, *read.place), read, keys)
         yield from _wrong_whole_secrets(namespace, place, workload, keys)
         yield from _wrong_files(namespace, place, workload)
+        yield from _wrong_authorities(namespace, place, workload, stack_file)
 
 
 def _wrong_read(
@@ -143,6 +144,45 @@ def _wrong_files(namespace: str, place: Place, workload: Workload) -> Iterator[M
                 "One of the two could not be made",
                 "Rename one of them",
             )
+
+
+def _wrong_authorities(
+    namespace: str, place: Place, workload: Workload, stack_file: StackFile
+) -> Iterator[Mistake]:
+    declared = workload.database_authorities
+    if declared is None:
+        return
+    here: Place = (*place, "databaseAuthorities")
+    if not databases_of(workload, stack_file):
+        yield Mistake(
+            path_of(namespace, here),
+            "this workload reads no database login",
+            "It is unclear which authorities it needs",
+            "Read a login's DATABASE_URL, or drop databaseAuthorities",
+        )
+    secrets = by_name(stack_file)
+    taken = {variable: f"environment.{variable}" for variable in workload.environment}
+    for index, name in enumerate(workload.environment_from):
+        keys = secrets[name].keys if name in secrets else ()
+        taken |= dict.fromkeys(keys, f"environmentFrom[{index}]")
+    for index, variable in enumerate(declared.variables):
+        if variable in taken:
+            yield Mistake(
+                path_of(namespace, (*here, "variables", index)),
+                f'the variable "{variable}" comes from {taken[variable]} too',
+                "It would hold the one or the other",
+                "Remove one of them",
+            )
+
+
+def databases_of(workload: Workload, stack_file: StackFile) -> list[str]:
+    """Return the databases whose logins the workload reads, by their names in the stack file."""
+    read = {*(key.secret for key in workload.reads), *workload.environment_from}
+    return [
+        name
+        for name, database in stack_file.databases.items()
+        if read & {*database.logins, database.admin.secret if database.admin else None}
+    ]
 
 
 def _wrong_pipeline(namespace: str, stack_file: StackFile, stack: str) -> Iterator[Mistake]:

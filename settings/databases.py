@@ -12,6 +12,7 @@ from settings.rotation import LoginRotation
 from settings.secrets import JsonKey, Kept, Mode, SecretName, Value
 
 LOGIN_KEYS = ("engine", "host", "port", "dbname", "username", "password", "DATABASE_URL")
+READER_KEY = "DATABASE_READER_URL"  # of a login that asks for it
 ADMIN_KEY = "masterarn"  # of a login that an administrator made
 
 _LONGEST_NAME = 63  # bytes of a PostgreSQL name
@@ -204,13 +205,21 @@ class Login(Kept):
     ] = None
     password_length: Annotated[int, Field(ge=16, le=256, description="Characters, letters and digits")] = 40
     rotation: LoginRotation = LoginRotation()
+    reader_url: Annotated[
+        bool, Field(description="Adds DATABASE_READER_URL, the same login at the database's reader endpoint")
+    ] = False
     values: Annotated[
         dict[JsonKey, Value], Field(description="More keys for the secret, beside the login's own")
     ] = Field(default_factory=dict)
 
+    @property
+    def url_keys(self) -> tuple[str, ...]:
+        """The JSON keys of URLs that not every login has."""
+        return (READER_KEY,) if self.reader_url else ()
+
     @model_validator(mode="after")
     def _consistent(self) -> "Login":
-        taken = [key for key in self.values if key in {*LOGIN_KEYS, ADMIN_KEY}]
+        taken = [key for key in self.values if key in {*self.url_keys, *LOGIN_KEYS, ADMIN_KEY}]
         if taken:
             raise refusal(
                 f"values has {', '.join(taken)}, which the login sets itself",
@@ -271,6 +280,10 @@ class Database(Model):
         Field(description="DNS name of any other server, the one in its certificate"),
     ] = None
     port: Annotated[int | None, Field(ge=1, le=65_535, description="TCP port; 5432 with host")] = None
+    reader_host: Annotated[
+        _Host | None,
+        Field(description="DNS name of a replica, on the same port; an Aurora cluster's own if left out"),
+    ] = None
     admin: Annotated[
         Admin | None, Field(description="Who makes the roles; the master secret that RDS manages if left out")
     ] = None
@@ -312,6 +325,23 @@ class Database(Model):
                 "It could not reach the server",
                 "Write vpc: {subnetIds: [...], securityGroupIds: [...]} from which the server is reached, or "
                 "outsideVpc: true if it is reached over the internet",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_reader(self) -> "Database":
+        asking = [name for name, login in self.logins.items() if login.reader_url]
+        if asking and not self.aurora_cluster and not self.reader_host:
+            raise refusal(
+                f"{', '.join(asking)} has readerUrl, and this database has no known reader",
+                "Its URL would lead nowhere",
+                "Write readerHost: NAME, the endpoint of a replica, or drop readerUrl",
+            )
+        if self.reader_host and not asking:
+            raise refusal(
+                "readerHost is given, and no login asks for it",
+                "It would be ignored",
+                "Write readerUrl: true for a login, or drop readerHost",
             )
         return self
 

@@ -55,7 +55,7 @@ def stack_secrets(stack_file: StackFile) -> Iterator[StackSecret]:
                 place=(*place, "logins", name),
                 kept=login,
                 values=login.values,
-                own_keys=(*LOGIN_KEYS, ADMIN_KEY) if has_admin else LOGIN_KEYS,
+                own_keys=(*LOGIN_KEYS, *login.url_keys, *([ADMIN_KEY] if has_admin else [])),
                 configured_password=(*place, "logins", name, "password") if login.password else None,
             )
 

@@ -200,6 +200,55 @@ class Lambda(Model):
     role: Annotated[Role, Field(description="The function's role, by its name or another account's ARN")]
 
 
+_SYSTEM_FOLDERS = re.compile(
+    r"/(bin|boot|dev|etc|home|lib|lib64|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)"
+    r"|/(dev|proc|sys|usr|etc/ssl|etc/pki)/.*"
+    r"|/etc/(ssl|pki)|/var/(lib|log|run|tmp)|/run/secrets"
+)
+
+
+def _check_authorities_path(path: str) -> str:
+    folder, _, file = path.rpartition("/")
+    if not re.fullmatch(r"(/[A-Za-z0-9._-]+){2,}", path) or {".", ".."} & set(path.split("/")):
+        raise refusal(
+            "not an absolute path of a file in a folder",
+            "Clients would not find the authorities",
+            'Write a path such as "/etc/database-authorities/ca.pem"',
+        )
+    if file.startswith(".."):
+        raise refusal(
+            "Kubernetes reserves names that begin with ..",
+            "The pod would not start",
+            "Choose another file name",
+        )
+    if _SYSTEM_FOLDERS.fullmatch(folder):
+        raise refusal(
+            f"{folder} is a folder of the image, which the mount would hide",
+            "The container would miss its files",
+            'Write a folder of its own, such as "/etc/database-authorities/ca.pem"',
+        )
+    return path
+
+
+class DatabaseAuthorities(Model):
+    """A file with the certificate authorities of the databases that the workload logs in to."""
+
+    path: Annotated[
+        Annotated[str, AfterValidator(_check_authorities_path)] | None,
+        Field(
+            description="Absolute path of the file; /etc/database-authorities/ca.pem if left out, "
+            "/opt/database-authorities/ca.pem on Lambda"
+        ),
+    ] = None
+    variables: Annotated[
+        tuple[Variable, ...],
+        Field(
+            description="Environment variables that hold the path: PGSSLROOTCERT for libpq and Go, "
+            "NODE_EXTRA_CA_CERTS for Node.js"
+        ),
+    ] = ("PGSSLROOTCERT",)
+
+
 class Workload(Model):
     """What one workload reads, and where it runs: kubernetes, ecs or lambda."""
 
@@ -216,6 +265,16 @@ class Workload(Model):
         dict[FilePath, ReadFile], Field(description="Path below mountPath to what the file holds")
     ] = Field(default_factory=dict)
     mount_path: Annotated[str, AfterValidator(_check_mount_path)] = "/run/secrets/aws"
+    database_authorities: Annotated[
+        DatabaseAuthorities | None,
+        Field(description="Brings the authorities that sslmode=verify-full needs; {} for the defaults"),
+    ] = None
+
+    @property
+    def authorities_path(self) -> str:
+        """Where the file with the certificate authorities is."""
+        declared = self.database_authorities.path if self.database_authorities else None
+        return declared or f"{'/opt' if self.lambda_ else '/etc'}/database-authorities/ca.pem"
 
     @property
     def reads(self) -> list[NamedRead]:
@@ -254,6 +313,23 @@ class Workload(Model):
                 f"only the External Secrets Operator takes templates, as of {', '.join(self.templates)}",
                 "The workload would not have them",
                 "Let a secret hold the whole text, or use operator: external-secrets",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _authorities_where_they_can_be(self) -> "Workload":
+        folder = self.authorities_path.rpartition("/")[0]
+        if self.lambda_ and not self.authorities_path.startswith(("/opt/", "/var/task/")):
+            raise refusal(
+                f"a Lambda function has no file {self.authorities_path}",
+                "Its clients would not find the authorities",
+                "Write databaseAuthorities: {path: /opt/...} for a layer, or /var/task/... for the package",
+            )
+        if self.kubernetes and f"{folder}/".startswith(f"{self.mount_path}/"):
+            raise refusal(
+                "databaseAuthorities and mountPath are mounted at the same place",
+                "The pod would not start",
+                "Write a path outside mountPath",
             )
         return self
 

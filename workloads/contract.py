@@ -39,6 +39,36 @@ Value: TypeAlias = Source | Template
 
 
 @dataclass(frozen=True, kw_only=True)
+class Authorities:
+    """Certificate authorities of databases as a file: public data, no secret.
+
+    Attributes:
+        pem: the file's text, PEM.
+        path: absolute path of the file for the workload's processes.
+        variables: environment variables that hold the path.
+    """
+
+    pem: str
+    path: str
+    variables: tuple[str, ...]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variable to the path."""
+        return dict.fromkeys(sorted(self.variables), self.path)
+
+    @property
+    def folder(self) -> str:
+        """The folder of the file."""
+        return self.path.rpartition("/")[0]
+
+    @property
+    def file(self) -> str:
+        """The file's name in its folder."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workload:
     """Who reads what, under which names.
 
@@ -54,6 +84,7 @@ class Workload:
             (its checksum is in the pod's annotations).
         pod_identity: pods have their role by EKS Pod Identity, not by their service account (IRSA).
         assumed_role: ARN of the role that the External Secrets Operator takes with its own identity.
+        authorities: of the databases that it connects to; None if it does not ask for them.
     """
 
     name: str
@@ -67,6 +98,7 @@ class Workload:
     restart: Literal["none", "reloader", "checksum"] = "none"
     pod_identity: bool = False
     assumed_role: str | None = None
+    authorities: Authorities | None = None
 
     @property
     def environment_secret(self) -> str:
@@ -77,6 +109,11 @@ class Workload:
     def files_secret(self) -> str:
         """Name of the Kubernetes Secret that holds the files, where one is needed for them."""
         return f"{self.name}-files"
+
+    @property
+    def authorities_config_map(self) -> str:
+        """Name of the Kubernetes ConfigMap that holds the certificate authorities."""
+        return f"{self.name}-database-authorities"
 
 
 def sources(name: str, values: Mapping[str, Value]) -> dict[str, Source]:

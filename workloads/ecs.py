@@ -1,6 +1,9 @@
-"""The `secrets` of an ECS container definition."""
+"""The parts of an ECS task definition that bring secrets and certificate authorities to a container."""
 
-from workloads.contract import Workload, sources
+import shlex
+from typing import Any
+
+from workloads.contract import Authorities, Workload, sources
 
 
 def container_secrets(workload: Workload) -> list[dict[str, str]]:
@@ -17,3 +20,38 @@ def container_secrets(workload: Workload) -> list[dict[str, str]]:
         {"name": variable, "valueFrom": f"{source.secret_arn}:{source.key}::"}
         for variable, source in sorted(sources(workload.name, workload.environment).items())
     ]
+
+
+_NAME = "database-authorities"  # of the volume and of the container that fills it
+_PEM_VARIABLE = "DATABASE_AUTHORITIES_PEM"
+
+
+def database_authorities(authorities: Authorities) -> dict[str, Any]:
+    """Return what a task definition needs so that a container finds the authorities as a file.
+
+    ECS mounts no text as a file, so a container that ends before the workload's own starts writes the file
+    into a volume that both share.
+
+    Returns:
+        `container` and `volumes` for the task definition: `container` lacks an `image`, any that has `sh`.
+        `environment`, `mountPoints` and `dependsOn` for the workload's container definition.
+
+    Source: Amazon ECS API Reference, ContainerDefinition and ContainerDependency.
+    """
+    path = shlex.quote(authorities.path)
+    mount = {"sourceVolume": _NAME, "containerPath": authorities.folder}
+    return {
+        "container": {
+            "name": _NAME,
+            "essential": False,
+            "user": "0",  # a new volume belongs to root
+            "entryPoint": ["sh", "-c"],
+            "command": [f'printf %s "${_PEM_VARIABLE}" > {path} && chmod 644 {path}'],
+            "environment": [{"name": _PEM_VARIABLE, "value": authorities.pem}],
+            "mountPoints": [{**mount, "readOnly": False}],
+        },
+        "volumes": [{"name": _NAME}],
+        "environment": [{"name": name, "value": value} for name, value in authorities.environment.items()],
+        "mountPoints": [{**mount, "readOnly": True}],
+        "dependsOn": [{"containerName": _NAME, "condition": "SUCCESS"}],
+    }

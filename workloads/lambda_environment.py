@@ -4,7 +4,7 @@ from workloads.contract import Workload, sources
 
 
 def lambda_environment(workload: Workload) -> dict[str, str]:
-    """For each variable VARIABLE_SECRET_ARN and VARIABLE_SECRET_KEY.
+    """For each variable VARIABLE_SECRET_ARN and VARIABLE_SECRET_KEY; the path of certificate authorities.
 
     The function asks AWS's Parameters and Secrets extension for the ARN
     (http://localhost:2773/secretsmanager/get?secretId=ARN, with AWS_SESSION_TOKEN in the header
@@ -17,7 +17,7 @@ def lambda_environment(workload: Workload) -> dict[str, str]:
     """
     if workload.files:
         raise ValueError(f"{workload.name}: Lambda makes no files of secrets")
-    found: dict[str, str] = {}
+    found: dict[str, str] = dict(workload.authorities.environment) if workload.authorities else {}
     for variable, source in sorted(sources(workload.name, workload.environment).items()):
         found[f"{variable}_SECRET_ARN"] = source.secret_arn
         found[f"{variable}_SECRET_KEY"] = source.key

@@ -9,6 +9,7 @@ from workloads.contract import Workload
 from workloads.kubernetes import Operator, manifests
 
 _VOLUME = "aws-secrets"
+_AUTHORITIES_VOLUME = "database-authorities"
 
 
 def pod_part(workload: Workload, operator: Operator) -> dict[str, Any]:
@@ -17,11 +18,17 @@ def pod_part(workload: Workload, operator: Operator) -> dict[str, Any]:
     container: dict[str, Any] = {"name": workload.name}
     if workload.environment:
         container["envFrom"] = [{"secretRef": {"name": workload.environment_secret}}]
-    if mounts:
-        container["volumeMounts"] = [{"name": _VOLUME, "mountPath": workload.mount_path, "readOnly": True}]
+    if workload.authorities and workload.authorities.variables:
+        variables = workload.authorities.environment
+        container["env"] = [{"name": name, "value": value} for name, value in variables.items()]
+    folders = _folders(workload, mounts=mounts)
+    if folders:
+        container["volumeMounts"] = [
+            {"name": volume, "mountPath": folder, "readOnly": True} for volume, folder in folders.items()
+        ]
     pod: dict[str, Any] = {"serviceAccountName": workload.service_account, "containers": [container]}
-    if mounts:
-        pod["volumes"] = [{"name": _VOLUME, **_volume(workload, operator)}]
+    if folders:
+        pod["volumes"] = [{"name": volume, **_volume(volume, workload, operator)} for volume in folders]
     template: dict[str, Any] = {"spec": pod}
     metadata: dict[str, Any] = {"name": workload.name, "namespace": workload.namespace}
     if workload.restart == "reloader":
@@ -36,7 +43,17 @@ def pod_part(workload: Workload, operator: Operator) -> dict[str, Any]:
     }
 
 
-def _volume(workload: Workload, operator: Operator) -> dict[str, Any]:
+def _folders(workload: Workload, *, mounts: bool) -> dict[str, str]:
+    """Volume to the folder that it is mounted at."""
+    folders = {_VOLUME: workload.mount_path} if mounts else {}
+    if workload.authorities:
+        folders[_AUTHORITIES_VOLUME] = workload.authorities.folder
+    return folders
+
+
+def _volume(volume: str, workload: Workload, operator: Operator) -> dict[str, Any]:
+    if volume == _AUTHORITIES_VOLUME:
+        return {"configMap": {"name": workload.authorities_config_map}}
     if operator == "secrets-store-csi":
         return {
             "csi": {
@@ -60,6 +77,8 @@ def _reloader(workload: Workload, operator: Operator) -> dict[str, str]:
         secrets.append(workload.files_secret)
     elif workload.files:
         found["secretproviderclass.reloader.stakater.com/reload"] = workload.name
+    if workload.authorities:
+        found["configmap.reloader.stakater.com/reload"] = workload.authorities_config_map
     if secrets:
         found["secret.reloader.stakater.com/reload"] = ",".join(secrets)
     return found

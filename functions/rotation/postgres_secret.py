@@ -1,7 +1,7 @@
 """The JSON of a PostgreSQL login's secret: AWS's standard keys, and DATABASE_URL which has them all.
 
-Keys: engine, host, port, username, password, dbname, masterarn, DATABASE_URL. What else is there belongs to
-the operator and is left alone.
+Keys: engine, host, port, username, password, dbname, masterarn, DATABASE_URL, and DATABASE_READER_URL if the
+login has a reader. What else is there belongs to the operator and is left alone.
 """
 
 import re
@@ -14,6 +14,7 @@ from .sql import check_name
 
 ENGINES = ("postgres", "aurora-postgresql")
 URL_KEY = "DATABASE_URL"
+READER_URL_KEY = "DATABASE_READER_URL"
 DEFAULT_PORT = 5432
 DEFAULT_DATABASE = "postgres"
 CLONE_SUFFIX = "_clone"
@@ -110,8 +111,19 @@ def with_credentials(fields: Fields, arn: str, username: str, password: str) -> 
         OperatorError: DATABASE_URL is there and is not a URL.
     """
     changed = {**fields, "username": username, "password": password}
-    changed[URL_KEY] = database_url(read_login(changed, arn), fields.get(URL_KEY))
+    login = read_login(changed, arn)
+    changed[URL_KEY] = database_url(login, fields.get(URL_KEY))
+    reader = fields.get(READER_URL_KEY)
+    # one of another user is not the login's: its password stays
+    if _user_of(reader) in {fields.get("username"), username}:
+        changed[READER_URL_KEY] = database_url(login, reader)
     return changed
+
+
+def _user_of(url: object) -> str | None:
+    known = _URL.fullmatch(url) if isinstance(url, str) else None
+    credentials, at, _ = known[2].rpartition("@") if known else ("", "", "")
+    return unquote(credentials.partition(":")[0]) if at else None
 
 
 def database_url(login: Login, existing: object = None) -> str:

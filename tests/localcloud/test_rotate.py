@@ -236,6 +236,8 @@ def test_the_only_login_rotates_step_by_step_and_both_passwords_are_proved(
         assert (
             f"Logged in as {before}, acting as {user}_owner, with the password before: it still works" in said
         )
+        authority = said.rpartition("&sslrootcert=")[2].partition('"')[0]
+        assert Path(authority).read_text().startswith("-----BEGIN CERTIFICATE-----")
         passwords.add(password(secrets, login))
         assert not any(secret in said for secret in passwords)
     assert len(passwords) == 3

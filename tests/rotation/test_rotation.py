@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 
@@ -116,6 +116,34 @@ def test_a_rotation_that_is_only_attached_tests_the_login_and_changes_nothing(
     run_step(arn, start_rotation(world, arn), "testSecret")
     assert read(world, arn) == before
     assert can_log_in(world, before)
+
+
+@both_strategies
+def test_the_readers_url_has_the_credentials_of_every_rotation(world: World, alternating: bool) -> None:
+    arn = a_login(world, alternating=alternating)
+    first = read(world, arn)
+    credentials = f"{quote(first['username'], safe='')}:{first['password']}"
+    write(
+        world,
+        arn,
+        DATABASE_READER_URL=f"postgres://{credentials}@reader.internal:5432/app?sslmode=verify-full",
+    )
+    for _ in range(2):
+        rotate(world, arn)
+        after = read(world, arn)
+        url = urlsplit(after["DATABASE_READER_URL"])
+        assert (unquote(url.username or ""), url.password) == (after["username"], after["password"])
+        assert (url.hostname, url.path, url.query) == ("reader.internal", "/app", "sslmode=verify-full")
+
+
+@pytest.mark.parametrize(
+    "url", ["postgres://reports:theirs@reader.internal/app", "reader.internal", "", None, 7]
+)
+def test_a_readers_url_of_somebody_else_is_left_alone(world: World, url: object) -> None:
+    arn = a_login(world)
+    write(world, arn, DATABASE_READER_URL=url)
+    rotate(world, arn)
+    assert read(world, arn)["DATABASE_READER_URL"] == url
 
 
 @both_strategies

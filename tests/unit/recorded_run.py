@@ -107,6 +107,7 @@ class _Answers(mocks.Mocks):
         "in-a-vpc": {
             "engine": "aurora-postgresql",
             "endpoint": "in-a-vpc.rds.example",
+            "readerEndpoint": "in-a-vpc-ro.rds.example",
             "port": 5433,
             "dbSubnetGroupName": "a-group",
             "vpcSecurityGroupIds": ["sg-1"],

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import yaml
 
+from program import authorities
 from settings import SettingsError
 from tests.unit.recorded_run import MASTER_ARN, Recording, run
 from tests.unit.test_program import KEY, POLICY
@@ -187,6 +189,84 @@ def test_a_login_is_read_like_any_secret() -> None:
     assert read["Resource"] == [f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:shop-database-AbCdEf"]
 
 
+DATABASES: dict[str, dict[str, Any]] = {
+    "x": {
+        "rdsInstance": "example-db",
+        "logins": {"shop-database": {"username": "shop", "database": "shop"}},
+    }
+}
+
+
+def with_authorities(
+    declared: Mapping[str, Any] | None = None, workload: Mapping[str, Any] | None = None
+) -> Recording:
+    """A workload that reads a login and asks for its authorities."""
+    reads = {"DATABASE_URL": {"secret": "shop-database"}}
+    return one_workload(
+        {"environment": reads, "databaseAuthorities": dict(declared or {}), **(workload or {})},
+        databases=DATABASES,
+    )
+
+
+@pytest.mark.parametrize("operator", ["external-secrets", "secrets-store-csi"])
+def test_pods_mount_the_authorities_and_variables_lead_there(operator: str) -> None:
+    asked = {"variables": ["PGSSLROOTCERT", "NODE_EXTRA_CA_CERTS"]}
+    recording = with_authorities(asked, {"kubernetes": {**PODS, "operator": operator}})
+    output = recording.outputs["workloads"]["web"]
+    assert output.keys() == {"roleArn", "manifests", "pod"}
+    [config_map] = [
+        found for found in yaml.safe_load_all(output["manifests"]) if found["kind"] == "ConfigMap"
+    ]
+    assert config_map["metadata"] == {"name": "web-database-authorities", "namespace": "shop"}
+    assert config_map["data"] == {"ca.pem": authorities.of_regions(["us-east-1"])}
+    pod = yaml.safe_load(output["pod"])["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    path = "/etc/database-authorities/ca.pem"
+    assert container["env"] == [
+        {"name": "NODE_EXTRA_CA_CERTS", "value": path},
+        {"name": "PGSSLROOTCERT", "value": path},
+    ]
+    mounted = {"name": "database-authorities", "mountPath": "/etc/database-authorities", "readOnly": True}
+    assert mounted in container["volumeMounts"]
+    volume = {"name": "database-authorities", "configMap": {"name": "web-database-authorities"}}
+    assert volume in pod["volumes"]
+
+
+def test_reloader_restarts_pods_when_the_authorities_change() -> None:
+    recording = with_authorities({}, {"kubernetes": {**PODS, "restart": "reloader"}})
+    pod = yaml.safe_load(recording.outputs["workloads"]["web"]["pod"])
+    assert pod["metadata"]["annotations"]["configmap.reloader.stakater.com/reload"] == (
+        "web-database-authorities"
+    )
+
+
+def test_an_ecs_task_gets_a_container_that_writes_the_authorities_first() -> None:
+    output = with_authorities({}, {"kubernetes": None, "ecs": {}}).outputs["workloads"]["web"]
+    needed = output["databaseAuthorities"]
+    container = needed["container"]
+    assert needed["dependsOn"] == [{"containerName": container["name"], "condition": "SUCCESS"}]
+    assert container["essential"] is False
+    assert "image" not in container
+    assert needed["environment"] == [{"name": "PGSSLROOTCERT", "value": "/etc/database-authorities/ca.pem"}]
+    assert len(json.dumps(output)) < 65_536 / 2
+
+
+def test_a_lambda_function_gets_the_authorities_for_a_layer() -> None:
+    recording = with_authorities({}, {"kubernetes": None, "lambda": {"role": "hook"}})
+    output = recording.outputs["workloads"]["web"]
+    path = "/opt/database-authorities/ca.pem"
+    assert output["environment"]["PGSSLROOTCERT"] == path
+    assert output["databaseAuthorities"] == {"path": path, "pem": authorities.of_regions(["us-east-1"])}
+
+
+@pytest.mark.parametrize("platform", [{}, {"kubernetes": None, "ecs": {}}])
+def test_workloads_that_do_not_ask_have_no_authorities(platform: dict[str, Any]) -> None:
+    reads = {"environment": {"DATABASE_URL": {"secret": "shop-database"}}}
+    text = json.dumps(one_workload({**reads, **platform}, databases=DATABASES).outputs["workloads"])
+    assert "uthorities" not in text
+    assert "CERTIFICATE" not in text
+
+
 W = "aws-secrets:workloads.web"
 CSI = {**PODS, "operator": "secrets-store-csi"}
 
@@ -199,6 +279,11 @@ def templated(template: str = "${a}", **more: Any) -> dict[str, Any]:  # noqa: A
 
 def identified(operator: str, **identity: object) -> dict[str, Any]:
     return {"kubernetes": {"operator": operator, **identity}}
+
+
+def asking(place: str, words: str, **declared: object) -> tuple[dict[str, Any], str, str]:
+    """A workload that asks for authorities with a mistake."""
+    return {"databaseAuthorities": declared}, place, words
 
 
 @pytest.mark.parametrize(
@@ -276,6 +361,29 @@ def identified(operator: str, **identity: object) -> dict[str, Any]:
             {"kubernetes": None, "ecs": {}, "files": {"a": {"secret": "app", "key": "tls.key"}}},
             W,
             "variables only",
+        ),
+        ({"databaseAuthorities": {}}, f"{W}.databaseAuthorities", "reads no database login"),
+        asking(f"{W}.databaseAuthorities.path", "absolute path of a file", path="ca.pem"),
+        asking(f"{W}.databaseAuthorities.path", "absolute path of a file", path="/ca.pem"),
+        asking(f"{W}.databaseAuthorities.path", "absolute path of a file", path="/etc/x/../ca.pem"),
+        asking(f"{W}.databaseAuthorities.path", "which the mount would hide", path="/etc/ca.pem"),
+        asking(f"{W}.databaseAuthorities.path", "which the mount would hide", path="/etc/ssl/certs/ca.pem"),
+        asking(f"{W}.databaseAuthorities.path", "begin with ..", path="/etc/x/..ca.pem"),
+        asking(W, "outside mountPath", path="/run/secrets/aws/ca.pem"),
+        asking(
+            f"{W}.databaseAuthorities.variables[1]",
+            "comes from environment.KEY_BASE",
+            variables=["A", "KEY_BASE"],
+        ),
+        (
+            {"environmentFrom": ["vendor"], "databaseAuthorities": {"variables": ["TOKEN"]}},
+            f"{W}.databaseAuthorities.variables[0]",
+            "comes from environmentFrom[0]",
+        ),
+        (
+            {"kubernetes": None, "lambda": {"role": "x"}, "databaseAuthorities": {"path": "/etc/x/ca.pem"}},
+            W,
+            "/opt/...} for a layer",
         ),
         (
             {"environment": {f"V{number}": {"secret": "app", "key": "KEY_BASE"} for number in range(2_000)}},

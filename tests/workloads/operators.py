@@ -142,13 +142,22 @@ def container(
     pod: Mapping[str, Any],
     kubernetes_secrets: Mapping[str, Mapping[str, str]],
     mounted: Mapping[str, Mounted],
+    objects: Sequence[Mapping[str, Any]] = (),
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The variables of the one container, and the files that a user other than root reads there."""
+    """The variables of the one container, and the files that a user other than root reads there.
+
+    ConfigMaps are found among `objects`, which are applied beside the pod.
+    """
+    config_maps = {
+        found["metadata"]["name"]: found["data"] for found in objects if found["kind"] == "ConfigMap"
+    }
     spec = pod["spec"]["template"]["spec"]
     [only] = spec["containers"]
     variables: dict[str, str] = {}
     for source in only.get("envFrom", []):
         variables |= kubernetes_secrets[source["secretRef"]["name"]]
+    for entry in only.get("env", []):
+        variables[entry["name"]] = entry["value"]
     files: dict[str, str] = {}
     volumes = {volume["name"]: volume for volume in spec.get("volumes", [])}
     for mount in only.get("volumeMounts", []):
@@ -156,6 +165,8 @@ def container(
         if "secret" in volume:
             data = kubernetes_secrets[volume["secret"]["secretName"]]
             content = {item["path"]: data[item["key"]] for item in volume["secret"]["items"]}
+        elif "configMap" in volume:
+            content = config_maps[volume["configMap"]["name"]]
         else:
             content = {path: file.text for path, file in mounted.items() if file.mode & _OTHERS_READ}
         files |= {f"{mount['mountPath']}/{path}": text for path, text in content.items()}

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workloads import external_secrets, kubernetes
-from workloads.contract import Source, Template, Workload
+from workloads.contract import Authorities, Source, Template, Workload
 from workloads.ecs import container_secrets
 from workloads.kubernetes import Operator
 from workloads.lambda_environment import lambda_environment
@@ -80,6 +80,40 @@ def test_manifests_are_what_the_api_server_takes(operator: Operator, pod_identit
             jsonschema.validate(
                 {**manifest, "spec": {**manifest["spec"], "typo": 1}}, SCHEMAS[manifest["kind"]]
             )
+
+
+AUTHORITIES = Authorities(pem="-----BEGIN CERTIFICATE-----\nMII=\n", path="/ca/ca.pem", variables=("B", "A"))
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_authorities_add_to_the_manifests_and_change_nothing_else(operator: Operator) -> None:
+    plain = full_workload()
+    asking = replace(plain, authorities=AUTHORITIES)
+    *others, config_map = manifests(asking, operator)
+    assert others == manifests(plain, operator)
+    # the field's rules of the API: names of a DNS subdomain, keys of a file's name
+    assert (config_map["apiVersion"], config_map["kind"]) == ("v1", "ConfigMap")
+    assert config_map["data"] == {"ca.pem": AUTHORITIES.pem}
+    before, after = pod_part(plain, operator), pod_part(asking, operator)
+    [container] = after["spec"]["template"]["spec"]["containers"]
+    assert [entry["name"] for entry in container.pop("env")] == ["A", "B"]
+    container["volumeMounts"].pop()
+    after["spec"]["template"]["spec"]["volumes"].pop()
+    assert after == before
+    assert "BEGIN CERTIFICATE" in render([config_map])
+
+
+def test_a_layer_is_the_same_bytes_each_time(tmp_path: Path) -> None:
+    pem = AUTHORITIES.pem
+    output = {"hook": {"environment": {}, "databaseAuthorities": {"path": "/opt/a/ca.pem", "pem": pem}}}
+    written = {folder: write(output, tmp_path / folder) for folder in ("one", "two")}
+    assert [path.name for path in written["one"]] == ["hook.json", "hook-ca.pem", "hook-layer.zip"]
+    one, two = (paths[-1].read_bytes() for paths in written.values())
+    assert one == two
+    in_package = {
+        "hook": {"environment": {}, "databaseAuthorities": {"path": "/var/task/ca.pem", "pem": pem}}
+    }
+    assert [path.name for path in write(in_package, tmp_path)] == ["hook.json", "hook-ca.pem"]
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

@@ -1,0 +1,108 @@
+"""A login's URL at the reader of its database, without an engine."""
+
+import json
+from typing import Any
+
+import pytest
+
+from functions.writer import plan
+from functions.writer import request as writer_request
+from functions.writer.document import parse
+from program import authorities
+from settings import SettingsError
+from tests.unit.recorded_run import MASTER_ARN, Recording, run
+from tests.unit.test_rotation_program import INVOCATION, first_value
+
+SERVER = {"host": "db.example", "outsideVpc": True, "admin": {"secretArn": MASTER_ARN}}
+LOGIN = {"username": "the app", "database": "a shop", "readerUrl": True}
+
+
+def deployed(server: dict[str, Any], login: dict[str, Any] | None = None, **stack_wide: object) -> Recording:
+    return run(
+        {
+            "aws:region": "us-east-1",
+            "aws-secrets:databases": {"shop": {**server, "logins": {"app-database": login or LOGIN}}},
+            **{f"aws-secrets:{key}": value for key, value in stack_wide.items()},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("server", "reader"),
+    [
+        ({**SERVER, "readerHost": "replica.example"}, "replica.example:5432"),
+        ({**SERVER, "port": 6432, "readerHost": "::2"}, "[::2]:6432"),
+        ({"rdsInstance": "example-db", "readerHost": "replica.example"}, "replica.example:5432"),
+        ({"auroraCluster": "in-a-vpc"}, "in-a-vpc-ro.rds.example:5433"),
+        ({"auroraCluster": "in-a-vpc", "readerHost": "custom.example"}, "custom.example:5433"),
+    ],
+)
+def test_the_first_value_has_a_url_of_the_reader(server: dict[str, Any], reader: str) -> None:
+    recording = deployed(server)
+    value = first_value(recording)
+    end = f"@{reader}/a%20shop?sslmode=verify-full"
+    assert value["DATABASE_READER_URL"] == f"postgres://the%20app:{value['password']}{end}"
+    assert value["DATABASE_URL"].partition("@")[0] == value["DATABASE_READER_URL"].partition("@")[0]
+    assert f"{recording.outputs['databases']['shop']['readerHost']}" in reader
+    assert "DATABASE_READER_URL" in recording.outputs["secrets"]["app-database"]["keys"]
+
+
+def test_logins_that_do_not_ask_have_no_such_key() -> None:
+    login = {key: value for key, value in LOGIN.items() if key != "readerUrl"}
+    recording = deployed({"auroraCluster": "in-a-vpc"}, login)
+    assert "reader" not in json.dumps([first_value(recording), recording.outputs]).lower()
+
+
+@pytest.mark.parametrize("mode", ["managed", "account"])
+def test_the_writer_adds_it_with_the_user_who_is_live(mode: str) -> None:
+    recording = deployed({**SERVER, "readerHost": "replica.example"}, initialValues=mode)
+    asked = json.loads(recording.only(INVOCATION, "app-database-login-values").inputs["input"])
+    live = {key: "x" for key in asked["Keys"] if key != "DATABASE_READER_URL"}
+    live |= {"username": "the app_clone", "password": "p/w"}
+    planned = plan.plan(writer_request.read(asked), parse(json.dumps(live), "the secret"), None, plan.Made())
+    assert planned.kinds == {"DATABASE_READER_URL": "Added"}
+    assert planned.document.text_of("DATABASE_READER_URL") == (
+        "postgres://the%20app_clone:p%2Fw@replica.example:5432/a%20shop?sslmode=verify-full"
+    )
+
+
+def test_workloads_get_the_authorities_of_the_readers_region_too() -> None:
+    host = "shop.cabc123.eu-west-1.rds.amazonaws.com"
+    workload = {
+        "ecs": {},
+        "environment": {"DATABASE_READER_URL": {"secret": "app-database"}},
+        "databaseAuthorities": {},
+    }
+    recording = deployed({**SERVER, "readerHost": host}, workloads={"web": workload})
+    brought = recording.outputs["workloads"]["web"]["databaseAuthorities"]
+    assert brought["container"]["environment"][0]["value"] == authorities.of_regions(
+        ["eu-west-1", "us-east-1"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("server", "login", "path", "words"),
+    [
+        (SERVER, LOGIN, "shop", "Write readerHost: NAME"),
+        ({"rdsInstance": "example-db"}, LOGIN, "shop", "Write readerHost: NAME"),
+        (
+            {**SERVER, "readerHost": "r.example"},
+            {"username": "app", "database": "shop"},
+            "shop",
+            "no login asks for it",
+        ),
+        (
+            {**SERVER, "readerHost": "r.example"},
+            {**LOGIN, "values": {"DATABASE_READER_URL": {"value": "x"}}},
+            "shop.logins.app-database",
+            "which the login sets itself",
+        ),
+    ],
+)
+def test_a_mistake_is_named_by_its_path_with_the_remedy(
+    server: dict[str, Any], login: dict[str, Any], path: str, words: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        deployed(server, login)
+    found = {mistake.path: str(mistake) for mistake in raised.value.mistakes}
+    assert any(path in place and words in text for place, text in found.items()), found
