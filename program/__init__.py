@@ -9,7 +9,7 @@ import pulumi_aws as aws
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.guards import register_guards
 from components.secret import Secret
-from program import lookup, pipeline, placeholders, rotations, workloads, writing
+from program import limits, lookup, pipeline, placeholders, rotations, workloads, writing
 from program.making import Account, Making, chosen, key_alias
 from settings import Settings, StackFile
 from settings.stack_secrets import stack_secrets
@@ -32,7 +32,9 @@ def declare(settings: Settings) -> None:
         return
     servers = lookup.look_up(declared.databases, account)
     archive = rotations.archive(settings)
-    foreign_readers = workloads.foreign_readers(declared, account)
+    foreign_readers = workloads.foreign_readers(
+        declared, account, limits.mistakes(declared, account, servers)
+    )
     key = _encryption_key(declared, account, foreign_readers)
     making = Making(settings, account, key, register_guards("secrets"), foreign_readers)
     writer = writing.declare(making)
