@@ -1,10 +1,11 @@
 """What AWS takes at the most of what grows with a stack, told before anything is made.
 
-A role's policy names every secret by itself. A prefix with a wildcard would be shorter, and would also let the
-role read secrets that somebody else makes under that prefix later.
+A role's policy names every secret by itself. A prefix with a wildcard would be shorter, and would also let
+the role read secrets that somebody else makes under that prefix later.
 
-Sources: IAM User Guide, "IAM and AWS STS quotas" (inline policies of a role: 10,240 characters in sum, without
-white space); AWS Secrets Manager API Reference, "PutResourcePolicy" (20,480 characters) and "TagResource" (50 tags).
+Sources:
+- IAM User Guide, "IAM and AWS STS quotas": inline policies of a role, 10,240 characters white space left out
+- AWS Secrets Manager API Reference, "PutResourcePolicy" (20,480 characters) and "TagResource" (50 tags)
 """
 
 import json
@@ -158,8 +159,8 @@ def _of_resource_policies(declared: StackFile, account: Account) -> Iterator[Mis
     readers: dict[str, set[str]] = {}
     for workload in declared.workloads.values():
         role = foreign_role(workload, account)
-        for secret in secrets_of(workload) if role else ():
-            readers.setdefault(secret, set()).add(role or "")
+        for name in secrets_of(workload) if role else ():
+            readers.setdefault(name, set()).add(role or "")
     for secret in stack_secrets(declared):
         roles: Sequence[str] = sorted(readers.get(secret.name, ()))
         # the provider sends it without white space
