@@ -146,7 +146,8 @@ def _trust_in_tasks(args: ReadAccessArgs) -> dict[str, object]:
     }
 
 
-def _permissions(args: ReadAccessArgs, secret_arns: Sequence[str], kms_key_ids: Sequence[str]) -> str:
+def permissions(region: str, secret_arns: Sequence[str], kms_key_ids: Sequence[str]) -> str:
+    """The policy that lets a role read these secrets; keys by their ARNs or those of aliases."""
     arns = sorted(set(secret_arns))
     read = {
         "Sid": "ReadTheseSecrets",
@@ -157,7 +158,7 @@ def _permissions(args: ReadAccessArgs, secret_arns: Sequence[str], kms_key_ids: 
     # Secrets Manager encrypts with the secret's ARN in the encryption context (AWS Secrets Manager User
     # Guide, "Secret encryption and decryption").
     context = {"kms:EncryptionContext:SecretARN": arns}
-    return document(read, *uses_of_keys("DecryptThem{}", kms_key_ids, args.region, ["kms:Decrypt"], context))
+    return document(read, *uses_of_keys("DecryptThem{}", kms_key_ids, region, ["kms:Decrypt"], context))
 
 
 class ReadAccess(pulumi.ComponentResource):
@@ -191,7 +192,7 @@ class ReadAccess(pulumi.ComponentResource):
             role=role_name,
             policy=pulumi.Output.all(
                 pulumi.Output.all(*args.secret_arns), pulumi.Output.all(*args.kms_key_ids)
-            ).apply(lambda known: _permissions(args, *known)),
+            ).apply(lambda known: permissions(args.region, *known)),
             opts=pulumi.ResourceOptions(parent=self),
         )
         if isinstance(args.reader, PodIdentity):

@@ -88,12 +88,13 @@ class RotationFunctionArgs:
     certificate_authorities: str = ""
 
 
-def _permissions(
+def permissions(
     args: RotationFunctionArgs,
     log_group_arn: str,
     admin_secret_arns: Sequence[str],
     kms_key_ids: Sequence[str],
 ) -> str:
+    """The policy of the function's role; keys by their ARNs or those of aliases."""
     statements: list[dict[str, object]] = [
         args.common.writing_of_secrets("RotateTheseSecrets", args.secret_names),
         log_writing(log_group_arn),
@@ -166,7 +167,7 @@ class RotationFunction(pulumi.ComponentResource):
                 log_group.arn,
                 pulumi.Output.all(*args.admin_secret_arns),
                 pulumi.Output.all(*args.kms_key_ids),
-            ).apply(lambda known: _permissions(args, *known)),
+            ).apply(lambda known: permissions(args, *known)),
             self,
         )
         function = aws.lambda_.Function(

@@ -40,11 +40,14 @@ class ValueWriterArgs:
     kms_key_ids: Sequence[pulumi.Input[str]] = ()
 
 
-def _permissions(args: ValueWriterArgs, log_group_arn: str, kms_key_ids: Sequence[str]) -> str:
+def permissions(
+    common: FunctionSettings, secret_names: Sequence[str], log_group_arn: str, kms_key_ids: Sequence[str]
+) -> str:
+    """The policy of the function's role; keys by their ARNs or those of aliases."""
     return document(
-        args.common.writing_of_secrets("WriteTheseSecrets", args.secret_names),
+        common.writing_of_secrets("WriteTheseSecrets", secret_names),
         log_writing(log_group_arn),
-        *args.common.use_of_keys(kms_key_ids),
+        *common.use_of_keys(kms_key_ids),
     )
 
 
@@ -72,7 +75,7 @@ class ValueWriter(pulumi.ComponentResource):
             args.common,
             _ABOUT,
             pulumi.Output.all(log_group.arn, pulumi.Output.all(*args.kms_key_ids)).apply(
-                lambda known: _permissions(args, *known)
+                lambda known: permissions(args.common, args.secret_names, *known)
             ),
             self,
         )

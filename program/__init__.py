@@ -12,6 +12,7 @@ from components.secret import Secret
 from program import (
     authorities,
     first_versions,
+    limits,
     lookup,
     pipeline,
     placeholders,
@@ -42,7 +43,9 @@ def declare(settings: Settings) -> None:
     servers = lookup.look_up(declared.databases, account)
     trusted = authorities.of_workloads(declared, servers, account.region)
     archive = rotations.archive(settings)
-    foreign_readers = workloads.foreign_readers(declared, account)
+    foreign_readers = workloads.foreign_readers(
+        declared, account, limits.mistakes(declared, account, servers)
+    )
     key = _encryption_key(declared, account, foreign_readers)
     guards = register_guards("secrets", first_versions.make_current)
     making = Making(settings, account, key, guards, foreign_readers)

@@ -39,6 +39,11 @@ def name_prefix(declared: StackFile) -> str:
     return f"{pulumi.get_project()}-{pulumi.get_stack()}_" if declared.update_role else ""
 
 
+def log_group_prefix(declared: StackFile) -> str:
+    """What the names of the log groups of the stack's functions begin with."""
+    return f"/aws/lambda/{name_prefix(declared)}"
+
+
 def chosen(own: Setting | None, stack_wide: Setting) -> Setting:
     """A secret's own setting, else the stack's."""
     return stack_wide if own is None else own
@@ -115,7 +120,7 @@ class Making:
             tags=declared.tags,
             permissions_boundary=declared.permissions_boundary,
             # the engine does not name log groups
-            log_group_prefix=f"/aws/lambda/{name_prefix(declared)}",
+            log_group_prefix=log_group_prefix(declared),
         )
 
     def initial_values(

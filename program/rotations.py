@@ -1,6 +1,6 @@
 """The rotation functions of a stack, and all that they rotate."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import pulumi
@@ -12,8 +12,9 @@ from components.secret import Secret
 from functions import build
 from program.lookup import Found, function_name, merged
 from program.making import Making
-from settings import Settings
+from settings import Settings, StackFile
 from settings import rotation as declared_rotation
+from settings import secrets as declared_secrets
 from settings.databases import Admin, Login
 
 _DEFAULT_DAYS = 30
@@ -42,7 +43,7 @@ def archive(settings: Settings) -> str:
 
 
 @dataclass
-class _Serves:
+class Serves:
     """What one function has to do with."""
 
     secret_names: list[str] = field(default_factory=list)
@@ -51,27 +52,32 @@ class _Serves:
     databases: list[Found] = field(default_factory=list)
 
     def add(self, name: str, kms_key_id: pulumi.Input[str] | None) -> None:
+        """A secret that the function may write, and its key."""
         self.secret_names.append(name)
         self.kms_key_ids += [] if kms_key_id is None else [kms_key_id]
 
 
-def _served(making: Making, servers: Mapping[str, Found]) -> dict[str, _Serves]:
-    declared = making.settings.stack_file
-    served: dict[str, _Serves] = {}
+def served_by(
+    declared: StackFile,
+    servers: Mapping[str, Found],
+    key_of: Callable[[declared_secrets.Kept], pulumi.Input[str] | None],
+) -> dict[str, Serves]:
+    """What each rotation function serves, by its logical name; `key_of` has the key of a secret."""
+    served: dict[str, Serves] = {}
     for name, secret in declared.secrets.items():
         if secret.rotation and secret.rotation.renewed_keys:
-            served.setdefault(_OUTSIDE_VPC, _Serves()).add(name, making.kms_key_id(secret))
+            served.setdefault(_OUTSIDE_VPC, Serves()).add(name, key_of(secret))
     for database, about in declared.databases.items():
         found = servers[database]
-        serves = served.setdefault(found.function_name, _Serves())
+        serves = served.setdefault(found.function_name, Serves())
         serves.databases.append(found)
         if about.admin and about.admin.secret:
-            serves.add(about.admin.secret, making.kms_key_id(about.admin.kept))
+            serves.add(about.admin.secret, key_of(about.admin.kept))
         if found.admin:
             serves.admin_secret_arns.append(found.admin.arn)
             serves.kms_key_ids += [found.admin.kms_key_id] if found.admin.kms_key_id else []
         for name, login in about.logins.items():
-            serves.add(name, making.kms_key_id(login))
+            serves.add(name, key_of(login))
     return served
 
 
@@ -80,7 +86,7 @@ def declare_functions(
 ) -> dict[str, RotationFunction]:
     """One function for each network, by its logical name."""
     functions = {}
-    for name, serves in _served(making, servers).items():
+    for name, serves in served_by(making.settings.stack_file, servers, making.kms_key_id).items():
         network, authorities = merged(serves.databases)
         functions[name] = RotationFunction(
             name,

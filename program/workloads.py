@@ -1,7 +1,7 @@
 """Who reads the stack's secrets: access, and the manifests that bring values to them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,21 +36,30 @@ from workloads.yaml_files import render
 _ARN = re.compile(r"arn:[^:]+:iam::(?P<account>\d{12}):role/(?P<path>.+/)?(?P<name>[^/]+)")
 
 
-def foreign_readers(declared: StackFile, account: Account) -> dict[str, list[str]]:
+def foreign_readers(
+    declared: StackFile, account: Account, limits: Iterable[Mistake] = ()
+) -> dict[str, list[str]]:
     """Name of each secret that other accounts read, to the ARNs of their roles.
 
+    Args:
+        declared: the stack's.
+        account: where.
+        limits: where it is more than AWS takes, to be said along with the rest.
+
     Raises:
-        SettingsError: one is encrypted with AWS's own key, or a service cannot be redeployed.
+        SettingsError: one is encrypted with AWS's own key, a service cannot be redeployed, or a
+            limit is passed.
     """
     readers: dict[str, list[str]] = {}
-    secrets_of = {name: _secrets_of(workload) for name, workload in declared.workloads.items()}
-    mistakes = list(redeployments.mistakes(declared, account, secrets_of))
+    every_read = {name: secrets_of(workload) for name, workload in declared.workloads.items()}
+    mistakes = list(redeployments.mistakes(declared, account, every_read))
+    mistakes += limits
     made = by_name(declared)
     for name, workload in declared.workloads.items():
-        role = _foreign_role(workload, account)
+        role = foreign_role(workload, account)
         if role is None:
             continue
-        for secret in _secrets_of(workload):
+        for secret in secrets_of(workload):
             readers.setdefault(secret, []).append(role)
             if chosen(made[secret].kept.encryption, declared.encryption) == "aws-managed":
                 mistakes.append(
@@ -66,20 +75,23 @@ def foreign_readers(declared: StackFile, account: Account) -> dict[str, list[str
     return {secret: sorted(set(roles)) for secret, roles in readers.items()}
 
 
-def _role(workload: Workload) -> str | None:
+def role_of(workload: Workload) -> str | None:
+    """The role that the stack file names for it; None where one is made."""
     for platform in (workload.kubernetes, workload.ecs, workload.lambda_):
         if platform and platform.role:
             return platform.role
     return None
 
 
-def _foreign_role(workload: Workload, account: Account) -> str | None:
-    role = _role(workload)
+def foreign_role(workload: Workload, account: Account) -> str | None:
+    """ARN of its role where that is in another account."""
+    role = role_of(workload)
     found = _ARN.fullmatch(role) if role else None
     return role if found and found["account"] != account.account_id else None
 
 
-def _secrets_of(workload: Workload) -> list[str]:
+def secrets_of(workload: Workload) -> list[str]:
+    """Names of the secrets that it reads."""
     return sorted({*(read.secret for read in workload.reads), *workload.environment_from})
 
 
@@ -102,8 +114,8 @@ def declare(
 def _declare_one(
     making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret], pem: str | None
 ) -> pulumi.Output[dict[str, Any]]:
-    names = _secrets_of(workload)
-    foreign = _foreign_role(workload, making.account)
+    names = secrets_of(workload)
+    foreign = foreign_role(workload, making.account)
     role_arn: pulumi.Input[str] = foreign or _access(making, name, workload, secrets).role_arn
     arns = pulumi.Output.all(**{secret: secrets[secret].arn for secret in names})
     keys = {secret: secrets[secret].keys for secret in names}
@@ -134,14 +146,14 @@ def _redeployment(
 ) -> dict[str, pulumi.Output[str]]:
     if not (workload.ecs and workload.ecs.redeploy):
         return {}
-    read = {secret: secrets[secret] for secret in _secrets_of(workload)}
+    read = {secret: secrets[secret] for secret in secrets_of(workload)}
     made = redeployments.declare(making, name, workload.ecs.redeploy, read)
     return {"redeployFunction": made.function_name, "redeployLogGroup": made.log_group_name}
 
 
 def _access(making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret]) -> ReadAccess:
     made = by_name(making.settings.stack_file)
-    names = _secrets_of(workload)
+    names = secrets_of(workload)
     key_ids = [making.kms_key_id(made[secret].kept) for secret in names]
     return ReadAccess(
         name,
@@ -160,7 +172,7 @@ def _access(making: Making, name: str, workload: Workload, secrets: Mapping[str,
 
 
 def _reader(workload: Workload) -> Reader:
-    role = _role(workload)
+    role = role_of(workload)
     if role:
         return ExistingRole(name=role.partition(":role/")[2] or role)
     kubernetes = workload.kubernetes
