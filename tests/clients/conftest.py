@@ -23,6 +23,7 @@ import yaml
 from botocore.config import Config
 
 from functions.rotation import store
+from functions.rotation.postgres_authority import SERVERS_VARIABLE, fingerprint
 from localcloud import postgres
 from localcloud.certificates import Authority, make_authority, write_server_certificate
 from localcloud.postgres import PostgresServer
@@ -180,6 +181,8 @@ def pod(certified: Certified, secrets: Any, tmp_path_factory: pytest.TempPathFac
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DATABASE_CA_FILE", str(server.ca_file))
         world = World(server, secrets, put_admin_secret(secrets, server))
+        known = [fingerprint(world.admin_arn, host, server.port) for host in (server.host, IPV6)]
+        environment.setenv(SERVERS_VARIABLE, " ".join(known))
         with administrator(server) as connection:
             connection.run(f"CREATE DATABASE {pg8000.native.identifier(DATABASE)}")
         path = tmp_path_factory.mktemp("pod") / "authorities" / "ca.pem"
