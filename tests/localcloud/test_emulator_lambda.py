@@ -12,7 +12,7 @@ from pathlib import Path
 import botocore.exceptions
 import pytest
 
-from tests.localcloud.emulator_functions import ACCOUNT, call, client, deploy, logged, until, zipped
+from tests.localcloud.emulator_functions import ACCOUNT, call, client, deploy, logged, ready, until, zipped
 from tests.localcloud.emulator_process import ROOT, Emulator, running_emulator
 
 SOURCE = """
@@ -94,6 +94,7 @@ def test_an_environment_is_used_again_until_code_or_configuration_change(
     third, _ = call(emulator, function)
     assert (third["calls"], third["environment"]["COLOUR"]) == (1, "green")
     source = "def handle(event, context): return 'new'"
+    ready(lambda_, function)
     updated = lambda_.update_function_code(FunctionName=function, ZipFile=zipped(source))
     assert updated["CodeSha256"] == base64.b64encode(hashlib.sha256(zipped(source)).digest()).decode()
     assert call(emulator, function)[0] == "new"
@@ -275,6 +276,7 @@ def test_a_function_in_a_network_names_its_vpc_and_leaves_it(emulator: Emulator,
         PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole",
     )
     lambdas.update_function_configuration(FunctionName=function, VpcConfig=network)
+    ready(lambdas, function)
     found = lambdas.get_function_configuration(FunctionName=function)["VpcConfig"]
     assert found == {**network, "VpcId": subnet["VpcId"], "Ipv6AllowedForDualStack": False}
     with pytest.raises(botocore.exceptions.ClientError, match="The subnet ID 'subnet-1' does not exist"):

@@ -21,6 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from localcloud.emulator.state import Saver
+from tests.localcloud.emulator_functions import TRUST
 from tests.localcloud.emulator_process import ROOT, Emulator, running_emulator
 
 
@@ -252,7 +253,7 @@ def test_roles_with_managed_policies_and_databases_with_their_secrets_survive_a_
     managed = "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"
     with running_emulator(data) as emulator:
         iam, rds = client_of(emulator, "iam"), client_of(emulator, "rds")
-        iam.create_role(RoleName="rotation", AssumeRolePolicyDocument=json.dumps({"Statement": []}))
+        iam.create_role(RoleName="rotation", AssumeRolePolicyDocument=TRUST)
         iam.attach_role_policy(RoleName="rotation", PolicyArn=managed)
         made = rds.create_db_instance(
             DBInstanceIdentifier="app",

@@ -225,11 +225,8 @@ def make_rotated(emulator: Emulator, name: str, function: str) -> None:
     secrets = client(emulator, "secretsmanager")
     secrets.create_secret(Name=name, SecretString='{"KEY": "first"}')
     rules = {"AutomaticallyAfterDays": 30}
-    version = secrets.rotate_secret(SecretId=name, RotationLambdaARN=function, RotationRules=rules)[
-        "VersionId"
-    ]
+    secrets.rotate_secret(SecretId=name, RotationLambdaARN=function, RotationRules=rules)
     until(lambda: secrets.describe_secret(SecretId=name).get("LastRotatedDate"))
-    secrets.update_secret_version_stage(SecretId=name, VersionStage="AWSPENDING", RemoveFromVersionId=version)
 
 
 def states(found: Status) -> list[str]:
