@@ -22,7 +22,16 @@ os.environ |= {
 }
 
 # ruff: noqa: E402  the environment comes first
-from localcloud.emulator import http_server, lambda_service, rotation, secrets_service, server, state
+from localcloud.emulator import (
+    http_server,
+    label_rules,
+    lambda_service,
+    rotation,
+    secrets_rules,
+    secrets_service,
+    server,
+    state,
+)
 from localcloud.emulator.turns import ONE_AT_A_TIME
 
 
@@ -63,6 +72,10 @@ def main() -> NoReturn:
     parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
     parser.add_argument("--data", type=Path, required=True, help="file that keeps everything over a restart")
     options = parser.parse_args()
+    try:
+        secrets_rules.label_rules = label_rules.read(os.environ)
+    except ValueError as error:
+        sys.exit(f"The local cloud cannot start: {error}")
     state.claim(options.data)
     listener = _bound(options.port)
     services = server.aws_services()

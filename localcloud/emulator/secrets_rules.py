@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from localcloud.emulator.label_rules import LabelRules
+
 if TYPE_CHECKING:
     from localcloud.emulator.rotation import Rotation
 
@@ -27,6 +29,8 @@ _MAX_TAGS = 50
 _KEPT_VERSIONS = 100
 _MAX_VALUE_BYTES = 65_536
 _NAME_CHARACTERS = r"[A-Za-z0-9/_+=.@!-]+"
+
+label_rules = LabelRules()  # `__main__` sets it before the first request
 
 
 class ServiceError(Exception):
@@ -300,8 +304,9 @@ def create(store: Store, *, partition: str, account: str, region: str, name: str
 def put_value(secret: Secret, token: str, content: Content, labels: list[str] | None) -> Version:
     """PutSecretValue: a version of its own, or the one that the same token has made before.
 
-    Labels move from the version that has them; AWSCURRENT leaves AWSPREVIOUS behind. A secret's first
-    version gets AWSCURRENT whatever is asked for.
+    Labels move from the version that has them; AWSCURRENT leaves AWSPREVIOUS behind. Whether a secret's first
+    version gets AWSCURRENT unasked, and whether the version that loses AWSCURRENT keeps other labels, is said
+    by `label_rules`.
 
     Raises:
         ServiceError: the token has another value, or there are too many labels.
@@ -319,7 +324,8 @@ def put_value(secret: Secret, token: str, content: Content, labels: list[str] | 
                 f"version of secret {secret.arn}.",
             )
         return existing
-    if secret.holder(CURRENT) is None:
+    current = secret.holder(CURRENT)
+    if current is None and label_rules.first_version_current:
         wanted.add(CURRENT)
     _check_room(secret, wanted)
     version = existing or Version(token, content, secret.kms_key_id)
@@ -330,6 +336,8 @@ def put_value(secret: Secret, token: str, content: Content, labels: list[str] | 
         _move(secret, label, version)
     if before is not None and CURRENT not in before.labels:
         before.labels.discard(PENDING)  # AWS does so here, and not at UpdateSecretVersionStage
+        if not label_rules.labels_survive_put:
+            before.labels &= {PREVIOUS}
     secret.changed = time.time()
     _forget_oldest(secret)
     return version

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from localcloud.emulator.label_rules import LabelRules
+
 ROOT = Path(__file__).parents[2]
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -31,15 +33,22 @@ class Emulator:
 
 
 @contextmanager
-def running_emulator(data: Path | None, *, imports_anew: bool = False) -> Iterator[Emulator]:
-    """Starts an emulator on a free port, with this data file or one that goes with it.
+def running_emulator(
+    data: Path | None, *, imports_anew: bool = False, labels: LabelRules | None = None
+) -> Iterator[Emulator]:
+    """Start an emulator on a free port.
 
-    With `imports_anew` it is the command, and not a fork of a process that has imported the same.
+    Args:
+        data: its data file; by default one that goes with it.
+        imports_anew: run the command, instead of a fork of a process that has imported the same.
+        labels: how it treats staging labels; by default as the caller's environment says, else as documented.
     """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
         kept = str(data or Path(folder, "data"))
-        pid, is_running = _command(log, kept) if imports_anew else _forked(log, kept)
+        environment = {**os.environ, **(labels.variables() if labels else {})}
+        start = _command if imports_anew else _forked
+        pid, is_running = start(log, kept, environment)
         try:
             yield _started(pid, is_running, log)
         finally:
@@ -51,23 +60,24 @@ def running_emulator(data: Path | None, *, imports_anew: bool = False) -> Iterat
                 time.sleep(0.005)
 
 
-def _command(log: Path, data: str) -> tuple[int, Callable[[], bool]]:
+def _command(log: Path, data: str, environment: Mapping[str, str]) -> tuple[int, Callable[[], bool]]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "localcloud.emulator", "--port", "0", "--data", data],
             cwd=ROOT,
+            env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     return process.pid, lambda: process.poll() is None
 
 
-def _forked(log: Path, data: str) -> tuple[int, Callable[[], bool]]:
+def _forked(log: Path, data: str, environment: Mapping[str, str]) -> tuple[int, Callable[[], bool]]:
     nursery = _nursery()
     assert nursery.stdin is not None
     assert nursery.stdout is not None
     with _ONE_AT_A_TIME:
-        asked = {"log": str(log), "data": data, "environment": dict(os.environ)}
+        asked = {"log": str(log), "data": data, "environment": environment}
         nursery.stdin.write(json.dumps(asked) + "\n")
         nursery.stdin.flush()
         pid = int(nursery.stdout.readline())

@@ -2,13 +2,17 @@
 
 import uuid
 
+import boto3
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from localcloud.emulator import label_rules
 from localcloud.emulator import secrets_rules as rules
+from localcloud.emulator.label_rules import WORLDS, LabelRules
 from localcloud.emulator.secrets_rules import Content, Secret, ServiceError, Store
+from tests.localcloud.emulator_process import running_emulator
 
 OWN_LABELS = st.sampled_from(["aws-secrets-initial", "blue", "AWSPENDING"])
 STAGES = st.none() | st.lists(st.just("AWSCURRENT") | OWN_LABELS, min_size=1, max_size=3, unique=True)
@@ -27,13 +31,19 @@ def put(secret: Secret, text: str, stages: list[str] | None = None, token: str =
 class StagingLabels(RuleBasedStateMachine):
     """The model: which version holds a label, what each version holds, and every AWSCURRENT in turn."""
 
-    @initialize()
-    def begin(self) -> None:
+    world = LabelRules()
+
+    @initialize(world=st.sampled_from(WORLDS))
+    def begin(self, world: LabelRules) -> None:
+        self.world = rules.label_rules = world
         self.secret = new_secret()
         self.holders: dict[str, str] = {}
         self.values: dict[str, str] = {}
         self.currents: list[str] = []
         self.made = 0
+
+    def teardown(self) -> None:
+        rules.label_rules = LabelRules()
 
     def holds(self, label: str, version: str) -> None:
         if label == "AWSCURRENT" and self.holders.get(label) != version:
@@ -50,13 +60,20 @@ class StagingLabels(RuleBasedStateMachine):
         self.made += 1  # a random token would give the versions another order in every run
         version = put(self.secret, text, stages, f"{self.made:032d}")
         self.values[version] = text
-        losing = self.holders.get("AWSCURRENT")
+        before = self.holders.get("AWSCURRENT")
         for label in stages or ["AWSCURRENT"]:
             self.holds(label, version)
-        if losing not in {None, self.holders.get("AWSCURRENT")} and self.holders.get("AWSPENDING") == losing:
+        lost = before not in {None, self.holders.get("AWSCURRENT")}
+        if lost and self.holders.get("AWSPENDING") == before:
             del self.holders["AWSPENDING"]
-        if len(self.values) == 1 and "AWSCURRENT" not in self.holders:
+        if before is None and self.world.first_version_current:
             self.holds("AWSCURRENT", version)
+        if before not in {None, self.holders.get("AWSCURRENT")} and not self.world.labels_survive_put:
+            self.holders = {
+                label: holder
+                for label, holder in self.holders.items()
+                if holder != before or label == "AWSPREVIOUS"
+            }
 
     @precondition(lambda self: self.values)
     @rule(data=st.data(), stages=STAGES)
@@ -101,7 +118,7 @@ class StagingLabels(RuleBasedStateMachine):
         if label in self.holders:
             rules.move_label(self.secret, label, self.holders.pop(label), None)
 
-    @precondition(lambda self: self.values)
+    @precondition(lambda self: "AWSCURRENT" in self.holders)
     @rule()
     def take_the_current_label_away(self) -> None:
         self.refused("AWSCURRENT", self.holders["AWSCURRENT"], None)
@@ -127,7 +144,8 @@ class StagingLabels(RuleBasedStateMachine):
     @invariant()
     def a_secret_with_a_value_has_one_current_version(self) -> None:
         holders = [version for version in self.secret.versions.values() if "AWSCURRENT" in version.labels]
-        assert len(holders) == (1 if self.values else 0)
+        assert len(holders) == (1 if "AWSCURRENT" in self.holders else 0)
+        assert holders or not self.values or not self.world.first_version_current
 
     @invariant()
     def the_previous_version_is_the_one_that_was_current_last(self) -> None:
@@ -149,6 +167,94 @@ StagingLabels.TestCase.settings = settings(
     max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestStagingLabelsMoveAsOnAws = StagingLabels.TestCase
+
+
+def in_world(patch: pytest.MonkeyPatch, *, first: bool = True, survive: bool = True) -> Secret:
+    patch.setattr(rules, "label_rules", LabelRules(first, survive))
+    return new_secret()
+
+
+def test_a_first_version_with_other_labels_is_readable_once_it_is_given_awscurrent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = in_world(monkeypatch, first=False)
+    first = put(secret, "first", ["blue"])
+    second = put(secret, "second", ["green"])
+    assert secret.labelled() == {first: ["blue"], second: ["green"]}
+    with pytest.raises(ServiceError) as missing:
+        rules.wanted_version(secret, None, None)
+    assert missing.value.code == "ResourceNotFoundException"
+    with pytest.raises(ServiceError, match="currently has"):
+        rules.move_label(secret, "AWSCURRENT", first, second)
+    rules.move_label(secret, "AWSCURRENT", None, second)
+    with pytest.raises(ServiceError, match=f"attached to version {second}"):
+        rules.move_label(secret, "AWSCURRENT", None, first)
+    assert rules.wanted_version(secret, None, None).content.text == "second"
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_first_version_put_with_awscurrent_and_a_label_has_both(
+    monkeypatch: pytest.MonkeyPatch, world: LabelRules
+) -> None:
+    monkeypatch.setattr(rules, "label_rules", world)
+    secret = new_secret()
+    version = put(secret, "first", ["AWSCURRENT", "one"])
+    assert secret.labelled() == {version: ["AWSCURRENT", "one"]}
+    assert put(new_secret(), "first") != version
+
+
+@pytest.mark.parametrize("survive", [True, False])
+def test_own_labels_may_go_with_a_put_and_never_with_a_move(
+    monkeypatch: pytest.MonkeyPatch, survive: bool
+) -> None:
+    secret = in_world(monkeypatch, survive=survive)
+    first = put(secret, "first", ["AWSCURRENT", "one"])
+    second = put(secret, "second", ["two"])
+    rules.move_label(secret, "AWSCURRENT", first, second)
+    third = put(secret, "third", ["three"])
+    assert secret.labelled() == {
+        first: ["AWSPREVIOUS", "one"],
+        second: ["AWSCURRENT", "two"],
+        third: ["three"],
+    }
+    fourth = put(secret, "fourth")
+    assert secret.labelled() == {
+        first: ["one"],
+        second: ["AWSPREVIOUS", "two"] if survive else ["AWSPREVIOUS"],
+        third: ["three"],
+        fourth: ["AWSCURRENT"],
+    }
+
+
+def test_label_rules_are_read_from_the_environment_and_nonsense_is_refused() -> None:
+    assert label_rules.read({}) == LabelRules()
+    assert [label_rules.read(world.variables()) for world in WORLDS] == list(WORLDS)
+    for name in LabelRules().variables():
+        with pytest.raises(ValueError, match=f"{name} is 'maybe': set it to yes or no"):
+            label_rules.read({name: "maybe"})
+
+
+def test_an_emulator_is_started_in_a_world_and_not_in_an_unknown_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with running_emulator(None, labels=WORLDS[3]) as emulator:
+        for name, value in emulator.environment.items():
+            monkeypatch.setenv(name, value)
+        client = boto3.client("secretsmanager")
+        arn = client.create_secret(Name="first")["ARN"]
+        answer = client.put_secret_value(SecretId=arn, SecretString="1", VersionStages=["one"])
+        assert answer["VersionStages"] == ["one"]
+        with pytest.raises(client.exceptions.ResourceNotFoundException):
+            client.get_secret_value(SecretId=arn)
+        client.update_secret_version_stage(
+            SecretId=arn, VersionStage="AWSCURRENT", MoveToVersionId=answer["VersionId"]
+        )
+        client.put_secret_value(SecretId=arn, SecretString="2")
+        stages = client.describe_secret(SecretId=arn)["VersionIdsToStages"]
+        assert stages[answer["VersionId"]] == ["AWSPREVIOUS"]
+    monkeypatch.setenv(label_rules.LABELS_SURVIVE_PUT, "true")
+    with pytest.raises(AssertionError, match="set it to yes or no"), running_emulator(None):
+        pass
 
 
 def test_a_first_version_is_current_although_only_another_label_was_asked_for() -> None:
