@@ -79,7 +79,11 @@ def plan(
             isinstance(key.source, FilledByHand) and name in document and document.text_of(name) == ""
             for name, key in request.keys.items()
         ),
-        (*_lowered(request, current, recorded), *_outdated(request, kinds)),
+        (
+            *_adopted(request, current, recorded),
+            *_lowered(request, current, recorded),
+            *_outdated(request, kinds),
+        ),
     )
 
 
@@ -173,6 +177,16 @@ def _record(
         if before > 1:
             record[key_hash(name)] = before
     return record
+
+
+def _adopted(request: Request, current: Document, recorded: Record | None) -> Iterable[str]:
+    """Warn of generations that are recorded as they are, because nothing says which the values have."""
+    keys = [name for name, key in request.keys.items() if name in current and key.generation > 1]
+    if recorded is None and keys:
+        yield (
+            f"Secret {request.arn} has no record of its generations: {_listed(keys)} keep their live values, "
+            "and the declared generations are recorded. Raise a generation again for a new value."
+        )
 
 
 def _lowered(request: Request, current: Document, recorded: Record | None) -> Iterable[str]:

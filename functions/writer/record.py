@@ -6,6 +6,12 @@ PutSecretValue, move by name, and show to whoever may describe the secret. A key
     aws-secrets-generations:<id>:<hash>-<generation>,...          the generations above 1 of a version's keys
     aws-secrets-generations:<id>:<part>/<parts>:<hash>-<generation>,...       the same, when it takes several
     aws-secrets-writing:<id>:<id of the version it was made from, or ->:<seconds since 1970>      unconfirmed
+    aws-secrets-record-of:<id>:<id of a version>      the record counts once that version has been current
+
+Whether a version that loses AWSCURRENT by PutSecretValue keeps its labels is not recorded. So the record is
+on a version of its own, with the value `{}`, that is never current and so loses nothing. Records on value
+versions are read too: earlier releases put them there, and a first value holds its own until its record
+version is there. Tags would be drift for Pulumi: a refresh imports them, the next update removes them.
 
 <id> is the beginning of the version's own id: labels of two versions never have the same text, so that none
 moves by accident, and one that was moved by hand says nothing.
@@ -41,6 +47,7 @@ MOST_LABELS = 4
 
 _GENERATIONS = "aws-secrets-generations:"
 _WRITING = "aws-secrets-writing:"
+_RECORD_OF = "aws-secrets-record-of:"
 _LONGEST_LABEL = 256
 _ROOM = _LONGEST_LABEL - len(f"{_GENERATIONS}0123456789ab:1/4:")
 _LABEL = re.compile(rf"{_GENERATIONS}([^:]*):(?:(\d+)/(\d+):)?([a-z2-7]{{8}}-\d+(?:,[a-z2-7]{{8}}-\d+)*)?")
@@ -133,6 +140,17 @@ def writing(version: str, stages: Iterable[str]) -> tuple[str, Writing] | None:
             base, _, since = label.split(":", 2)[2].rpartition(":")
             return label, Writing(None if base == "-" else base, int(since) if since.isdecimal() else 0)
     return None
+
+
+def link_label(version: str, value_version: str) -> str:
+    """Return the label of a record version that counts once `value_version` has been current."""
+    return f"{_RECORD_OF}{_short(version)}:{value_version}"
+
+
+def link(version: str, stages: Iterable[str]) -> tuple[str, str] | None:
+    """Return a record version's link label, and the version that it names."""
+    start = f"{_RECORD_OF}{_short(version)}:"
+    return next(((label, label.removeprefix(start)) for label in stages if label.startswith(start)), None)
 
 
 def _short(version: str) -> str:

@@ -23,9 +23,15 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Settlement:
-    """The unconfirmed versions of a secret, each with its label and verdict."""
+    """The unconfirmed versions of a secret, each with its label and verdict.
+
+    Attributes:
+        verdicts: unconfirmed versions.
+        links: record versions, each with its link label and the version that it names.
+    """
 
     verdicts: Mapping[str, tuple[str, Verdict]]
+    links: Mapping[str, tuple[str, str]]
 
     def record(self, secret: Description) -> Record | None:
         """What the record of all versions says that count; None without one."""
@@ -35,8 +41,16 @@ class Settlement:
             if (found := record.read(version, labels)) is not None and self._counts(version)
         )
 
+    def is_open(self, version: str) -> bool:
+        """Return whether a version, or the one that its record is of, may still become current."""
+        _, named = self.links.get(version, ("", version))
+        return named in self.verdicts and self.verdicts[named][1] is Verdict.OPEN
+
     def _counts(self, version: str) -> bool:
-        return version not in self.verdicts or self.verdicts[version][1] is Verdict.APPLIED
+        # a named version that has lost its unconfirmed label has been current: nothing else takes the label
+        # off before the record
+        _, named = self.links.get(version, ("", version))
+        return named not in self.verdicts or self.verdicts[named][1] is Verdict.APPLIED
 
 
 def judge(
@@ -51,11 +65,16 @@ def judge(
         now: seconds since 1970.
     """
     verdicts = {}
+    links = {
+        version: found
+        for version, labels in secret.stages.items()
+        if (found := record.link(version, labels)) is not None
+    }
     for version, labels in secret.stages.items():
         found = record.writing(version, labels)
         if found is not None:
             verdicts[version] = (found[0], _verdict(secret, version, found[1], current, read, now))
-    return Settlement(verdicts)
+    return Settlement(verdicts, links)
 
 
 def _verdict(  # noqa: PLR0913, PLR0917  what the rules below look at
@@ -78,7 +97,7 @@ def _verdict(  # noqa: PLR0913, PLR0917  what the rules below look at
         return Verdict.NOT_APPLIED
     origin = read(writing.base) if writing.base else None
     if origin is None:
-        names = record.read(version, secret.stages[version]) or {}
+        names = _names(secret, version)
         changed = {key for key in mine if key_hash(key) in names}
         origin = EMPTY
     else:
@@ -90,6 +109,16 @@ def _verdict(  # noqa: PLR0913, PLR0917  what the rules below look at
     return Verdict.NOT_APPLIED if back else Verdict.APPLIED
 
 
+def _names(secret: Description, version: str) -> Record:
+    """The record that a version was written with, wherever it is."""
+    found = [
+        record.read(holder, labels) or {}
+        for holder, labels in secret.stages.items()
+        if holder == version or (record.link(holder, labels) or ("", ""))[1] == version
+    ]
+    return record.merged(found) or {}
+
+
 def tidy(arn: str, secret: Description, settlement: Settlement) -> Description:
     """Confirm what was applied and forget what was not; returns the description that this leaves."""
     stages = dict(secret.stages)
@@ -98,10 +127,19 @@ def tidy(arn: str, secret: Description, settlement: Settlement) -> Description:
             store.remove(arn, label, version)
             stages[version] -= {label}
         elif verdict is Verdict.NOT_APPLIED:
+            # the record first: without the version's label it would count
+            for holder, (link, named) in settlement.links.items():
+                if named == version:
+                    forget(arn, holder, link, stages[holder], None)
+                    del stages[holder]
             forget(arn, version, label, stages[version], secret.version_with(CURRENT))
             del stages[version]
             if INITIAL in secret.stages[version] and (current := secret.version_with(CURRENT)):
                 stages[current] |= {INITIAL}
+    for holder, (link, named) in settlement.links.items():
+        if holder in stages and not settlement.is_open(named):
+            store.remove(arn, link, holder)
+            stages[holder] -= {link}
     return replace(secret, stages=stages)
 
 

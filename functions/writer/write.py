@@ -3,6 +3,15 @@
 A new version is put beside the current one, with a label that says it is unconfirmed; then AWSCURRENT moves,
 which AWS refuses if the secret has another current version by now; then the version is confirmed. Whatever
 stops the function in between is found out by the next attempt, see `settle.py`.
+
+A record that changes is put as a version of its own, see `record.py`, between the two: it counts once the new
+version has been current, even if an edit by hand takes that version's labels off before it is confirmed. A
+secret's first value holds its record itself until the record version is there: a record version that came
+first could become the current one. No record, no change: values are adopted, and a warning says so.
+
+A first version may not become current unasked. Then it is given AWSCURRENT without naming a holder, which AWS
+refuses if there is one; a version labelled `aws-secrets-initial` in a secret without a current one is
+completed in the same way.
 """
 
 import logging
@@ -15,7 +24,7 @@ from dataclasses import dataclass, field
 from . import document, plan, record, settle, store
 from .document import Document, Member
 from .errors import ConflictError, LabelLimitError, OperatorError, RefusedError, UnavailableError
-from .record import CURRENT, INITIAL, PENDING, UNFILLED
+from .record import CURRENT, INITIAL, PENDING, PREVIOUS, UNFILLED
 from .request import Request
 from .store import Description
 
@@ -23,6 +32,9 @@ LOG = logging.getLogger(__name__)
 
 PENDING_SECONDS = 20.0
 """How long a request waits for rotations that are under way."""
+
+_NO_VALUE = "{}"
+"""The value of a version that holds a record."""
 
 _LONGEST_PAUSE = 2.0
 _RANDOM = secrets.SystemRandom()
@@ -102,29 +114,59 @@ def _given_up(attempts: _Attempts, problem: OperatorError) -> OperatorError:
     return OperatorError(f"{problem} No attempt succeeded in time. {attempts.outcome()} {advice}")
 
 
-def _attempt(attempts: _Attempts) -> Mapping[str, object] | None:
+def _attempt(  # noqa: C901, PLR0912  the order of the calls is the argument, and stays in sight
+    attempts: _Attempts,
+) -> Mapping[str, object] | None:
     """One attempt from the start; None if it must be repeated."""
     request, arn = attempts.request, attempts.arn
     secret = _at_rest(attempts)
     base_id = secret.version_with(CURRENT)
+    if base_id is None and (initial := secret.version_with(INITIAL)):
+        store.attach(arn, CURRENT, initial, None)
+        secret, base_id = store.describe(arn), initial
+        if CURRENT not in secret.stages.get(initial, frozenset()):
+            raise ConflictError(f"Secret {arn} was changed by somebody else meanwhile.")
     base = _read(arn, base_id) if base_id else document.EMPTY
     if base is None:
         raise ConflictError(f"Secret {arn} was changed by somebody else meanwhile.")
     settlement = settle.judge(secret, base, lambda version: _read(arn, version), time.time())
     todo = plan.plan(request, base, settlement.record(secret), attempts.made, attempts.again)
     version = str(uuid.uuid4())
-    labels = record.labels(version, todo.record, arn)
+    recorded_at = str(uuid.uuid4())
+    record_labels = record.labels(recorded_at, todo.record, arn)
     secret = settle.tidy(arn, secret, settlement)
+    holder = _record_version(secret, settlement, todo)
     if not todo.kinds:
         if base_id:
-            _mark(arn, secret, base_id, todo)
+            if holder is None:
+                store.put(arn, recorded_at, _NO_VALUE, record_labels)
+            _forget_records(arn, secret, settlement, keep=holder)
+            _mark_unfilled(arn, secret, base_id, unfilled=todo.unfilled)
         return _answer(attempts, base_id, base, todo.warnings)
     writing = record.writing_label(version, base_id, time.time())
-    labels += [writing, *([UNFILLED] if todo.unfilled else []), *([] if base_id else [INITIAL])]
-    _put(attempts, base_id, version, labels, todo)
+    labels = [writing, *([UNFILLED] if todo.unfilled else [])]
+    if base_id is None:
+        labels += [*record.labels(version, todo.record, arn), INITIAL]
+    _tried(attempts, todo)
+    given = store.put(arn, version, todo.document.text(), labels)
+    if base_id is None:
+        if CURRENT not in given:
+            store.attach(arn, CURRENT, version, None)
+    else:
+        if holder is None:
+            link = record.link_label(recorded_at, version)
+            store.put(arn, recorded_at, _NO_VALUE, [*record_labels, link])
+        store.move_current(arn, version, base_id)
+    attempts.written, attempts.again = True, frozenset()
     LOG.info("%s: version %s has %s", arn, version, _told(todo.kinds))
+    if base_id is None:
+        store.put(arn, recorded_at, _NO_VALUE, record_labels)
+        for label in record.labels(version, todo.record, arn):
+            store.remove(arn, label, version)
     store.remove(arn, writing, version)
-    _forget_records(arn, secret, keep=version)
+    if base_id is not None and holder is None:
+        store.remove(arn, record.link_label(recorded_at, version), recorded_at)
+    _forget_records(arn, secret, settlement, keep=holder)
     return _checked(attempts, version, base, todo)
 
 
@@ -166,17 +208,11 @@ def _read(arn: str, version: str) -> Document | None:
     return document.parse(value.text, f"Secret {arn}, version {version},") if value else None
 
 
-def _put(attempts: _Attempts, base_id: str | None, version: str, labels: list[str], todo: plan.Plan) -> None:
-    """Put the new version and make it the current one; `tried` is noted before, `written` after."""
+def _tried(attempts: _Attempts, todo: plan.Plan) -> None:
+    """Note what may be written from now on."""
     for key, kind in todo.kinds.items():
         first, _ = attempts.tried.get(key, (kind, None))
         attempts.tried[key] = (first, todo.document.members.get(key))
-    given = store.put(attempts.arn, version, todo.document.text(), labels)
-    if base_id is not None:
-        store.move_current(attempts.arn, version, base_id)
-    elif CURRENT not in given:
-        raise ConflictError(f"Secret {attempts.arn} was given its first value by somebody else meanwhile.")
-    attempts.written, attempts.again = True, frozenset()
 
 
 def _checked(
@@ -215,24 +251,19 @@ def _answer(
     return {**keys, "VersionId": version or "", "Warnings": list(warnings)}
 
 
-def _mark(arn: str, secret: Description, current: str, todo: plan.Plan) -> None:
-    """Have the record, and the label for keys that wait for a person, without a new version."""
-    settled = {
-        version: labels for version, labels in secret.stages.items() if not record.writing(version, labels)
-    }
+def _record_version(secret: Description, settlement: settle.Settlement, todo: plan.Plan) -> str | None:
+    """Return the version that holds the wanted record and cannot lose it; None if one has to be put."""
     hashes = {record.key_hash(key) for key in todo.document}
-    holders = [version for version, labels in settled.items() if _says(version, labels, hashes, todo.record)]
-    if not holders:
-        for label in sorted(filter(record.is_record, secret.stages[current])):
-            store.remove(arn, label, current)
-        for label in record.labels(current, todo.record, arn):
-            store.attach(arn, label, current, None)
-    _forget_records(arn, secret, keep=current if current in holders or not holders else holders[0])
-    holder = secret.version_with(UNFILLED)
-    if todo.unfilled and holder != current:
-        store.attach(arn, UNFILLED, current, holder)
-    elif not todo.unfilled and holder == current:
-        store.remove(arn, UNFILLED, current)
+    return next(
+        (
+            version
+            for version, labels in secret.stages.items()
+            if not {CURRENT, PREVIOUS, PENDING} & labels
+            and not settlement.is_open(version)
+            and _says(version, labels, hashes, todo.record)
+        ),
+        None,
+    )
 
 
 def _says(version: str, labels: frozenset[str], hashes: set[str], wanted: record.Record) -> bool:
@@ -240,10 +271,21 @@ def _says(version: str, labels: frozenset[str], hashes: set[str], wanted: record
     return found is not None and {key: n for key, n in found.items() if key in hashes} == wanted
 
 
-def _forget_records(arn: str, secret: Description, *, keep: str) -> None:
+def _mark_unfilled(arn: str, secret: Description, current: str, *, unfilled: bool) -> None:
+    """Move the label for keys that wait for a person to the current version, or remove it from there."""
+    holder = secret.version_with(UNFILLED)
+    if unfilled and holder != current:
+        store.attach(arn, UNFILLED, current, holder)
+    elif not unfilled and holder == current:
+        store.remove(arn, UNFILLED, current)
+
+
+def _forget_records(
+    arn: str, secret: Description, settlement: settle.Settlement, *, keep: str | None
+) -> None:
     """Take records off versions that another has taken the place of, unconfirmed ones aside."""
     for version, labels in secret.stages.items():
-        if version != keep and not record.writing(version, labels):
+        if version != keep and not settlement.is_open(version):
             for label in sorted(filter(record.is_record, labels)):
                 store.remove(arn, label, version)
 

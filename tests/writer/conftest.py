@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from functions.writer import store, write
+from localcloud.emulator import secrets_rules as rules
+from localcloud.emulator.label_rules import WORLDS
 from tests.writer.world import VALUES, World
 
 
@@ -21,8 +23,9 @@ def function_log() -> Iterator[io.StringIO]:
     assert not any(value in log.getvalue() for value in VALUES), "a value reached the log"
 
 
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
+@pytest.fixture(params=WORLDS, ids=["", "stripped", "uncurrent", "uncurrent-stripped"])
+def world(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> World:
+    monkeypatch.setattr(rules, "label_rules", request.param)
     made = World()
     monkeypatch.setattr(store, "_client", lambda: made)
     monkeypatch.setattr(write, "_LONGEST_PAUSE", 0.05)

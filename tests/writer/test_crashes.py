@@ -170,8 +170,8 @@ def test_a_lost_request_or_answer_is_made_good_by_the_same_invocation(
 @pytest.mark.parametrize("moved", [False, True])
 def test_what_somebody_wrote_into_the_key_after_the_end_stays(world: World, moved: bool) -> None:
     arn = made(world, case := CASES["regenerated alone"])
-    points = {"put_secret_value": Point(2, after=True), "moved": Point(3, after=True)}
-    assert ended(world, points["moved" if moved else "put_secret_value"], lambda: ask(arn, case.keys))
+    points = {"record": Point(3, after=True), "moved": Point(4, after=True)}
+    assert ended(world, points["moved" if moved else "record"], lambda: ask(arn, case.keys))
     assert world.calls[-1] == ("update_secret_version_stage" if moved else "put_secret_value")
     for number in range(3):
         world.edit(arn, A=f"by hand {number}")
@@ -181,12 +181,23 @@ def test_what_somebody_wrote_into_the_key_after_the_end_stays(world: World, move
     assert world.unconfirmed(arn) == []
 
 
+def test_a_version_put_without_its_record_never_was_current_and_its_generation_is_made(world: World) -> None:
+    arn = made(world, case := CASES["regenerated alone"])
+    assert ended(world, Point(2, after=True), lambda: ask(arn, case.keys))
+    for number in range(3):
+        world.edit(arn, OTHER=f"by hand {number}")
+    assert ask(arn, case.keys)["Regenerated"] == ["A"]
+    assert ask(arn, case.keys)["Regenerated"] == []
+    assert world.read(arn)["OTHER"] == "by hand 2"
+    assert world.unconfirmed(arn) == []
+
+
 def test_one_key_put_back_by_hand_does_not_renew_the_others_again(world: World) -> None:
     keys = {"A": random_key(), "B": random_key()}
     arn = world.make({"A": "the first A", "B": "the first B"})
     ask(arn, keys)
     keys = {"A": random_key(generation=2), "B": random_key(generation=2)}
-    assert ended(world, Point(3, after=True), lambda: ask(arn, keys))
+    assert ended(world, Point(4, after=True), lambda: ask(arn, keys))
     renewed = world.read(arn)["A"]
     for _ in range(3):
         world.edit(arn, B="the first B")

@@ -44,7 +44,7 @@ def test_the_same_request_writes_once(world: World) -> None:
             answer = ask(arn, EVERY_KIND | {"X": random_key(generation=3)})
             assert (answer["Added"], answer["Regenerated"], answer["Removed"]) == ([], [], [])
             assert world.snapshot(arn) == before
-        assert world.calls.count("put_secret_value") == (1 if first is None else 3)
+        assert world.calls.count("put_secret_value") == (2 if first is None else 5)
 
 
 def test_a_key_that_was_deleted_by_hand_comes_back(world: World) -> None:
@@ -98,20 +98,19 @@ def test_values_that_were_there_before_the_function_are_adopted_whatever_their_g
     assert ask(arn, keys)["Regenerated"] == ["OLD", "OTHER"]
 
 
-def test_adoption_with_a_record_of_several_labels_survives_an_end_at_any_label(world: World) -> None:
+def test_adoption_that_is_stopped_at_its_record_is_made_good_by_the_next_request(world: World) -> None:
     keys = {f"KEY{number}": random_key(generation=2) for number in range(60)}
     arn = world.make({key: f"live value {key}" for key in keys})
-    real = world.do_update_secret_version_stage
+    real = world.do_put_secret_value
     done: list[str] = []
 
     def once_only(secret: Any, asked: Any) -> Any:
-        if len(done) == 1:
+        if not done:
             done.append("")
             raise KeyboardInterrupt
-        done.append("")
         return real(secret, asked)
 
-    world.__dict__["do_update_secret_version_stage"] = once_only
+    world.__dict__["do_put_secret_value"] = once_only
     with pytest.raises(KeyboardInterrupt):
         handle(event(arn, keys))
     assert ask(arn, keys)["Regenerated"] == []
@@ -341,12 +340,13 @@ def test_a_conflict_is_tried_again_with_the_same_value(world: World, monkeypatch
     real = store.put
 
     def put(arn: str, version: str, text: str, labels: list[str]) -> object:
-        made.append(text)
+        if text != "{}":
+            made.append(text)
         return real(arn, version, text, labels)
 
     monkeypatch.setattr(store, "put", put)
     assert ask(arn, {"B": random_key()})["Added"] == ["B"]
-    assert len(made) == 4
+    assert len(made) == 3  # each of the first two attempts meets an edit after both of its puts, or one
     assert len({json.loads(text)["B"] for text in made}) == 1
     assert {"EDIT0", "EDIT1", "EDIT2"} <= world.read(arn).keys()
     assert world.unconfirmed(arn) == []
@@ -382,7 +382,7 @@ def test_a_secret_without_room_for_labels_is_refused_and_writers_that_were_stopp
 
     with monkeypatch.context() as patch:
         patch.setattr(store, "move_current", stop)
-        for number in range(9):
+        for number in range(6):
             with pytest.raises(KeyboardInterrupt):
                 handle(event(arn, {f"B{number}": random_key()}))
     assert "20 labels" in refusal(lambda: ask(arn, {"C": random_key()}))

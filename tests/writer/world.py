@@ -150,7 +150,9 @@ class World:
             )
         if value is not None:
             text = value if isinstance(value, str) else json.dumps(value)
-            self.put_secret_value(SecretId=secret.arn, SecretString=text, VersionStages=[record.INITIAL])
+            self.put_secret_value(
+                SecretId=secret.arn, SecretString=text, VersionStages=[CURRENT, record.INITIAL]
+            )
         return secret.arn
 
     def read(self, arn: str) -> dict[str, Any]:
