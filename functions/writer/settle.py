@@ -71,9 +71,9 @@ def judge(
         if (found := record.link(version, labels)) is not None
     }
     for version, labels in secret.stages.items():
-        found = record.writing(version, labels)
-        if found is not None:
-            verdicts[version] = (found[0], _verdict(secret, version, found[1], current, read, now))
+        if unconfirmed := record.writing(version, labels):
+            label, writing = unconfirmed
+            verdicts[version] = (label, _verdict(secret, version, writing, current, read, now))
     return Settlement(verdicts, links)
 
 
