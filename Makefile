@@ -62,6 +62,11 @@ test: lint ## Check style and types, then run all tests
 test-clients: $(INSTALLED) ## Fetch PostgreSQL clients of several languages and log in with them (a minute the first time)
 	@TEST_CLIENTS=fetch $(PYTHON_OF_VENV) -m pytest --quiet tests/clients $(PYTEST)
 
+.PHONY: test-soak
+test-soak: $(INSTALLED) ## Attack the rotation at random for minutes: make test-soak [ATTACK_EXAMPLES=200]
+	@$(PYTHON_OF_VENV) -m localcloud tools
+	@ATTACK_EXAMPLES=$(or $(ATTACK_EXAMPLES),200) $(PYTHON_OF_VENV) -m pytest --quiet tests/rotation/test_attacks_at_random.py
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style and types
 	@$(PYTHON_OF_VENV) -m ruff check

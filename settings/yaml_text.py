@@ -172,7 +172,7 @@ class _Reader:
         found = _resolved(node.text)
         if isinstance(found, datetime):
             self.altered.append(Altered(place, node.line))
-            return f"{found:%Y-%m-%d %H:%M:%S} +0000 UTC"
+            return _date_text(found)
         if not _is_kept(found, node.text):
             self.altered.append(Altered(place, node.line))
         return found
@@ -202,10 +202,29 @@ class _Reader:
             raise YamlError(f'line {node.line}: "<<" cannot be a key, even in quotes.')
         if node.plain and not is_text(node.text):
             found = _resolved(node.text)
-            renamed = found is None or isinstance(found, bool) or not _is_kept(found, node.text)
-            if renamed and node.text not in {"true", "false"}:
+            engines = _as_key(found)
+            if engines != node.text:
                 self.altered.append(Altered((*place, node.text), node.line, node.text))
+                return engines
         return node.text
+
+
+def _as_key(found: object) -> str:
+    """Return the text that the engine makes of a key that is not a text: Go's %v."""
+    match found:
+        case None:
+            return "<nil>"
+        case bool():
+            return str(found).lower()
+        case datetime():
+            return _date_text(found)
+        case float() if found.is_integer() and abs(found) < _WITHOUT_EXPONENT:
+            return str(int(found))
+    return str(found)
+
+
+def _date_text(date: datetime) -> str:
+    return f"{date:%Y-%m-%d %H:%M:%S} +0000 UTC"
 
 
 def _is_kept(found: object, text: str) -> bool:
@@ -242,6 +261,7 @@ def _resolved(text: str) -> str | bool | int | float | datetime | None:
 
 
 _BASES = (("0x", 16), ("0X", 16), ("0o", 8), ("0O", 8), ("0b", 2), ("0B", 2))
+_WITHOUT_EXPONENT = 1e21
 _EXACT = 2**53  # JSON's numbers are exact up to here
 _LEAST, _MOST = -(2**63), 2**64 - 1
 

@@ -291,3 +291,42 @@ def test_whatever_the_stack_file_holds_it_is_declared_or_an_error_says_why_befor
         assert mistake.wrong
         assert mistake.remedy
         assert CANARY not in mistake.wrong + mistake.remedy
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("aws-secret:protect", "aws-secrets:protect"),
+        ("aws_secrets:tags", "aws-secrets:tags"),
+        ("my-fork:protect", "aws-secrets:protect"),
+        ("aws:secrets", "aws-secrets:secrets"),
+    ],
+)
+def test_a_setting_under_a_namespace_that_nothing_reads_is_refused(key: str, meant: str) -> None:
+    raw = {"aws:region": "us-east-1", "aws-secrets:secrets": secret()["secrets"], key: "true"}
+    with pytest.raises(SettingsError) as refused:
+        run(raw)
+    [mistake] = refused.value.mistakes
+    assert mistake.path == key
+    assert meant in mistake.remedy
+
+
+def test_a_setting_outside_config_and_a_text_without_quotes_are_refused_with_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: aws-secrets\n")
+    (tmp_path / "Pulumi.test.yaml").write_text(
+        "protect: true\nconfig:\n  aws:region: us-east-1\n  aws-secrets:secrets:\n"
+        "    app: {values: {DAY: {value: 2024-06-20}, 1.10: {value: x}}}\n"
+    )
+    engines = {"app": {"values": {"DAY": {"value": "2024-06-20 00:00:00 +0000 UTC"}, "1.1": {"value": "x"}}}}
+    with pytest.raises(SettingsError) as refused:
+        run({"aws:region": "us-east-1", "aws-secrets:secrets": engines})
+    found = {mistake.path: mistake.remedy for mistake in refused.value.mistakes}
+    assert "below config:" in found["Pulumi.test.yaml: protect"]
+    assert set(found) >= {
+        "aws-secrets:secrets.app.values.DAY.value",
+        'aws-secrets:secrets.app.values["1.10"]',
+    }
+    assert "in quotes" in found["aws-secrets:secrets.app.values.DAY.value"]
