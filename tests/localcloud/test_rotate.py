@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from functions import build
+from functions.rotation.postgres_authority import SERVERS_VARIABLE, fingerprint
 from localcloud import postgres, rotate, rotation_progress
 from localcloud.__main__ import run
 from localcloud.certificates import make_authority
@@ -94,7 +95,9 @@ def rotation(emulator: Emulator, server: PostgresServer, pytestconfig: pytest.Co
     assert pytestconfig.cache is not None
     packages = pytestconfig.cache.mkdir("functions") / "packages"
     archive = build.build(server.directory / "rotation.zip", packages)
-    variables = {"DATABASE_CA_FILE": str(server.ca_file)}
+    (instance,) = client(emulator, "rds").describe_db_instances()["DBInstances"]
+    known = fingerprint(instance["MasterUserSecret"]["SecretArn"], server.host, server.port)
+    variables = {"DATABASE_CA_FILE": str(server.ca_file), SERVERS_VARIABLE: known}
     return _deployed(emulator, "rotation", archive.path.read_bytes(), build.HANDLER, variables)
 
 

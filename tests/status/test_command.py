@@ -213,7 +213,7 @@ def test_an_unknown_stack_is_refused_with_the_stacks_that_there_are(asked: Asked
     [
         ("config: {aws-secrets:secrets: {app: {vaules: {}}}}", 'did you mean "values"?'),
         ("config: [\n", "line 2"),
-        ("just text", "holds no map"),
+        ("just text", "is not a map"),
         ("environment: [shared]\nconfig: {}\n", "Pulumi ESC"),
     ],
 )
