@@ -129,7 +129,7 @@ def _finish(rotation: Rotation) -> None:
 
 
 def _drop_pending(arn: str, version: str) -> None:
-    """Left on, the label would stay behind at the next edit by hand, and no rotation could start any more."""
+    """Remove AWSPENDING from the version that became current, where AWS has not."""
     if store.PENDING in store.describe(arn).stages.get(version, frozenset()):
         store.drop_pending(arn, version)
 
