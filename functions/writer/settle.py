@@ -17,8 +17,12 @@ class Verdict(Enum):
     """What became of an unconfirmed version."""
 
     APPLIED = "it has been the secret's value"
+    DOUBTFUL = "it may have been the secret's value, and its keys have been edited since: counts as applied"
     OPEN = "its writer may still make it the secret's value"
     NOT_APPLIED = "it never was the secret's value"
+
+
+_COUNTING = {Verdict.APPLIED, Verdict.DOUBTFUL}
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,17 @@ class Settlement:
         # a named version that has lost its unconfirmed label has been current: nothing else takes the label
         # off before the record
         _, named = self.links.get(version, ("", version))
-        return named not in self.verdicts or self.verdicts[named][1] is Verdict.APPLIED
+        return named not in self.verdicts or self.verdicts[named][1] in _COUNTING
+
+    def warnings(self, arn: str) -> tuple[str, ...]:
+        """Return a sentence for each version that may or may not have been current."""
+        return tuple(
+            f"Secret {arn}: version {version} is from an update that was interrupted, and a key that it "
+            "changes has been edited since. Its keys keep their live values, and its generations count as "
+            "made. Raise a generation again for a new value."
+            for version, (_, verdict) in self.verdicts.items()
+            if verdict is Verdict.DOUBTFUL
+        )
 
 
 def judge(
@@ -90,8 +104,6 @@ def _verdict(  # noqa: PLR0913, PLR0917  what the rules below look at
     base = secret.stages.get(writing.base or "", frozenset())
     if CURRENT in base:
         return Verdict.OPEN if now - writing.since < DEAD_AFTER else Verdict.NOT_APPLIED
-    if PREVIOUS in base:
-        return Verdict.NOT_APPLIED
     mine = read(version)
     if mine is None:
         return Verdict.NOT_APPLIED
@@ -104,9 +116,12 @@ def _verdict(  # noqa: PLR0913, PLR0917  what the rules below look at
         changed = {key for key in (*mine, *origin) if not mine.agrees(key, origin)}
     if any(current.agrees(key, mine) for key in changed):
         return Verdict.APPLIED
-    back = any(key in origin and current.agrees(key, origin) for key in changed)
-    # in doubt applied: what somebody has written since is not to be overwritten
-    return Verdict.NOT_APPLIED if back else Verdict.APPLIED
+    before = {key for key in changed if key in origin}
+    if all(current.agrees(key, origin) for key in before) and (before or PREVIOUS in base):
+        return Verdict.NOT_APPLIED
+    # never current and then edited, or current, rolled back and then edited: both leave the same, and what
+    # somebody has written since is not to be overwritten
+    return Verdict.DOUBTFUL if before else Verdict.APPLIED
 
 
 def _names(secret: Description, version: str) -> Record:
@@ -123,7 +138,7 @@ def tidy(arn: str, secret: Description, settlement: Settlement) -> Description:
     """Confirm what was applied and forget what was not; returns the description that this leaves."""
     stages = dict(secret.stages)
     for version, (label, verdict) in settlement.verdicts.items():
-        if verdict is Verdict.APPLIED:
+        if verdict in _COUNTING:
             store.remove(arn, label, version)
             stages[version] -= {label}
         elif verdict is Verdict.NOT_APPLIED:

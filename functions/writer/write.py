@@ -4,10 +4,11 @@ A new version is put beside the current one, with a label that says it is unconf
 which AWS refuses if the secret has another current version by now; then the version is confirmed. Whatever
 stops the function in between is found out by the next attempt, see `settle.py`.
 
-A record that changes is put as a version of its own, see `record.py`, between the two: it counts once the new
-version has been current, even if an edit by hand takes that version's labels off before it is confirmed. A
-secret's first value holds its record itself until the record version is there: a record version that came
-first could become the current one. No record, no change: values are adopted, and a warning says so.
+A record that changes is put as a version of its own, see `record.py`, between the two: it counts once the
+new version has been current, even if an edit by hand takes that version's labels off before it is
+confirmed. A secret's first value holds its record itself until the record version is there: a record version
+that came first could become the current one. Where AWS has shown that it would not, the record is put first.
+No record, no change: values are adopted, and a warning says so.
 
 A first version may not become current unasked. Then it is given AWSCURRENT without naming a holder, which AWS
 refuses if there is one; a version labelled `aws-secrets-initial` in a secret without a current one is
@@ -51,6 +52,7 @@ class _Attempts:
         tried: each key that may have been written, with what was done and the member that was written.
         written: AWSCURRENT has moved to a version of this request.
         again: keys that were written and undone by a rotation.
+        warnings: sentences about what earlier requests left.
     """
 
     request: Request
@@ -60,6 +62,7 @@ class _Attempts:
     tried: dict[str, tuple[str, Member | None]] = field(default_factory=dict)
     written: bool = False
     again: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
 
     @property
     def arn(self) -> str:
@@ -122,7 +125,7 @@ def _attempt(  # noqa: C901, PLR0912  the order of the calls is the argument, an
     secret = _at_rest(attempts)
     base_id = secret.version_with(CURRENT)
     if base_id is None and (initial := secret.version_with(INITIAL)):
-        store.attach(arn, CURRENT, initial, None)
+        _complete_first(arn, secret, initial)
         secret, base_id = store.describe(arn), initial
         if CURRENT not in secret.stages.get(initial, frozenset()):
             raise ConflictError(f"Secret {arn} was changed by somebody else meanwhile.")
@@ -131,6 +134,7 @@ def _attempt(  # noqa: C901, PLR0912  the order of the calls is the argument, an
         raise ConflictError(f"Secret {arn} was changed by somebody else meanwhile.")
     settlement = settle.judge(secret, base, lambda version: _read(arn, version), time.time())
     todo = plan.plan(request, base, settlement.record(secret), attempts.made, attempts.again)
+    attempts.warnings += settlement.warnings(arn)
     version = str(uuid.uuid4())
     recorded_at = str(uuid.uuid4())
     record_labels = record.labels(recorded_at, todo.record, arn)
@@ -149,23 +153,24 @@ def _attempt(  # noqa: C901, PLR0912  the order of the calls is the argument, an
         labels += [*record.labels(version, todo.record, arn), INITIAL]
     _tried(attempts, todo)
     given = store.put(arn, version, todo.document.text(), labels)
-    if base_id is None:
-        if CURRENT not in given:
-            store.attach(arn, CURRENT, version, None)
-    else:
-        if holder is None:
-            link = record.link_label(recorded_at, version)
-            store.put(arn, recorded_at, _NO_VALUE, [*record_labels, link])
+    # a record version that came before a first current one could become it
+    link = [record.link_label(recorded_at, version)] if base_id or CURRENT not in given else []
+    if link and holder is None:
+        store.put(arn, recorded_at, _NO_VALUE, [*record_labels, *link])
+    if base_id is not None:
         store.move_current(arn, version, base_id)
+    elif CURRENT not in given:
+        store.attach(arn, CURRENT, version, None)
     attempts.written, attempts.again = True, frozenset()
     LOG.info("%s: version %s has %s", arn, version, _told(todo.kinds))
-    if base_id is None:
+    if not link and holder is None:
         store.put(arn, recorded_at, _NO_VALUE, record_labels)
-        for label in record.labels(version, todo.record, arn):
-            store.remove(arn, label, version)
+    for label in filter(record.is_record, labels):
+        store.remove(arn, label, version)
     store.remove(arn, writing, version)
-    if base_id is not None and holder is None:
-        store.remove(arn, record.link_label(recorded_at, version), recorded_at)
+    if holder is None:
+        for label in link:
+            store.remove(arn, label, recorded_at)
     _forget_records(arn, secret, settlement, keep=holder)
     return _checked(attempts, version, base, todo)
 
@@ -208,6 +213,21 @@ def _read(arn: str, version: str) -> Document | None:
     return document.parse(value.text, f"Secret {arn}, version {version},") if value else None
 
 
+def _complete_first(arn: str, secret: Description, version: str) -> None:
+    """Make a first version current that did not become so; its record, if it has one, is kept first."""
+    found = record.read(version, secret.stages[version])
+    linked = any(
+        (record.link(id_, labels) or ("", ""))[1] == version for id_, labels in secret.stages.items()
+    )
+    if found is not None and not linked:
+        holder = str(uuid.uuid4())
+        labels = [*record.labels(holder, found, arn), record.link_label(holder, version)]
+        if CURRENT in store.put(arn, holder, _NO_VALUE, labels):
+            store.move_current(arn, version, holder)
+            return
+    store.attach(arn, CURRENT, version, None)
+
+
 def _tried(attempts: _Attempts, todo: plan.Plan) -> None:
     """Note what may be written from now on."""
     for key, kind in todo.kinds.items():
@@ -248,7 +268,7 @@ def _answer(
     done = {key: kind for key, (kind, member) in attempts.tried.items() if written.members.get(key) == member}
     LOG.info("%s: done, %s", attempts.arn, _told(done))
     keys = {told: [key for key, kind in done.items() if kind == told] for told in plan.KINDS}
-    return {**keys, "VersionId": version or "", "Warnings": list(warnings)}
+    return {**keys, "VersionId": version or "", "Warnings": [*attempts.warnings, *warnings]}
 
 
 def _record_version(secret: Description, settlement: settle.Settlement, todo: plan.Plan) -> str | None:

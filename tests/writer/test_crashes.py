@@ -192,6 +192,40 @@ def test_a_version_put_without_its_record_never_was_current_and_its_generation_i
     assert world.unconfirmed(arn) == []
 
 
+def test_an_edit_after_a_rollback_of_an_unconfirmed_version_stays(world: World) -> None:
+    arn = made(world, case := CASES["regenerated alone"])
+    assert ended(world, Point(5, after=False), lambda: ask(arn, case.keys))
+    renewed, replaced = world.holder(arn, "AWSCURRENT"), world.holder(arn, "AWSPREVIOUS")
+    world.update_secret_version_stage(
+        SecretId=arn, VersionStage="AWSCURRENT", MoveToVersionId=replaced, RemoveFromVersionId=renewed
+    )
+    world.edit(arn, A="edited by hand")
+    answer = ask(arn, case.keys)
+    assert answer["Regenerated"] == []
+    assert "Its keys keep their live values" in answer["Warnings"][0]
+    assert ask(arn, case.keys)["Warnings"] == []
+    assert world.read(arn)["A"] == "edited by hand"
+    assert ask(arn, {"A": random_key(generation=8)})["Regenerated"] == ["A"]
+
+
+def test_an_edit_while_a_first_value_is_completed_keeps_its_record(world: World) -> None:
+    arn = world.make()
+    assert ended(world, Point(2, after=False), lambda: ask(arn, {"A": random_key(generation=3)}))
+    met: list[str] = []
+
+    def edit(operation: str) -> None:
+        if operation == "update_secret_version_stage" and not met:
+            met.append(operation)
+            world.edit(arn, A="edited by hand")
+
+    world.hook = edit
+    ask(arn, {"A": random_key(generation=2)})
+    world.hook = lambda _: None
+    assert met
+    assert ask(arn, {"A": random_key(generation=3)})["Regenerated"] == []
+    assert world.read(arn)["A"] == "edited by hand"
+
+
 def test_one_key_put_back_by_hand_does_not_renew_the_others_again(world: World) -> None:
     keys = {"A": random_key(), "B": random_key()}
     arn = world.make({"A": "the first A", "B": "the first B"})
