@@ -73,7 +73,12 @@ def test_the_deployed_archive_rotates_a_login_that_works_all_the_time(
         SourceAccount=ACCOUNT,
     )
     postgres.create_database(server, "app")
-    admin = {"username": server.admin_user, "password": server.admin_password}
+    admin = {
+        "username": server.admin_user,
+        "password": server.admin_password,
+        "host": server.host,
+        "port": server.port,
+    }
     login = {
         "engine": "postgres",
         "host": server.host,
