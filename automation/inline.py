@@ -29,10 +29,9 @@ from automation.command import KILLED
 _RUNS_THE_PROGRAM = {"preview", "up"}
 
 
-def declare() -> None:
-    """The program, as the entry point of a checkout has it."""
-    program, settings = importlib.import_module("program"), importlib.import_module("settings")
-    program.declare(settings.load())
+def run_program() -> None:
+    """Run the program as a checkout's `__main__.py` does."""
+    importlib.import_module("program.entry").run()
 
 
 def main(kind: str, folder: str, command: list[str]) -> int:
@@ -42,7 +41,7 @@ def main(kind: str, folder: str, command: list[str]) -> int:
 
     def program() -> None:
         loaded.wait()
-        declare()
+        run_program()
 
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=4), options=_GRPC_CHANNEL_OPTIONS)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageServer(program), server)
@@ -66,7 +65,7 @@ def main(kind: str, folder: str, command: list[str]) -> int:
     if kind in _RUNS_THE_PROGRAM:
         # While the CLI starts, and in this thread. What goes wrong goes wrong again where it can be told.
         with contextlib.suppress(Exception):
-            importlib.import_module("program")
+            importlib.import_module("program.entry")
     loaded.set()
     exit_code = process.wait()
     server.stop(0)

@@ -1,3 +1,8 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import automation
 from automation import SECRET
 from tests.automation.projects import AWS, Project, client, new_name, structure
@@ -13,7 +18,17 @@ pulumi.export("deep", {"a": [hidden]})
 """
 
 
-def test_a_stack_lives_from_preview_to_destroy(tenants: automation.Workspace, emulator: Emulator) -> None:
+def resources_in_state(environment: Mapping[str, str], stack: str) -> list[dict[str, Any]]:
+    """The resources of a stack as the backend keeps them."""
+    backend = Path(environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+    [file] = backend.glob(f".pulumi/stacks/*/{stack}.json")
+    resources: list[dict[str, Any]] = json.loads(file.read_text())["checkpoint"]["latest"]["resources"]
+    return resources
+
+
+def test_a_stack_lives_from_preview_to_destroy(
+    tenants: automation.Workspace, emulator: Emulator, environment: Mapping[str, str]
+) -> None:
     name = new_name()
     stack = tenants.create(name)
     stack.configure(structure(name), aws=AWS)
@@ -35,6 +50,9 @@ def test_a_stack_lives_from_preview_to_destroy(tenants: automation.Workspace, em
     assert f"{name}-secret" in done
     assert progress[-1] == automation.Ended(counts={"create": 4})
     assert list(update) == progress  # whoever looks later sees the same
+    # as short as in a checkout: whole stack traces are four tenths of a state
+    traces = [len(resource.get("stackTrace", ())) for resource in resources_in_state(environment, name)]
+    assert max(traces) <= 3, traces
 
     stack.configure(structure(name, f"{name}-more", tags={"team": "a"}), aws=AWS)
     changed = stack.preview().result()
