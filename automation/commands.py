@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from automation import documents, errors, terminal
+from automation.exit_codes import ExitCode, epilogue
 from automation.operation import Operation
 from automation.report import report
 from automation.report.as_json import as_json
@@ -19,35 +20,18 @@ from automation.stack import Stack
 from automation.workspace import checkout
 from components.visible import visible_lines
 
-_EXIT_CODES: dict[type[errors.AutomationError], int] = {
-    errors.BadSettings: 3,
-    errors.UnknownStack: 4,
-    errors.Conflict: 5,
-    errors.WrongPassphrase: 6,
-    errors.CredentialsRefused: 7,
-    errors.BackendUnreachable: 8,
-    errors.EngineKilled: 9,
-    errors.EventsTruncated: 10,
-    errors.Cancelled: 130,
+_EXIT_CODES: dict[type[errors.AutomationError], ExitCode] = {
+    errors.BadSettings: ExitCode.BAD_SETTINGS,
+    errors.UnknownStack: ExitCode.STACK_NOT_FOUND,
+    errors.Conflict: ExitCode.CONFLICT,
+    errors.WrongPassphrase: ExitCode.WRONG_PASSPHRASE,
+    errors.CredentialsRefused: ExitCode.CREDENTIALS,
+    errors.BackendUnreachable: ExitCode.BACKEND,
+    errors.EngineKilled: ExitCode.ENGINE_KILLED,
+    errors.EventsTruncated: ExitCode.EVENTS_TRUNCATED,
+    errors.Cancelled: ExitCode.CANCELLED,
 }
-_FAILED, _DANGEROUS = 1, 11
-
-_EPILOGUE = """\
-exit codes:
-    0  done
-    1  a resource, the program or the engine failed
-    2  the command line is wrong, or --yes is missing where nobody can be asked
-    3  the configuration has mistakes
-    4  there is no such stack
-    5  another update has the stack
-    6  the passphrase is missing or wrong
-    7  credentials are missing, wrong or expired
-    8  the state's backend cannot be used
-    9  the engine was killed in the middle
-   10  done, but the event log is cut off
-   11  something in the preview is dangerous, with --fail-on-danger
-  130  cancelled (Ctrl-C once: what is under way is finished; twice: at once)
-"""
+CODES = frozenset({ExitCode.DONE, ExitCode.FAILED, ExitCode.USAGE, ExitCode.DANGEROUS, *_EXIT_CODES.values()})
 
 _COMMANDS = {
     "preview": "what an up would do",
@@ -78,15 +62,15 @@ def main(arguments: Sequence[str]) -> int:
         tell_error(error, for_programs=chosen.json)
         return exit_code(error)
     except KeyboardInterrupt:
-        return _EXIT_CODES[errors.Cancelled]
+        return ExitCode.CANCELLED
     if chosen.json:
         print_document(told)
     return code
 
 
-def exit_code(error: errors.AutomationError) -> int:
+def exit_code(error: errors.AutomationError) -> ExitCode:
     """As `--help` lists them."""
-    return _EXIT_CODES.get(type(error), _FAILED)
+    return _EXIT_CODES.get(type(error), ExitCode.FAILED)
 
 
 def tell_error(error: errors.AutomationError, *, for_programs: bool) -> None:
@@ -114,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m automation",
         description="Drives a stack of this program without parsing text and without showing a secret.",
-        epilog=_EPILOGUE,
+        epilog=epilogue(*CODES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -130,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
                 help="what it does to live secrets, in place of the summary: docs/preview.md",
             )
             command.add_argument(
-                "--fail-on-danger", action="store_true", help="end with 11 if something is dangerous"
+                "--fail-on-danger",
+                action="store_true",
+                help=f"end with {ExitCode.DANGEROUS} if something is dangerous",
             )
         if name == "refresh":
             command.add_argument(
@@ -158,7 +144,9 @@ def _previewed(stack: Stack, chosen: argparse.Namespace) -> tuple[object, int]:
         sys.stdout.write(REPORTS[chosen.report](made))
     else:
         _shown(chosen, None, terminal.summary(result))
-    return documents.of_result(result), _DANGEROUS if made.dangers and chosen.fail_on_danger else 0
+    return documents.of_result(
+        result
+    ), ExitCode.DANGEROUS if made.dangers and chosen.fail_on_danger else ExitCode.DONE
 
 
 def _done(stack: Stack, chosen: argparse.Namespace, *, asks: bool) -> object:

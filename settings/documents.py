@@ -18,6 +18,10 @@ class FileError(Exception):
     """A stack's files cannot be read. The message says what is wrong and what to do."""
 
 
+class NoStackFileError(FileError):
+    """The stack has no file."""
+
+
 @dataclass(frozen=True)
 class ProjectFile:
     """Pulumi.yaml.

@@ -13,6 +13,7 @@ from typing import Any
 from settings.checking import STRUCTURE, Configuration, parsed
 from settings.documents import (
     FileError,
+    NoStackFileError,
     ProjectFile,
     full_key,
     keyed,
@@ -43,7 +44,7 @@ def read(folder: Path, stack: str) -> Configuration:
     project = project_file(folder)
     path = project.stack_file(stack)
     if not path.is_file():
-        raise FileError(_no_such_stack(stack.rpartition("/")[2], project.stack_files))
+        raise NoStackFileError(_no_such_stack(stack.rpartition("/")[2], project.stack_files))
     document = map_in(path)
     if document.value.get("environment"):
         raise FileError(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from automation import commands, documents, errors, terminal
+from automation.exit_codes import ExitCode, epilogue
 from automation.fleet.division import Group
 from automation.fleet.driving import Fleet, cores, fleet
 from automation.fleet.errors import FilesDiffer, NotOfTheFleet, SecretsElsewhere, StacksLeft
@@ -13,13 +14,8 @@ from automation.fleet.together import Outcome, Together, combined_outputs, watch
 from automation.report import Report, combined, report
 from components.visible import visible, visible_lines
 
-_FAILED, _DANGEROUS, _NOT_READY, _CANCELLED = 1, 11, 12, 130
-_EPILOGUE = """\
-exit codes: those of python -m automation, where every group that failed has the same one; 1 otherwise; and
-   11  something in the preview is dangerous, with --fail-on-danger
-   12  a secret would move to another stack, a stack is of no group, or a stack file is not the fleet's
-  130  cancelled (Ctrl-C once: what is under way is finished; twice: at once)
-"""
+CODES = commands.CODES | {ExitCode.FLEET_NOT_READY}
+_EPILOGUE = f"{epilogue(*CODES)}\nGroups that fail with different codes end with {ExitCode.FAILED:d}.\n"
 _COMMANDS = {
     "check": "check the file, and tell which group has which secrets; asks nobody",
     "write": "write the groups' stack files, which the other commands do too",
@@ -44,9 +40,9 @@ def main(arguments: Sequence[str]) -> int:
     except errors.AutomationError as error:
         commands.tell_error(error, for_programs=chosen.json)
         refused = isinstance(error, (FilesDiffer, NotOfTheFleet, SecretsElsewhere, StacksLeft))
-        return _NOT_READY if refused else commands.exit_code(error)
+        return ExitCode.FLEET_NOT_READY if refused else commands.exit_code(error)
     except KeyboardInterrupt:  # nothing had begun
-        return _CANCELLED
+        return ExitCode.CANCELLED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,14 +72,18 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name == "write":
             command.add_argument(
-                "--check", action="store_true", help="write nothing; end with 12 where a file differs"
+                "--check",
+                action="store_true",
+                help=f"write nothing; end with {ExitCode.FLEET_NOT_READY} where a file differs",
             )
         if name in _CHANGES:
             command.add_argument("--yes", "-y", action="store_true", help="it is meant")
         if name == "preview":
             command.add_argument("--report", choices=tuple(commands.REPORTS), default="terminal")
             command.add_argument(
-                "--fail-on-danger", action="store_true", help="end with 11 if something is dangerous"
+                "--fail-on-danger",
+                action="store_true",
+                help=f"end with {ExitCode.DANGEROUS} if something is dangerous",
             )
     return parser
 
@@ -170,7 +170,7 @@ def _previewed(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]
     _tell_failures(outcomes, quiet=chosen.json)
     if code := _exit_code(outcomes):
         return code
-    return _DANGEROUS if made.dangers and chosen.fail_on_danger else 0
+    return ExitCode.DANGEROUS if made.dangers and chosen.fail_on_danger else ExitCode.DONE
 
 
 def _report(outcome: Outcome) -> Report:
@@ -245,6 +245,6 @@ def _document(found: Fleet, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 def _exit_code(outcomes: Sequence[Outcome]) -> int:
     codes = {commands.exit_code(outcome.error) for outcome in outcomes if outcome.error}
-    if _CANCELLED in codes:
-        return _CANCELLED
-    return codes.pop() if len(codes) == 1 else _FAILED if codes else 0
+    if ExitCode.CANCELLED in codes:
+        return ExitCode.CANCELLED
+    return codes.pop() if len(codes) == 1 else ExitCode.FAILED if codes else ExitCode.DONE

@@ -1,8 +1,4 @@
-"""`python -m automation.report`: what a preview's event log means, for people and programs.
-
-Exit codes: 0 the report is complete; 2 wrong arguments; 3 something is dangerous (with --fail-on-danger);
-4 the report is incomplete: the log is cut off, damaged or not there, or the preview failed.
-"""
+"""`python -m automation.report`: what a preview's event log means, for people and programs."""
 
 import argparse
 import sys
@@ -10,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from automation.exit_codes import ExitCode, epilogue
 from automation.report.as_json import as_json
 from automation.report.events import parsed
 from automation.report.markdown import GITHUB_LIMIT, LEAST_LIMIT, markdown
@@ -19,7 +16,7 @@ from automation.report.origin import Comparison, ComparisonError, dangers
 from automation.report.reporting import combined, report
 from automation.report.terminal import terminal
 
-DANGEROUS, INCOMPLETE = 3, 4
+CODES = frozenset({ExitCode.DONE, ExitCode.USAGE, ExitCode.DANGEROUS, ExitCode.INCOMPLETE_REPORT})
 _STANDARD_INPUT = "-"
 
 
@@ -35,8 +32,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m automation.report",
         description="Say what a preview does to live secrets, from its event log "
         "(pulumi preview --event-log FILE).",
-        epilog="Exit codes: 0 complete; 2 wrong arguments; 3 dangerous (with --fail-on-danger); "
-        "4 incomplete. docs/preview.md has more.",
+        epilog=epilogue(*CODES) + "\nMore: docs/preview.md",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--events",
@@ -66,7 +63,11 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "doubtful where they differ from --base",
     )
     parser.add_argument("--base", metavar="COMMIT", help="the commit that the change is compared with")
-    parser.add_argument("--fail-on-danger", action="store_true", help="exit with 3 if something is dangerous")
+    parser.add_argument(
+        "--fail-on-danger",
+        action="store_true",
+        help=f"exit with {ExitCode.DANGEROUS} if something is dangerous",
+    )
     options = parser.parse_args(arguments)
     if (options.checkout is None) is not (options.base is None):
         parser.error("--checkout and --base go together")
@@ -87,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             made = combined([_made(one, "") for one in several], options.stack)
     sys.stdout.write(_written(made, options))
     if not made.complete:
-        return INCOMPLETE
-    return DANGEROUS if made.dangers and options.fail_on_danger else 0
+        return ExitCode.INCOMPLETE_REPORT
+    return ExitCode.DANGEROUS if made.dangers and options.fail_on_danger else ExitCode.DONE
 
 
 def _origin(options: argparse.Namespace) -> tuple[Sequence[Danger], Sequence[Text]]:

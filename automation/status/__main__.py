@@ -11,49 +11,67 @@ from typing import Any, get_args
 from pydantic import TypeAdapter
 from rich.console import Console
 
+from automation.exit_codes import ExitCode, epilogue
 from automation.status import page, terminal, texts
 from automation.status.asked import status
-from automation.status.errors import CannotAskError
+from automation.status.errors import CannotAskError, CredentialsError
 from automation.status.model import Kind, Status
 from components.visible import visible_lines
 from settings import SettingsError
-from settings.files import FileError
+from settings.documents import FileError, NoStackFileError
 
-WELL, CANNOT_ASK, WRONG_CALL, INTERRUPTED = 0, 1, 2, 130
-CODES: dict[Kind, int] = {
-    "unavailable": 13,
-    "rotation": 12,
-    "drift": 11,
-    "waiting": 10,
-    "unknown": CANNOT_ASK,
+# the worst first
+CODES: dict[Kind, ExitCode] = {
+    "unavailable": ExitCode.UNAVAILABLE,
+    "rotation": ExitCode.ROTATION,
+    "drift": ExitCode.DRIFT,
+    "waiting": ExitCode.PLACEHOLDER,
+    "unknown": ExitCode.FAILED,
 }
+ALL_CODES = frozenset(
+    {
+        *CODES.values(),
+        *(ExitCode.DONE, ExitCode.USAGE, ExitCode.BAD_SETTINGS, ExitCode.STACK_NOT_FOUND),
+        *(ExitCode.CREDENTIALS, ExitCode.CANCELLED),
+    }
+)
 
 
 def main(arguments: list[str]) -> int:
     """Exit code."""
     asked = _parser().parse_args(arguments)
     if not asked.stack:
-        return _refuse("Which stack? Write --stack NAME.", WRONG_CALL)
+        return _refuse("Which stack? Write --stack NAME.", ExitCode.USAGE)
     try:
         found = status(asked.stack, outputs=_outputs(asked.outputs), policies=not asked.no_policies)
         _show(found, asked)
-    except (FileError, SettingsError) as error:
-        return _refuse(str(error), WRONG_CALL)
-    except CannotAskError as error:
-        return _refuse(str(error), CANNOT_ASK)
+    except (FileError, SettingsError, CannotAskError) as error:
+        return _refuse(str(error), _code_of(error))
     except BrokenPipeError:  # whoever read it has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        return _refuse(f"{error.filename or 'the output'}: {error.strerror}.", WRONG_CALL)
+        return _refuse(f"{error.filename or 'the output'}: {error.strerror}.", ExitCode.BAD_SETTINGS)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return ExitCode.CANCELLED
     return exit_code(found, asked.fail_on)
+
+
+def _code_of(error: FileError | SettingsError | CannotAskError) -> ExitCode:
+    match error:
+        case NoStackFileError():
+            return ExitCode.STACK_NOT_FOUND
+        case CredentialsError():
+            return ExitCode.CREDENTIALS
+        case CannotAskError():
+            return ExitCode.FAILED
+        case _:
+            return ExitCode.BAD_SETTINGS
 
 
 def exit_code(found: Status, fail_on: frozenset[Kind]) -> int:
     """That of the worst kind of problem that counts."""
     kinds = {problem.kind for problem in found.problems} & fail_on
-    return next((code for kind, code in CODES.items() if kind in kinds), WELL)
+    return next((code for kind, code in CODES.items() if kind in kinds), ExitCode.DONE)
 
 
 def as_json(found: Status) -> str:
@@ -66,9 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m automation.status",
         description=__doc__,
-        epilog="Exit codes: 0 all well; 13 unavailable, 12 rotation, 11 drift, 10 waiting (the worst one "
-        "that --fail-on names); 1 AWS could not be asked; 2 wrong call, stack or stack file. "
+        epilog=epilogue(*ALL_CODES) + "\nOf several problems that --fail-on names, the worst decides. "
         "More: docs/status.md",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--stack", default=os.environ.get("PULUMI_STACK"), help="name of the stack")
     form = parser.add_mutually_exclusive_group()

@@ -8,7 +8,7 @@ from typing import Any
 from automation.status import functions
 from automation.status.aws import Asking, Caller, Denied, Found, Key, asking
 from automation.status.declared import Declared, declared_secrets, ignored_tags
-from automation.status.errors import CannotAskError
+from automation.status.errors import CannotAskError, CredentialsError
 from automation.status.judged import Answers, secret_of
 from automation.status.model import VERSION, Function, Secret, Status, Summary
 from automation.status.readers import workloads_of
@@ -95,7 +95,7 @@ def _refuse_other_accounts(configuration: Configuration, caller: Caller) -> None
     allowed = configuration.values.get("aws:allowedAccountIds") or ()
     forbidden = configuration.values.get("aws:forbiddenAccountIds") or ()
     if (allowed and caller.account_id not in map(str, allowed)) or caller.account_id in map(str, forbidden):
-        raise CannotAskError(
+        raise CredentialsError(
             f"These credentials are of account {caller.account_id}, which the stack file does not allow.\n"
             "  Take those of the stack's account (AWS_PROFILE), or correct aws:allowedAccountIds."
         )

@@ -1,10 +1,22 @@
 """Why a status could not be had, in an operator's words."""
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
 
 
 class CannotAskError(Exception):
     """AWS could not be asked at all. The message says why and what to do."""
+
+
+class CredentialsError(CannotAskError):
+    """The credentials are missing, wrong, expired or of an account that is not the stack's."""
 
 
 # Codes with which services refuse who asks, not what is asked.
@@ -21,6 +33,13 @@ _WRONG_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+_NO_CREDENTIALS = (
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _THROTTLED = {"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"}
 
@@ -45,13 +64,14 @@ def cannot_ask(error: BotoCoreError | ClientError | ValueError, what: str) -> Ca
     if not isinstance(error, ClientError):
         # botocore writes no credentials into these, and masks those of a proxy
         cause = " ".join(str(error).split()).rstrip(".")
-        return CannotAskError(
+        wrong = CredentialsError if isinstance(error, _NO_CREDENTIALS) else CannotAskError
+        return wrong(
             f"AWS cannot be asked ({what}): {cause}.\n  Check the network, AWS_ENDPOINT_URL, the proxy's "
             "settings and where the credentials come from (AWS_PROFILE, aws sso login)."
         )
     code = code_of(error)
     if code in _WRONG_CREDENTIALS:
-        return CannotAskError(
+        return CredentialsError(
             f"AWS refuses the credentials ({what}: {code}). They have expired, or are of nobody.\n  Get new "
             "ones: aws sso login, or whatever made them; AWS_PROFILE chooses between several."
         )

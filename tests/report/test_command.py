@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from automation.report.__main__ import DANGEROUS, INCOMPLETE, main
+from automation.exit_codes import ExitCode
+from automation.report.__main__ import main
 from automation.report.markdown import marker
 from tests.engine.stacks import ROOT
 from tests.report.recordings import Recordings
@@ -22,10 +23,10 @@ WRONG_ARGUMENTS = 2
         ("nothing", ["--fail-on-danger"], 0),
         ("harmless", ["--fail-on-danger"], 0),
         ("dangerous", [], 0),
-        ("dangerous", ["--fail-on-danger"], DANGEROUS),
-        ("failing", [], INCOMPLETE),
-        ("failing", ["--fail-on-danger"], INCOMPLETE),
-        ("refresh", [], INCOMPLETE),
+        ("dangerous", ["--fail-on-danger"], ExitCode.DANGEROUS),
+        ("failing", [], ExitCode.INCOMPLETE_REPORT),
+        ("failing", ["--fail-on-danger"], ExitCode.INCOMPLETE_REPORT),
+        ("refresh", [], ExitCode.INCOMPLETE_REPORT),
     ],
 )
 def test_the_exit_code_says_what_a_check_must_know(
@@ -44,7 +45,7 @@ def test_a_log_comes_through_standard_input_too(recordings: Recordings) -> None:
         capture_output=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (DANGEROUS, b"")
+    assert (done.returncode, done.stderr) == (ExitCode.DANGEROUS, b"")
     assert json.loads(done.stdout)["complete"] is True
 
 
@@ -70,7 +71,7 @@ def test_a_log_that_is_not_there_makes_an_incomplete_report(
     (tmp_path / "noise").write_bytes(bytes(range(256)) * 50)
     for place in ("nowhere", ".", "empty", "noise"):
         arguments = ["--events", str(tmp_path / place), "--format", "markdown", "--stack", "dev"]
-        assert main(arguments) == INCOMPLETE
+        assert main(arguments) == ExitCode.INCOMPLETE_REPORT
         written = capsys.readouterr()
         assert written.out.startswith(marker("dev"))
         assert "Incomplete" in written.out

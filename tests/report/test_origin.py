@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from automation.report.__main__ import DANGEROUS, INCOMPLETE, main
+from automation.exit_codes import ExitCode
+from automation.report.__main__ import main
 from automation.report.markdown import markdown
 from automation.report.model import Kind, plain
 from automation.report.origin import Comparison, ComparisonError, dangers
@@ -145,13 +146,15 @@ def test_commits_that_cannot_be_compared_make_the_report_incomplete(
         dangers(Comparison(repository, "nowhere"), "dev")
     (tmp_path / "events").write_text(HARMLESS_LOG)
     arguments = ["--events", str(tmp_path / "events"), "--stack", "dev", "--fail-on-danger"]
-    assert main([*arguments, "--checkout", str(repository), "--base", "nowhere"]) == INCOMPLETE
-    assert main([*arguments, "--checkout", str(tmp_path), "--base", "HEAD^1"]) == INCOMPLETE
+    assert (
+        main([*arguments, "--checkout", str(repository), "--base", "nowhere"]) == ExitCode.INCOMPLETE_REPORT
+    )
+    assert main([*arguments, "--checkout", str(tmp_path), "--base", "HEAD^1"]) == ExitCode.INCOMPLETE_REPORT
     written = capsys.readouterr()
     assert "nobody knows which program made the log" in written.out
     assert "nothing dangerous" not in written.out
     pull_request(repository, {"__main__.py": "x"})
-    assert main([*arguments, "--checkout", str(repository), "--base", "HEAD^1"]) == DANGEROUS
+    assert main([*arguments, "--checkout", str(repository), "--base", "HEAD^1"]) == ExitCode.DANGEROUS
     assert main(arguments) == 0
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from automation.exit_codes import ExitCode
 from automation.report import Change, Component, Danger, Detail, Kind, Report, combined, report
-from automation.report.__main__ import DANGEROUS, INCOMPLETE, main
+from automation.report.__main__ import main
 from automation.report.as_json import as_json
 from automation.report.events import parsed
 from automation.report.markdown import LEAST_LIMIT, markdown, marker, size
@@ -86,7 +87,9 @@ def test_several_logs_on_the_command_line_make_one_report(
     recordings: Recordings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     both = ["--events", str(recordings.log("nothing")), "--events", str(recordings.log("dangerous"))]
-    assert main([*both, "--stack", "prod", "--fail-on-danger", "--format", "json"]) == DANGEROUS
+    assert main([*both, "--stack", "prod", "--fail-on-danger", "--format", "json"]) == ExitCode.DANGEROUS
     assert json.loads(capsys.readouterr().out)["stack"] == "prod"
     # one log that is not there makes the whole incomplete
-    assert main([*both, "--events", str(tmp_path / "missing"), "--fail-on-danger"]) == INCOMPLETE
+    assert (
+        main([*both, "--events", str(tmp_path / "missing"), "--fail-on-danger"]) == ExitCode.INCOMPLETE_REPORT
+    )

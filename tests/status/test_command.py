@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from automation.exit_codes import ExitCode
 from automation.status import schema
 from automation.status.__main__ import CODES
 from tests.engine.stacks import CONFIGURED, ROOT
@@ -54,10 +55,10 @@ def test_the_exit_code_is_that_of_the_worst_kind_that_counts(asked: Asked) -> No
     def code(*arguments: str) -> int:
         return asked.command("--stack", "test", *arguments).returncode
 
-    assert code("--fail-on", "waiting") == 10
+    assert code("--fail-on", "waiting") == ExitCode.PLACEHOLDER
     asked.stack.client().tag_resource(SecretId="app", Tags=[{"Key": "team", "Value": "other"}])
     try:
-        assert code("--fail-on", "drift,waiting") == 11
+        assert code("--fail-on", "drift,waiting") == ExitCode.DRIFT
         assert code("--fail-on", "none") == 0
     finally:
         asked.stack.client().tag_resource(SecretId="app", Tags=[{"Key": "team", "Value": "web"}])

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
+from automation.exit_codes import ExitCode
 from automation.status import policies, terminal, texts
 from automation.status.__main__ import CODES, exit_code
 from automation.status.judged import _of_replicas
@@ -68,10 +69,10 @@ def test_the_worst_kind_decides_the_exit_code() -> None:
     status = made_up(40, 2)
     every = frozenset(CODES)
     assert {problem.kind for problem in status.problems} == {"unavailable", "rotation", "drift", "waiting"}
-    assert exit_code(status, every) == 13
-    assert exit_code(status, every - {"unavailable"}) == 12
-    assert exit_code(status, frozenset({"drift", "waiting"})) == 11
-    assert exit_code(status, frozenset({"waiting"})) == 10
+    assert exit_code(status, every) == ExitCode.UNAVAILABLE
+    assert exit_code(status, every - {"unavailable"}) == ExitCode.ROTATION
+    assert exit_code(status, frozenset({"drift", "waiting"})) == ExitCode.DRIFT
+    assert exit_code(status, frozenset({"waiting"})) == ExitCode.PLACEHOLDER
     assert exit_code(status, frozenset({"unknown"})) == 0
     assert exit_code(made_up(40, 2, wrong=False), every) == 0
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from automation.exit_codes import ExitCode
 from tests.workflows.pull_requests import (
     HARMLESS_LOG,
     PullRequest,
@@ -20,7 +21,7 @@ from tests.workflows.pull_requests import (
 )
 from tests.workflows.test_workflows import WORKFLOWS, outputs, script
 
-DANGEROUS, INCOMPLETE = 3, 4
+DANGEROUS, INCOMPLETE = ExitCode.DANGEROUS, ExitCode.INCOMPLETE_REPORT
 # Says that all is well, and tells that it ran.
 ALWAYS_GREEN = "import pathlib, sys\npathlib.Path({mark!r}).touch()\nprint('all is well')\nsys.exit(0)\n"
 _DELETION: list[dict[str, Any]] = [
