@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 
 import automation
+from tests.example_project import PROJECT_FILE
 from tests.localcloud.emulator_process import Emulator
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,7 @@ class Project:
 
 
 def new_project(folder: Path, environment: Mapping[str, str]) -> Project:
-    (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+    (folder / "Pulumi.yaml").write_text(PROJECT_FILE)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     state = folder / "state"
     state.mkdir()

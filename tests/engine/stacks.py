@@ -16,6 +16,7 @@ from typing import Any
 import boto3
 import yaml
 
+from tests.example_project import PROJECT_FILE, config
 from tests.local_engine import stack_environment
 
 ROOT = Path(__file__).parents[2]
@@ -176,7 +177,7 @@ def _made_once() -> Path:
     atexit.register(shutil.rmtree, folder)
     stack = _project(folder / "project", stack_environment(folder, "http://127.0.0.1:1"), "")
     stack.pulumi("stack", "init", "test")
-    local = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"]
+    local = config("local")
     local.pop("aws-secrets:stripeKey", None)
     local.pop("aws-secrets:databases")  # tests of databases have a server of their own
     local.pop("aws-secrets:workloads")
@@ -190,7 +191,7 @@ def _project(folder: Path, environment: Mapping[str, str], endpoint: str) -> Sta
     folder.mkdir(parents=True, exist_ok=True)
     for name in PROGRAM:
         (folder / name).symlink_to(ROOT / name)
-    (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+    (folder / "Pulumi.yaml").write_text(PROJECT_FILE)
     # PULUMI_DEBUG_COMMANDS is for --event-log
     return Stack(folder, {**environment, "PULUMI_STACK": "test", "PULUMI_DEBUG_COMMANDS": "true"}, endpoint)
 

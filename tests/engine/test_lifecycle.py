@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from botocore.exceptions import ClientError
 
 from tests.engine.shops import Shop
-from tests.engine.stacks import CONFIGURED, ROOT, Stack
+from tests.engine.stacks import CONFIGURED, Stack
+from tests.example_project import config
 
 SNAPSHOT = Path(__file__).parents[1] / "unit" / "example_urns.txt"
 ONE = {"app": {"values": {"PASSWORD": {"random": {"length": 24}}}}}
@@ -44,7 +44,7 @@ def outputs_lead_any_aws_client_to_the_secrets_and_hold_no_value(stack: Stack) -
 
 
 def test_every_urn_in_the_state_is_as_in_the_snapshot(stack: Stack, shop: Shop) -> None:
-    example = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"]
+    example = config("local")
     login = {"username": shop.username, "database": shop.database}
     server = {"rdsInstance": "shop", "certificateAuthorities": str(shop.server.ca_file)}
     databases = {

@@ -14,6 +14,7 @@ import yaml
 from automation.fleet.stack_files import source
 from settings.schema import stack_file_schema
 from tests.engine.stacks import ROOT
+from tests.example_project import PROJECT_FILE
 from tests.local_engine import local_engine
 
 EXAMPLES = ROOT / "examples" / "kubernetes-operator"
@@ -48,7 +49,7 @@ def test_the_shapes_refuse_what_the_operator_does_not_know() -> None:
 
 
 def test_there_is_a_stack_for_each_group_run_by_an_account_that_is_there(tmp_path: Path) -> None:
-    (tmp_path / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+    (tmp_path / "Pulumi.yaml").write_text(PROJECT_FILE)
     (tmp_path / "Pulumi.prod.yaml").write_text((EXAMPLES / "Pulumi.prod.yaml").read_text())
     jsonschema.Draft202012Validator(stack_file_schema()).validate(
         yaml.safe_load((EXAMPLES / "Pulumi.prod.yaml").read_text())

@@ -10,9 +10,10 @@ from automation.report.markdown import markdown
 from automation.report.model import Kind, plain
 from automation.report.origin import Comparison, ComparisonError, dangers
 from automation.report.reporting import report
+from tests.example_project import FOLDER
 from tests.workflows.pull_requests import HARMLESS_LOG, base_in, git, merged, pull_request
 
-STACK_FILE = (Path(__file__).parents[2] / "Pulumi.dev.yaml").read_text()
+STACK_FILE = (FOLDER / "Pulumi.dev.yaml").read_text()
 NEW = "secretsprovider: awskms://a\nencryptedkey: AAAA\nconfig:\n  aws:region: eu-west-1\n"
 
 

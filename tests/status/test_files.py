@@ -8,16 +8,14 @@ import yaml
 
 from settings import Configuration, SettingsError, check
 from settings.files import FileError, read, stacks_in
-from tests.engine.stacks import ROOT
+from tests.example_project import PROJECT_FILE
 
 SECRET = {"app": {"values": {"KEY": {"random": {}}, "STRIPE": {"config": "stripeKey"}}}}
 KEY = {"secure": "v1:aaaa:bbbb"}
 
 
 def configured(folder: Path, config: dict[str, Any], project: dict[str, Any] | None = None) -> Configuration:
-    (folder / "Pulumi.yaml").write_text(
-        yaml.safe_dump(project or yaml.safe_load((ROOT / "Pulumi.yaml").read_text()))
-    )
+    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project or yaml.safe_load(PROJECT_FILE)))
     (folder / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": config}))
     return read(folder, "dev")
 

@@ -16,6 +16,7 @@ import yaml
 
 from automation.status import Status, status
 from tests.engine.stacks import ROOT
+from tests.example_project import PROJECT_FILE
 from tests.localcloud.emulator_functions import client, deploy, until, zipped
 from tests.localcloud.emulator_process import Emulator, running_emulator
 
@@ -45,7 +46,7 @@ state.save(path, restored.instance, nullcontext())
 def project(folder: Path, secrets: dict[str, Any], **more: object) -> Path:
     """A project's folder with a stack `many` that declares these; `more` has __ for the colon."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+    (folder / "Pulumi.yaml").write_text(PROJECT_FILE)
     config: dict[str, object] = {
         "aws:region": "us-east-1",
         "aws-secrets:encryption": "aws-managed",

@@ -3,9 +3,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from components.versions import INITIAL_VERSION_LABEL
+from tests.example_project import config
 from tests.unit.recorded_run import Recording, run
 
 ROOT = Path(__file__).parents[2]
@@ -16,16 +16,15 @@ POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
 KEY = "aws:kms/key:Key"
 
 
-def stack_file(name: str) -> dict[str, Any]:
-    loaded = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())
-    config = {key: value for key, value in loaded["config"].items() if key != "aws-secrets:stripeKey"}
+def declared(name: str) -> dict[str, Any]:
+    found = {key: value for key, value in config(name).items() if key != "aws-secrets:stripeKey"}
     # made by `make up`
-    config["aws-secrets:databases"]["example"].pop("certificateAuthorities", None)
-    return config
+    found["aws-secrets:databases"]["example"].pop("certificateAuthorities", None)
+    return found
 
 
 def example(name: str = "dev") -> Recording:
-    return run(stack_file(name), {"aws-secrets:stripeKey": "a-configured-value"})
+    return run(declared(name), {"aws-secrets:stripeKey": "a-configured-value"})
 
 
 def one_secret(secret: dict[str, Any], **stack_wide: object) -> Recording:

@@ -9,13 +9,9 @@ from pydantic import BaseModel
 
 from settings import StackFile
 from settings.schema import stack_file_schema
+from tests.example_project import PROJECT_FILE, stack_file
 
 ROOT = Path(__file__).parents[2]
-
-
-def stack_file(name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())
-    return loaded
 
 
 def test_the_schema_beside_the_stack_files_is_current() -> None:
@@ -51,7 +47,7 @@ def test_the_schema_takes_numbers_in_quotes_as_pulumi_config_set_writes_them() -
 
 
 def test_pulumi_yaml_describes_every_setting_that_has_a_default_in_the_models() -> None:
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    declared = yaml.safe_load(PROJECT_FILE)["config"]
     # Pulumi would demand a value of a key that it knows and that has no default
     fields = {
         f"aws-secrets:{field.alias}": field

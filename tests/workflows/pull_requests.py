@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.layout import checkout
+from tests import example_project
 
 _ROOT = checkout().root
 _NOBODY = {
@@ -19,7 +20,8 @@ _NOBODY = {
 }
 # What `python -m automation.report` runs, and what makes it this project.
 _PACKAGES = ("automation", "components", "settings", "workloads")
-_FILES = ("Pulumi.yaml", "Pulumi.dev.yaml", "README.md", "__main__.py", "requirements.txt")
+_FILES = ("README.md", "__main__.py", "requirements.txt")
+_EXAMPLE_FILES = ("Pulumi.yaml", "Pulumi.dev.yaml")
 
 # What the engine writes of a preview that finds nothing to do.
 HARMLESS_LOG = "\n".join(
@@ -65,6 +67,8 @@ def base_in(folder: Path, *, whole: bool = False) -> None:
     git(folder, "init", "--quiet", "--initial-branch=main")
     for name in _FILES:
         shutil.copyfile(_ROOT / name, folder / name)
+    for name in _EXAMPLE_FILES:
+        shutil.copyfile(example_project.FOLDER / name, folder / name)
     if whole:
         for name in _PACKAGES:
             shutil.copytree(_ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
