@@ -50,6 +50,7 @@ class PostgresLoginArgs:
             `password`.
         grants: read-only, read-write, owner, or SQL templates; None leaves privileges as they are.
         schemas: what grants are about.
+        create_schemas: create those that do not exist; without it they are refused.
         owner_role: the role that alternating users act as; `{username}_owner` if left out.
         password: of a login that exists; random if left out.
         password_length: characters.
@@ -68,6 +69,7 @@ class PostgresLoginArgs:
     admin_secret_arn: pulumi.Input[str] | None = None
     grants: Literal["read-only", "read-write", "owner"] | Sequence[str] | None = None
     schemas: Sequence[str] = ("public",)
+    create_schemas: bool = False
     owner_role: str | None = None
     password: pulumi.Input[str] | None = None
     password_length: int = 40
@@ -137,6 +139,8 @@ def _declaration(args: PostgresLoginArgs, secret_arn: str, admin_secret_arn: str
     if args.grants is not None:
         event["Grants"] = args.grants if isinstance(args.grants, str) else list(args.grants)
         event["Schemas"] = list(args.schemas)
+        if args.create_schemas:
+            event["CreateSchemas"] = True
     if args.owner_role is not None:
         event["OwnerRole"] = args.owner_role
     return json.dumps(event)

@@ -196,6 +196,7 @@ def _login_args(making: Making, name: str, login: Login, place: _Place) -> Postg
         admin_secret_arn=admin_secret_arn,
         grants=login.grant_statements or login.grants or (None if admin_secret_arn is None else "read-write"),
         schemas=login.schemas,
+        create_schemas=login.create_schemas,
         owner_role=login.owner_role,
         password=making.settings.configured[login.password.config] if login.password else None,
         password_length=login.password_length,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
 
+from settings.databases import roles_of
 from settings.mistakes import Mistake, nearest, path_of
 from settings.modes import wrong_modes
 from settings.reads import NamedRead, check_variable
@@ -23,6 +24,7 @@ def mistakes_between(namespace: str, stack_file: StackFile, region: str | None, 
     return [
         *_wrong_replicas(namespace, stack_file, region),
         *_wrong_names(namespace, stack_file),
+        *_shared_roles(namespace, stack_file),
         *_wrong_reads(namespace, stack_file),
         *_wrong_pipeline(namespace, stack_file, stack),
         *wrong_modes(namespace, stack_file),
@@ -68,6 +70,23 @@ def _wrong_names(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
                 "Rename one of the two",
             )
         seen[secret.name] = path
+
+
+def _shared_roles(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
+    """Logins of two entries that are one server; within one entry its model looks."""
+    owners: dict[tuple[object, ...], tuple[str, Place]] = {}
+    for name, database in stack_file.databases.items():
+        for login_name, login in database.logins.items():
+            place: Place = ("databases", name, "logins", login_name)
+            for role in roles_of(login):
+                first, where = owners.setdefault((*database.server, role), (name, place))
+                if first != name:
+                    yield Mistake(
+                        path_of(namespace, (*place, "username")),
+                        f'its role "{role}" belongs to {path_of(namespace, where)}, on the same server',
+                        "Each rotation of one would lock out the other",
+                        "Give each login a username of its own, and let workloads share a secret instead",
+                    )
 
 
 def _wrong_reads(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:

@@ -16,6 +16,7 @@ READER_KEY = "DATABASE_READER_URL"  # of a login that asks for it
 ADMIN_KEY = "masterarn"  # of a login that an administrator made
 
 _LONGEST_NAME = 63  # bytes of a PostgreSQL name
+_PORT = 5432
 _CLONE = "_clone"
 # Lambda gives all environment variables together 4 KB.
 _MOST_AUTHORITIES_BYTES = 3_500
@@ -196,6 +197,9 @@ class Login(Kept):
     schemas: Annotated[tuple[PostgresName, ...], Field(min_length=1, description="What grants are about")] = (
         "public",
     )
+    create_schemas: Annotated[
+        bool, Field(description="Creates the schemas that do not exist; without it they are refused")
+    ] = False
     owner_role: Annotated[
         RoleName | None,
         Field(description="The role that alternating users act as; USERNAME_owner if left out"),
@@ -299,6 +303,12 @@ class Database(Model):
         dict[SecretName, Login],
         Field(min_length=1, description="Name in AWS of a login's secret to the login"),
     ]
+
+    @property
+    def server(self) -> tuple[str | int | None, ...]:
+        """What tells one server from another, as far as the stack file says."""
+        host = self.host.lower().rstrip(".") if self.host else None
+        return self.rds_instance, self.aurora_cluster, host, self.port or (_PORT if host else None)
 
     @model_validator(mode="after")
     def _one_server(self) -> "Database":

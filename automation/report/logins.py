@@ -13,7 +13,10 @@ from automation.report.steps import UNKNOWN, Plan, Step, hidden
 _LEVELS = (None, "read-only", "read-write", "owner")
 _OWNER = "owner"
 # Source: functions/rotation/provision.py; "tf" is Terraform's own.
-_KNOWN = {"Action", "SecretId", "Username", "Connection", "Grants", "Schemas", "OwnerRole", "tf"}
+_KNOWN = {
+    *("Action", "SecretId", "Username", "Connection", "Grants", "Schemas", "CreateSchemas", "OwnerRole"),
+    "tf",
+}
 _PLACE = ("host", "port", "dbname")
 
 
@@ -32,6 +35,7 @@ class Asked:
     grants: str | tuple[str, ...] | None
     schemas: tuple[str, ...]
     owner_role: str
+    create_schemas: bool
     rest: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -55,6 +59,7 @@ def _asked(text: object) -> Asked | None:
         grants=tuple(map(str, grants)) if isinstance(grants, list) else grants if known else None,
         schemas=tuple(map(str, _listed(event.get("Schemas")))) or (() if grants is None else ("public",)),
         owner_role=str(event.get("OwnerRole") or ""),
+        create_schemas=event.get("CreateSchemas") is True,
         rest={
             **{key: value for key, value in event.items() if key not in _KNOWN},
             **{key: value for key, value in connection.items() if key not in {*_PLACE, "masterarn"}},
@@ -99,6 +104,8 @@ _Judgement = tuple[Kind | None, Text, tuple[str, ...]]
 def _judged(old: Asked | None, new: Asked) -> Iterator[_Judgement]:
     """Return what a request means beyond an earlier one; None for one that is the first or not known."""
     yield from _granted(old, new)
+    if new.create_schemas and not (old and old.create_schemas):
+        yield None, ("Creates the schemas ", *named(new.schemas), " that do not exist"), ()
     if old is None:
         if new.owner_role:
             text: Text = ("Acts as the role ", Name(new.owner_role), ", with all that it may do")

@@ -33,7 +33,7 @@ from .postgres_session import LOCK_NOT_AVAILABLE, Session, SqlError, session, wo
 from .random_key import alphanumeric
 from .sql import check_name, identifier
 
-_REQUEST_KEYS = {"Username", "OwnerRole", "Grants", "Schemas", "Connection"}
+_REQUEST_KEYS = {"Username", "OwnerRole", "Grants", "Schemas", "CreateSchemas", "Connection"}
 _CONNECTION_KEYS = {"host", "port", "dbname", "masterarn"}
 _SERVER_KEYS = {"host", "port", "masterarn"}
 
@@ -254,7 +254,11 @@ class PostgresDriver:
         connection = request.get("Connection", {})
         self._check_connection(connection, current)
         server = isinstance(connection, Mapping) and connection.keys() >= _SERVER_KEYS
-        grants = read_grants(request.get("Grants", []), request.get("Schemas", ["public"]))
+        grants = read_grants(
+            request.get("Grants", []),
+            request.get("Schemas", ["public"]),
+            request.get("CreateSchemas", False),
+        )
         if not self.alternating:
             return _Wanted(login.username, None, grants, server)
         owner = request.get("OwnerRole", f"{declared}_owner")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from .errors import OperatorError
 from .postgres_roles import try_to_act_as
-from .postgres_session import Session, SqlError
+from .postgres_session import LOCK_NOT_AVAILABLE, Session, SqlError
 from .sql import check_name, identifier
 
 READ_ONLY, READ_WRITE, OWNER = "read-only", "read-write", "owner"
@@ -67,6 +67,7 @@ AND position('aws-secrets:' IN shobj_description(a.grantee, 'pg_authid')) > 0
 GROUP BY 1, 2 ORDER BY 1, 2
 """
 
+_SHOWN = 80  # characters of a statement in a message
 _NOT_FOUND = {"3F000", "42704", "42883", "42P01"}  # schema, object, function, table
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
@@ -80,16 +81,18 @@ class Grants:
         statements: SQL templates with {login}, {owner}, {database}, {schema} for quoted names. One with
             {login} runs for each login role, one with {schema} for each schema. {owner} is the role that the
             logins act as, which is the login itself with a single user: grant to it.
-        schemas: which schemas; one that does not exist is created.
+        schemas: which schemas.
+        create_schemas: whether one that does not exist is created.
     """
 
     usual: str | None
     statements: tuple[str, ...]
     schemas: tuple[str, ...]
+    create_schemas: bool
 
 
-def read_grants(grants: object, schemas: object) -> Grants:
-    """Check the request's keys Grants and Schemas.
+def read_grants(grants: object, schemas: object, create_schemas: object) -> Grants:
+    """Check the request's keys Grants, Schemas and CreateSchemas.
 
     Raises:
         OperatorError: wrong; says what to write.
@@ -98,12 +101,16 @@ def read_grants(grants: object, schemas: object) -> Grants:
         raise OperatorError('Schemas must be a list of names that is not empty, such as ["public"].')
     for name in schemas:
         check_name(name, "A schema in Schemas")
+    if not isinstance(create_schemas, bool):
+        raise OperatorError("CreateSchemas must be true or false.")
     if isinstance(grants, str) and grants in _PRIVILEGES:
-        return Grants(usual=grants, statements=(), schemas=tuple(schemas))
+        return Grants(usual=grants, statements=(), schemas=tuple(schemas), create_schemas=create_schemas)
     if isinstance(grants, list) and all(isinstance(text, str) for text in grants):
         for template in grants:
             list(_render(template, ["login"], "owner", "database", ["schema"]))
-        return Grants(usual=None, statements=tuple(grants), schemas=tuple(schemas))
+        return Grants(
+            usual=None, statements=tuple(grants), schemas=tuple(schemas), create_schemas=create_schemas
+        )
     raise OperatorError(f"Grants must be one of {', '.join(_PRIVILEGES)}, or a list of SQL statements.")
 
 
@@ -118,8 +125,13 @@ def apply_grants(session: Session, grants: Grants, logins: Sequence[str], grante
 
     Returns:
         what could not be covered, in sentences.
+
+    Raises:
+        OperatorError: a schema does not exist and is not to be created, or a statement was refused.
     """
     database = session.value("SELECT current_database()::text")
+    if (grants.usual or grants.statements) and not grants.create_schemas:
+        _check_schemas(session, grants.schemas, database)
     warnings = _allow_database(session, grants, grantee, database)
     for schema in grants.schemas:
         _ensure_schema(session, schema, grantee if grants.usual == OWNER else None)
@@ -127,20 +139,44 @@ def apply_grants(session: Session, grants: Grants, logins: Sequence[str], grante
             warnings += _allow_schema(session, grants.usual, schema, grantee)
     # names are looked up in the catalog alone (postgres_session.py): in the declared schemas an application
     # could have made an operator or function that would run as the administrator
-    for template in grants.statements:
+    for index, template in enumerate(grants.statements):
         for statement in _render(template, logins, grantee, database, grants.schemas):
-            _run_own(session, statement)
+            _run_own(session, statement, f"grantStatements[{index}] ({_shortened(template)})")
     return warnings
 
 
-def _run_own(session: Session, statement: str) -> None:
+def _check_schemas(session: Session, schemas: Sequence[str], database: str) -> None:
+    present = [
+        str(row[0])
+        for row in session.rows(
+            "SELECT nspname::text FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%' "
+            "AND nspname <> 'information_schema' ORDER BY 1"
+        )
+    ]
+    missing = [schema for schema in schemas if schema not in present]
+    if missing:
+        raise OperatorError(
+            f"Database {database!r} has no schema {', '.join(map(repr, missing))}; it has "
+            f"{', '.join(map(repr, present)) or 'none'}. Nothing was changed. Correct schemas, or write "
+            "createSchemas: true to have it created."
+        )
+
+
+def _shortened(template: str) -> str:
+    text = " ".join(template.split())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _run_own(session: Session, statement: str, place: str) -> None:
     try:
         session.execute(statement)
     except SqlError as error:
-        if error.code not in _NOT_FOUND:
+        if error.concurrent or error.code == LOCK_NOT_AVAILABLE:
             raise
+        if error.code not in _NOT_FOUND:
+            raise OperatorError(f"{place} failed: {error}") from None
         raise OperatorError(
-            f"A statement in Grants names something without its schema, or that is not there: {error} Write "
+            f"{place} names something without its schema, or that does not exist: {error} Write "
             "{schema}.name: names are looked up in pg_catalog alone, so that no application's code runs "
             "as the administrator."
         ) from None

@@ -127,6 +127,17 @@ AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())
 """)
 
 
+# Schemas that hold what the login owns and in which the owner may not create: a change of owner demands it
+# (PostgreSQL's documentation, "ALTER TABLE").
+_NOT_CREATING = _of_the_login("""
+SELECT n.nspname::text FROM pg_namespace n WHERE n.nspname IN (
+    SELECT (pg_identify_object(classid, objid, 0)).schema FROM pg_shdepend
+    WHERE refclassid = 'pg_authid'::regclass AND deptype = 'o' AND refobjid = LOGIN
+    AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database()))
+AND n.nspname NOT LIKE 'pg\\_%' AND NOT has_schema_privilege(:owner::name, n.oid, 'CREATE') ORDER BY 1
+""")
+
+
 @dataclass(frozen=True)
 class _Privilege:
     """One GRANT: what on which object."""
@@ -181,38 +192,92 @@ def hand_over_objects(session: Session, login: str, owner: str) -> list[str]:
         refusal = session.transact(lambda role=role: try_to_act_as(session, role))  # type: ignore[misc] # a default keeps the loop's value
         if refusal:
             return [f"What {login!r} owns stays its own: {refusal}"]
+    schemas = [str(row[0]) for row in session.rows(_NOT_CREATING, login=login, owner=owner)]
+    for schema in schemas:
+        session.transact(lambda schema=schema: _act_as_schema_owner(session, schema))  # type: ignore[misc] # the same
     deadline = time.monotonic() + _SECONDS
     owned = [(str(kind), str(name)) for kind, name in session.rows(_OWNED, login=login)]
     left: list[tuple[str, str]] = []
     for start in range(0, len(owned), _BATCH):
         batch = owned[start : start + _BATCH]
-        if time.monotonic() > deadline or _change_owner(session, batch, owner):
+        if time.monotonic() > deadline or _change_owner(session, batch, owner, schemas):
             left += (
                 batch
                 if time.monotonic() > deadline
-                else [one for one in batch if _change_owner(session, [one], owner)]
+                else [one for one in batch if _change_owner(session, [one], owner, schemas)]
             )
     if left:
-        return [*_share(session, left, owner), _left(login, owner, left)]
-    refusal = _change_rest(session, login, owner)
+        return [
+            *_share(session, left, owner),
+            _left(login, owner, left),
+            *_not_creating(session, login, owner),
+        ]
+    refusal = _change_rest(session, login, owner, schemas)
     return [f"Some of what {login!r} owns stays its own: {refusal}"] if refusal else []
 
 
-def _change_owner(session: Session, batch: Sequence[tuple[str, str]], owner: str) -> str | None:
+def _change_owner(
+    session: Session, batch: Sequence[tuple[str, str]], owner: str, schemas: Sequence[str]
+) -> str | None:
     """Return why the batch could not be handed over; None if it was."""
     statements = [f"ALTER {kind} {name} OWNER TO {identifier(owner)}" for kind, name in batch]
-    return _apart(session, [f"SET LOCAL lock_timeout = '{_WAIT_MILLISECONDS}ms'", *statements])
+    return _change_as_creator(session, statements, owner, schemas)
 
 
-def _change_rest(session: Session, login: str, owner: str) -> str | None:
+def _change_rest(session: Session, login: str, owner: str, schemas: Sequence[str]) -> str | None:
     """Hand over schemas, functions, types and all else: no application waits for a lock on those."""
-    return _apart(
-        session,
-        [
-            f"SET LOCAL lock_timeout = '{_WAIT_MILLISECONDS}ms'",
-            f"REASSIGN OWNED BY {identifier(login)} TO {identifier(owner)}",
-        ],
+    statement = f"REASSIGN OWNED BY {identifier(login)} TO {identifier(owner)}"
+    return _change_as_creator(session, [statement], owner, schemas)
+
+
+def _change_as_creator(
+    session: Session, statements: Sequence[str], owner: str, schemas: Sequence[str]
+) -> str | None:
+    """Change owners in a transaction in which the new owner may create in `schemas`, and not after it."""
+
+    def run() -> None:
+        session.execute(f"SET LOCAL lock_timeout = '{_WAIT_MILLISECONDS}ms'")
+        lent = [
+            schema
+            for schema in schemas
+            # where the administrator may not grant, the server refuses or only warns
+            if not session.attempt(f"GRANT CREATE ON SCHEMA {identifier(schema)} TO {identifier(owner)}")
+            and _creates(session, owner, schema)
+        ]
+        for statement in statements:
+            session.execute(statement)
+        for schema in lent:
+            session.execute(f"REVOKE CREATE ON SCHEMA {identifier(schema)} FROM {identifier(owner)}")
+
+    try:
+        session.transact(run)
+    except SqlError as error:
+        return str(error)
+    return None
+
+
+def _creates(session: Session, role: str, schema: str) -> bool:
+    question = "SELECT has_schema_privilege(:role::name, :schema, 'CREATE')"
+    return bool(session.value(question, role=role, schema=schema))
+
+
+def _act_as_schema_owner(session: Session, schema: str) -> None:
+    """Only a schema's owner can grant on it; where the administrator may act as the owner, let it."""
+    name = session.value(
+        "SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = :schema", schema=schema
     )
+    if name and not name.startswith("pg_"):
+        try_to_act_as(session, name)
+
+
+def _not_creating(session: Session, login: str, owner: str) -> list[str]:
+    schemas = [str(row[0]) for row in session.rows(_NOT_CREATING, login=login, owner=owner)]
+    return [
+        f"{owner!r} may not create in schema {schema!r}, and the administrator may not let it, so nothing "
+        f"there can become its own. Let the schema's owner run GRANT CREATE ON SCHEMA {identifier(schema)} "
+        f"TO {identifier(owner)}, then run the provisioning again."
+        for schema in schemas
+    ]
 
 
 def _share(session: Session, left: Sequence[tuple[str, str]], owner: str) -> Iterator[str]:
@@ -242,8 +307,9 @@ def _left(login: str, owner: str, left: Sequence[tuple[str, str]]) -> str:
     named = ", ".join(name for _, name in left[:_NAMED])
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
     return (
-        f"{login!r} still owns {named}{more}: an application held a lock, or time ran out. {owner!r} may use "
-        "it; what only an owner may do it cannot do yet. Run the provisioning again."
+        f"{login!r} still owns {named}{more}: an application held a lock, time ran out, or the owner may not "
+        f"create there. {owner!r} may use it; what only an owner may do it cannot do yet. Run the "
+        "provisioning again."
     )
 
 

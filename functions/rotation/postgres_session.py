@@ -42,6 +42,7 @@ _INTERNAL_ERROR, _TUPLE_UPDATED = "XX000", "concurrently"
 
 _INVALID_LOGIN = "28P01"
 _NOT_ALLOWED = "42501"
+_NO_GRANTOR = "no possible grantors"  # PostgreSQL 16 and later; SQLSTATE XX000
 _TOO_MANY_CONNECTIONS = "53300"
 LOCK_NOT_AVAILABLE = "55P03"
 
@@ -132,7 +133,7 @@ class Session:
         try:
             found: Sequence[Sequence[Any]] = self._connection.run(sql, **parameters) or []
         except pg8000.native.DatabaseError as error:
-            raise _refusal(error, self._server) from None
+            raise _refusal(error, self._server, sql) from None
         except (pg8000.native.InterfaceError, OSError) as error:
             raise OperatorError(
                 f"The connection to PostgreSQL at {self._server} broke ({type(error).__name__}). The "
@@ -304,11 +305,15 @@ def _connection_problem(error: Exception, where: str, login: Login) -> OperatorE
     return OperatorError(f"{where} {text}")
 
 
-def _refusal(error: Exception, server: str) -> SqlError:
+def _refusal(error: Exception, server: str, sql: str = "") -> SqlError:
     fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
     code, message = str(fields.get("C", "")), str(fields.get("M", "no reason given"))
     hint = ""
-    if code == _NOT_ALLOWED and ("role" in message or message == "permission denied"):
+    if message == _NO_GRANTOR and sql.startswith("GRANT "):
+        message = f"{sql}: {message}"  # which names no role; a GRANT holds no password
+    if (code == _NOT_ALLOWED and ("role" in message or message == "permission denied")) or (
+        message.endswith(_NO_GRANTOR)
+    ):
         hint = (
             ". From PostgreSQL 16 on CREATEROLE alone does not suffice for a role that somebody else "
             "made: let its maker or a superuser run GRANT ... TO the administrator WITH ADMIN OPTION"

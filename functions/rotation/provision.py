@@ -7,6 +7,7 @@ Event:
     OwnerRole     PostgreSQL, alternating: the role that both act as; default Username + "_owner"
     Grants        PostgreSQL: "read-only" | "read-write" | "owner" | a list of SQL templates
     Schemas       PostgreSQL: the schemas that Grants is about; default ["public"]
+    CreateSchemas PostgreSQL: true creates schemas that do not exist; without it they are refused
     Connection    PostgreSQL: any of host, port, dbname, masterarn as declared; must agree with the secret
 
 Answer:

@@ -74,7 +74,8 @@ class Attack:
         self.database = new_database(world)
         with administrator(world.server, self.database) as admin:
             admin.run("CREATE TABLE public.ledger (id int)")
-        self.victim = a_login_in(world, self.database, request={"Grants": "owner", "Schemas": ["vault"]})
+        request = {"Grants": "owner", "Schemas": ["vault"], "CreateSchemas": True}
+        self.victim = a_login_in(world, self.database, request=request)
         with log_in(world, read(world, self.victim)) as innocent:
             innocent.run("CREATE TABLE vault.gold (id int)")
         self.pair = a_login_in(world, self.database, unique("evil"), request={"Grants": "read-only"})

@@ -173,6 +173,7 @@ def test_statements_of_the_operators_own_name_roles_and_schemas_safely(world: Wo
             "GRANT CONNECT ON DATABASE {database} TO {login}",
         ],
         "Schemas": ['sch"ema; DROP'],
+        "CreateSchemas": True,
     }
     arn = a_login_in(world, database, name, request={**request})
     for user in both_users(world, arn):
@@ -226,3 +227,64 @@ def test_what_others_put_into_the_search_path_does_not_fool_the_function(world: 
 def test_grants_that_make_no_sense_are_refused(world: World, grants: object) -> None:
     arn = put_login(world, new_database(world), unique("app"))
     assert "Grants" in refusal(lambda: provision(arn, Grants=grants))
+
+
+def test_a_schema_that_does_not_exist_is_refused_unless_it_is_to_be_created(world: World) -> None:
+    database, name = new_database(world), unique("app")
+    arn = put_login(world, database, name)
+    for grants in ("read-only", "owner", ["GRANT USAGE ON SCHEMA {schema} TO {owner}"]):
+        message = refusal(lambda grants=grants: provision(arn, Grants=grants, Schemas=["public", "pubic"]))  # type: ignore[misc] # a default keeps the loop's value
+        assert f"Database '{database}' has no schema 'pubic'; it has 'public'." in message
+        assert "createSchemas: true" in message
+    with administrator(world.server, database) as admin:
+        assert not admin.run("SELECT 1 FROM pg_namespace WHERE nspname = 'pubic'")
+        assert not admin.run("SELECT 1 FROM pg_roles WHERE rolname LIKE :name", name=f"{name}%")
+    provision(arn, Grants="owner", Schemas=["public", "own"], CreateSchemas=True)
+    provision(arn, Grants="owner", Schemas=["public", "own"])  # now it is there
+    run_as(world, read(world, arn), "CREATE TABLE own.mine (id int)")
+
+
+def test_a_statement_that_fails_is_named_with_its_place(world: World) -> None:
+    arn = put_login(world, new_database(world), unique("app"))
+    broken = [
+        "GRANT USAGE ON SCHEMA {schema} TO {owner}",
+        "GRANT   NONSENSE ON\nDATABASE {database} TO {owner}",
+    ]
+    message = refusal(lambda: provision(arn, Grants=broken))
+    assert "grantStatements[1] (GRANT NONSENSE ON DATABASE {database} TO {owner}) failed: " in message
+    message = refusal(lambda: provision(arn, Grants=["SELECT public.nothing_like_it()"]))
+    assert "grantStatements[0] (SELECT public.nothing_like_it()) names something" in message
+
+
+def test_what_a_login_owns_where_it_may_not_create_is_handed_over_too(world: World) -> None:
+    """ALTER ... OWNER demands CREATE of the new owner; it is lent in the same transaction and taken back."""
+    database, name = new_database(world), unique("old")
+    arn = put_login(world, database, name)
+    fields = read(world, arn)
+    with administrator(world.server, database) as admin:
+        admin.run(f"CREATE ROLE {name} LOGIN")
+        admin.run("CREATE SCHEMA frozen")
+        admin.run(f"GRANT USAGE, CREATE ON SCHEMA frozen TO {name}")
+    with superuser(world.server, database) as other:
+        other.run(f"ALTER ROLE {name} PASSWORD {literal(scram_verifier(fields['password']))}")
+    run_as(
+        world,
+        fields,
+        "CREATE TABLE frozen.mine (id serial PRIMARY KEY)",
+        "CREATE FUNCTION frozen.one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    )
+    with administrator(world.server, database) as admin:
+        admin.run(f"REVOKE CREATE ON SCHEMA frozen FROM {name}")
+    report = provision(arn, Grants=[])
+    assert report["Warnings"] == []
+    owner = f"{name}_owner"
+    with administrator(world.server, database) as admin:
+        assert admin.run("SELECT tableowner::text FROM pg_tables WHERE schemaname = 'frozen'") == [[owner]]
+        assert admin.run(
+            "SELECT pg_get_userbyid(proowner)::text, has_schema_privilege(:owner::name, 'frozen', 'CREATE') "
+            "FROM pg_proc WHERE proname = 'one'",
+            owner=owner,
+        ) == [[owner, False]]
+    for user in both_users(world, arn):
+        run_as(world, user, "INSERT INTO frozen.mine DEFAULT VALUES", "ALTER TABLE frozen.mine ADD note text")
+        run_as(world, user, "ALTER TABLE frozen.mine DROP note", "SELECT frozen.one()")

@@ -230,6 +230,7 @@ def test_a_declaration_that_differs_from_the_secret_is_refused_and_never_written
         ("Grunts", {"Grunts": "owner"}),
         ("Connection", {"Connection": {"password": "x"}}),
         ("Schemas", {"Schemas": []}),
+        ("CreateSchemas", {"CreateSchemas": "yes"}),
     ]
     for word, request in differing:
         message = refusal(lambda request=request: provision(arn, **{"Grants": "owner", **request}))  # type: ignore[misc] # a default keeps the loop's value

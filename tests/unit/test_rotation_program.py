@@ -244,6 +244,8 @@ def test_provisioning_declares_what_the_stack_file_says() -> None:
         "Connection": {"host": "db.example", "port": "5432", "dbname": "shop", "masterarn": MASTER_ARN},
     }
     assert event(one_database())["Grants"] == "read-write"
+    assert "CreateSchemas" not in event(one_database())
+    assert event(one_database({"createSchemas": True}))["CreateSchemas"] is True
     assert event(one_database({"grantStatements": ["GRANT x TO {owner}"]}))["Grants"] == [
         "GRANT x TO {owner}"
     ]
@@ -481,6 +483,24 @@ def test_a_mistake_beside_the_databases_is_named_by_its_path_with_the_remedy(
     found = {mistake.path: str(mistake) for mistake in raised.value.mistakes}
     assert path in found, found
     assert words in found[path]
+
+
+def test_logins_of_two_entries_for_one_server_do_not_share_a_role() -> None:
+    def declare(second: dict[str, Any]) -> None:
+        run(
+            {
+                "aws:region": "us-east-1",
+                "aws-secrets:databases": {
+                    "shop": {**SERVER, "logins": {"one": LOGIN}},
+                    "again": {**SERVER, **second, "logins": {"two": {**LOGIN, "database": "other"}}},
+                },
+            }
+        )
+
+    with pytest.raises(SettingsError, match=r"belongs to aws-secrets:databases\.shop\.logins\.one"):
+        declare({"host": "DB.Example", "port": 5432})
+    declare({"host": "elsewhere.example"})
+    declare({"port": 5433})
 
 
 def test_two_logins_that_would_lock_each_other_out_are_refused() -> None:
