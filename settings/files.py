@@ -25,7 +25,7 @@ from settings.documents import (
 from settings.mistakes import Mistake
 from settings.yaml_text import Altered, Document
 
-__all__ = ["FileError", "read", "stacks_in", "written_otherwise"]
+__all__ = ["FileError", "project_values", "read", "stacks_in", "written_otherwise"]
 
 # An encrypted value is not read: where one is nested in a structure, this stands for it.
 _ENCRYPTED = "(encrypted)"
@@ -111,10 +111,10 @@ def _no_such_stack(name: str, folder: Path) -> str:
 
 def _declared(project: ProjectFile, document: Document) -> dict[str, Any]:
     """Return full key to value: the stack file's, or the project's where it has none."""
-    return {**_defaults(project), **keyed(document.value.get("config"), project.name)}
+    return {**project_values(project), **keyed(document.value.get("config"), project.name)}
 
 
-def _defaults(project: ProjectFile) -> dict[str, Any]:
+def project_values(project: ProjectFile) -> dict[str, Any]:
     """Return what Pulumi.yaml declares for every stack: a value, or what a stack without one gets."""
     found = {}
     for key, about in keyed(project.content.get("config"), project.name).items():

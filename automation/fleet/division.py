@@ -18,7 +18,7 @@ from settings.stack_secrets import stack_secrets
 
 KEY = "fleet"
 # What of the structure belongs to one group; the rest is for all.
-_DIVIDED = ("secrets", "databases", "workloads")
+DIVIDED = ("secrets", "databases", "workloads")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Group:
         kept = {}
         for key, value in whole.items():
             own = key.removeprefix(f"{namespace}:") if key.startswith(f"{namespace}:") else None
-            if own in _DIVIDED:
+            if own in DIVIDED:
                 below = json.loads(value) if isinstance(value, str) else value
                 mine = {name: about for name, about in below.items() if name in self.parts[own]}
                 if mine:

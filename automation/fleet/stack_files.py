@@ -10,10 +10,10 @@ from typing import Any
 import settings
 from automation import errors
 from automation.configuration import content_of
-from automation.fleet.division import Division, Group, divide
+from automation.fleet.division import DIVIDED, KEY, Division, Group, divide
 from automation.locks import locked
 from settings.documents import project_file
-from settings.files import FileError, read
+from settings.files import FileError, project_values, read
 from settings.yaml_text import write
 
 # What encrypts configuration and state: Pulumi keeps it in the stack file, beside `config`.
@@ -31,6 +31,7 @@ class Source:
         name: of the fleet: its file is Pulumi.NAME.yaml.
         project: its name.
         content: the file, encrypted values as they are in it.
+        shared: full key to value of what Pulumi.yaml has for every stack.
         division: what each stack makes.
     """
 
@@ -39,6 +40,7 @@ class Source:
     name: str
     project: str
     content: Mapping[str, Any] = field(repr=False)
+    shared: Mapping[str, Any]
     division: Division
 
     def file(self, group: Group) -> Path:
@@ -47,10 +49,13 @@ class Source:
 
     def text(self, group: Group) -> str:
         """What that file must hold: the values are still encrypted, by the same key or passphrase."""
-        config = self.content["config"]
+        config = _full(self.content.get("config") or {}, self.project)
+        # what a stack does not have is taken from Pulumi.yaml whole, so each has its part of that, or none
+        divided = {f"{self.project}:{key}" for key in DIVIDED} & self.shared.keys()
+        whole = {**{key: self.shared[key] for key in divided}, **config}
         content = {
             **{key: self.content[key] for key in _ENCRYPTION if key in self.content},
-            "config": group.config(_full(config, self.project), self.project),
+            "config": {**{key: {} for key in sorted(divided)}, **group.config(whole, self.project)},
         }
         return (
             f"{_FIRST_WORDS}{self.name}.yaml: change that file, not this one.\n"
@@ -109,7 +114,8 @@ def source(folder: Path, name: str) -> Source:
         raise errors.BadSettings(name, error.mistakes) from None
     project = project_file(folder)
     content = content_of(name, project.stack_file(name))
-    if mistakes := list(_without_key(configuration.stack, content)):
+    shared = project_values(project)
+    if mistakes := [*_without_key(configuration.stack, content), *_in_every_stack(shared, project.name)]:
         raise errors.BadSettings(name, mistakes)
     return Source(
         folder=folder,
@@ -117,6 +123,7 @@ def source(folder: Path, name: str) -> Source:
         name=configuration.stack,
         project=configuration.project,
         content=content,
+        shared=shared,
         division=division,
     )
 
@@ -130,6 +137,16 @@ def _unreadable(name: str, why: str) -> settings.Mistake:
     return settings.Mistake(
         f"Pulumi.{name}.yaml", why.rstrip("."), "Nothing in it would count", "Put it right by hand"
     )
+
+
+def _in_every_stack(shared: Mapping[str, Any], project: str) -> Iterator[settings.Mistake]:
+    if f"{project}:{KEY}" in shared:
+        yield settings.Mistake(
+            f"Pulumi.yaml: config.{project}:{KEY}",
+            "it is for every stack of the project",
+            "The stacks of the groups would be fleets themselves",
+            "Write it into the stack file of the fleet",
+        )
 
 
 def _without_key(name: str, content: Mapping[str, Any]) -> Iterator[settings.Mistake]:

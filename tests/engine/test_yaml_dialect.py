@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from settings import files, parsed
 from settings.yaml_text import YamlError, read, write
 from tests.engine.stacks import Stack, new_stack
 from tests.local_engine import stack_environment
@@ -119,6 +120,28 @@ def test_what_the_engine_refuses_is_refused(stack: Stack, name: str) -> None:
     assert refused
     stack.file.write_text(text)
     assert stack.pulumi("config", "--json", check=False).returncode != 0
+
+
+def test_what_the_project_has_for_every_stack_is_read_as_the_engine_does(stack: Stack) -> None:
+    """A stack's own value of a key takes the place of the project's whole value: nothing is merged."""
+    file = stack.folder / "Pulumi.yaml"
+    project = file.read_text()
+    shared = {
+        "aws-secrets:secrets": {"value": {"app": {"values": {"off": {"value": "1e3"}}, "tags": {"a": "b"}}}},
+        "aws-secrets:tags": {"value": {"team": "a", "on": "NO"}},
+        "aws-secrets:replicas": {"value": [{"region": "eu-west-1"}]},
+        "aws:region": {"value": "eu-west-1"},
+    }
+    own = {"aws-secrets:tags": {"owner": "b"}, "aws-secrets:workloads": {}}
+    try:
+        file.write_text(write({"name": "aws-secrets", "runtime": "python", "config": shared}))
+        stack.file.write_text(write({"config": own}))
+        told = json.loads(stack.pulumi("config", "--json").stdout)
+        ours = files.read(stack.folder, "test").values
+    finally:
+        file.write_text(project)
+    assert ours == {key: parsed(about["value"]) for key, about in told.items()}
+    assert ours["aws-secrets:tags"] == {"owner": "b"}
 
 
 def test_the_engine_reads_what_is_written_as_it_was(stack: Stack) -> None:
