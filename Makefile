@@ -12,6 +12,8 @@ PYTHONS := python3 python3.13 python3.12 python3.11 python3.14
 RECENT_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 # Given to pytest: make test PYTEST="-k rotation"
 PYTEST ?=
+# The product stands on these, and a change of the product does not touch them.
+TESTS_OF_TOOLS := tests/localcloud tests/benchmarks
 
 .PHONY: help
 help: ## Show this list
@@ -54,9 +56,14 @@ manifests: $(INSTALLED) ## Write what the workloads of the local stack need to .
 	@. .local/env && pulumi stack output --json workloads | $(PYTHON_OF_VENV) -m workloads.write .local/manifests
 
 .PHONY: test
-test: lint ## Check style and types, then run all tests
+test: lint ## Check style and types, then run the product's tests
 	@$(PYTHON_OF_VENV) -m localcloud tools
-	@$(PYTHON_OF_VENV) -m pytest --quiet -n auto --dist worksteal $(PYTEST)
+	@$(PYTHON_OF_VENV) -m pytest --quiet -n auto --dist worksteal $(addprefix --ignore=,$(TESTS_OF_TOOLS)) $(PYTEST)
+
+.PHONY: test-tools
+test-tools: $(INSTALLED) ## Run the tests of the local cloud and of the benchmarks
+	@$(PYTHON_OF_VENV) -m localcloud tools
+	@$(PYTHON_OF_VENV) -m pytest --quiet -n auto --dist worksteal $(TESTS_OF_TOOLS) $(PYTEST)
 
 .PHONY: test-clients
 test-clients: $(INSTALLED) ## Fetch PostgreSQL clients of several languages and log in with them (a minute the first time)
