@@ -1,6 +1,6 @@
 """What every Lambda function has beside itself: its role, its log group, and an alarm on its errors."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.policies import function_trust, uses_of_keys
+from components.role_policies import put_policies
 
 # Source: AWS Secrets Manager User Guide, "Permissions for rotation".
 WRITE_VERSIONS = [
@@ -17,6 +18,7 @@ WRITE_VERSIONS = [
     "secretsmanager:UpdateSecretVersionStage",
 ]
 _ALARM_PERIOD_SECONDS = 300
+_LOG_GROUP_SUFFIX = "x" * 26  # the provider adds as many characters to a prefix
 # pulumi_aws loads its parts when they are named: types of it are quoted, so that a stack pays for what it has
 
 
@@ -50,20 +52,59 @@ class FunctionSettings:
         """An ARN of this region and account."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
 
-    def writing_of_secrets(self, sid: str, names: Iterable[str]) -> dict[str, object]:
-        """A statement that allows a function new versions of the secrets with these names in AWS."""
-        return {
+    def writing_of_secrets(self, sid: str, names: Sequence[str]) -> list[dict[str, object]]:
+        """The statement that allows new versions of the secrets with these names in AWS, if there are any."""
+        # AWS adds "-" and six characters to the name: each of these is one secret, made or not
+        arns = [self.arn("secretsmanager", f"secret:{name}-??????") for name in sorted(set(names))]
+        statement: dict[str, object] = {
             "Sid": sid,
             "Effect": "Allow",
             "Action": WRITE_VERSIONS,
-            # AWS adds "-" and six characters to the name: each of these is one secret, made or not
-            "Resource": [self.arn("secretsmanager", f"secret:{name}-??????") for name in sorted(set(names))],
+            "Resource": arns,
         }
+        return [statement] if names else []
 
     def use_of_keys(self, kms_key_ids: Iterable[str]) -> list[dict[str, object]]:
         """Statements that allow a function the keys which encrypt what it writes."""
         actions = ["kms:Decrypt", "kms:GenerateDataKey"]
         return uses_of_keys("UseKey{}ThroughSecretsManager", kms_key_ids, self.region, actions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grants:
+    """What the role of one function may use and that of another may not, in a fixed order.
+
+    Attributes:
+        secret_names: names in AWS of secrets that it may write.
+        admin_secret_arns: secrets that it may only read.
+        kms_key_ids: ARNs of keys or aliases that encrypt those secrets.
+    """
+
+    secret_names: Sequence[str]
+    admin_secret_arns: Sequence[str] = ()
+    kms_key_ids: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        """Return the number of all of them."""
+        return len(self.secret_names) + len(self.admin_secret_arns) + len(self.kms_key_ids)
+
+    def part(self, places: range) -> "Grants":
+        """Return those at these places, counted through all three."""
+        names, admins = len(self.secret_names), len(self.admin_secret_arns)
+
+        def of(items: Sequence[str], before: int) -> Sequence[str]:
+            return items[max(places.start - before, 0) : max(places.stop - before, 0)]
+
+        return Grants(
+            secret_names=of(self.secret_names, 0),
+            admin_secret_arns=of(self.admin_secret_arns, names),
+            kms_key_ids=of(self.kms_key_ids, names + admins),
+        )
+
+
+def log_group_arn_for_size(name: str, settings: FunctionSettings) -> str:
+    """Return an ARN as long as that of the log group which `log_group` makes."""
+    return settings.arn("logs", f"log-group:{settings.log_group_prefix}{name}-{_LOG_GROUP_SUFFIX}")
 
 
 def log_group(name: str, settings: FunctionSettings, parent: pulumi.Resource) -> "aws.cloudwatch.LogGroup":
@@ -78,9 +119,16 @@ def log_group(name: str, settings: FunctionSettings, parent: pulumi.Resource) ->
 
 
 def execution_role(
-    name: str, settings: FunctionSettings, about: str, permissions: pulumi.Input[str], parent: pulumi.Resource
+    name: str,
+    settings: FunctionSettings,
+    about: str,
+    documents: Sequence[pulumi.Input[str]],
+    parent: pulumi.Resource,
 ) -> tuple["aws.iam.Role", "aws.iam.RolePolicy"]:
-    """The role that the function of the component `name` runs with, and the policy that says what it may."""
+    """The role that the function of the component `name` runs with, and the last of its policies.
+
+    `documents` say what it may: the inline policy, then managed ones.
+    """
     role = aws.iam.Role(
         f"{name}-role",
         description=about,
@@ -89,13 +137,9 @@ def execution_role(
         tags=dict(settings.tags) or None,
         opts=pulumi.ResourceOptions(parent=parent),
     )
-    policy = aws.iam.RolePolicy(
-        f"{name}-policy",
-        role=role.name,
-        policy=permissions,
-        opts=pulumi.ResourceOptions(parent=parent),
+    return role, put_policies(
+        name, role.name, documents, settings.tags, pulumi.ResourceOptions(parent=parent)
     )
-    return role, policy
 
 
 def error_alarm(

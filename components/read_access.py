@@ -8,6 +8,14 @@ import pulumi
 import pulumi_aws as aws
 
 from components.policies import document, uses_of_keys
+from components.role_policies import (
+    MOST_INLINE,
+    Division,
+    distinct_keys,
+    divide,
+    key_arns_for_size,
+    put_policies,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +60,8 @@ class ExistingRole:
     name: str
 
 
+_SUFFIX = "x" * 6  # AWS adds as many characters to a secret's name
+
 MadeFor: TypeAlias = ServiceAccount | PodIdentity | AssumedBy | EcsTasks
 Reader: TypeAlias = MadeFor | ExistingRole
 
@@ -64,10 +74,15 @@ class ReadAccessArgs:
         account_id, partition, region: of the secrets and the role.
         reader: who.
         secret_arns: full ARNs of the secrets.
-        secret_names: names of the same in AWS, for previews: one that is not made yet has no ARN.
+        secret_names: names of the same in AWS, in the same order, for previews: one that is not made yet has
+            no ARN. Without them all is in one policy.
         kms_key_ids: ARNs of the KMS keys, or of aliases, that encrypt them; AWS's own key needs none.
-        tags: of a role that is made.
-        permissions_boundary: ARN of the policy that bounds it.
+        secret_keys: the key of each of the same, None for AWS's own: where several policies are needed, each
+            has the keys of its own secrets alone.
+        inline_room: characters of the inline policy; above them managed policies are made.
+        tags: of what is made.
+        permissions_boundary: ARN of the policy that bounds the role.
+        after: what must be done before its inline policy.
     """
 
     account_id: str
@@ -77,8 +92,11 @@ class ReadAccessArgs:
     secret_arns: Sequence[pulumi.Input[str]]
     secret_names: Sequence[str] = ()
     kms_key_ids: Sequence[pulumi.Input[str]] = ()
+    secret_keys: Sequence[pulumi.Input[str] | None] = ()
+    inline_room: int = MOST_INLINE
     tags: Mapping[str, str] = field(default_factory=dict)
     permissions_boundary: str | None = None
+    after: Sequence[pulumi.Resource] = ()
 
 
 def _trust(args: ReadAccessArgs, reader: MadeFor) -> str:
@@ -146,8 +164,58 @@ def _trust_in_tasks(args: ReadAccessArgs) -> dict[str, object]:
     }
 
 
-def permissions(region: str, secret_arns: Sequence[str], kms_key_ids: Sequence[str]) -> str:
-    """The policy that lets a role read these secrets; keys by their ARNs or those of aliases."""
+def division(args: ReadAccessArgs) -> Division:
+    """How the secrets, sorted by their names, are divided among the policies of the role."""
+    about = f"{args.region}:{args.account_id}"
+    arns = [
+        f"arn:{args.partition}:secretsmanager:{about}:secret:{args.secret_names[place]}-{_SUFFIX}"
+        for place in _order(args)
+    ]
+    account_key_arn = f"arn:{args.partition}:kms:{about}:key/"
+    return divide(
+        len(arns),
+        lambda part, _: _permissions(
+            args.region,
+            [arns[place] for place in part],
+            key_arns_for_size(_keys(args, part), account_key_arn),
+        ),
+        args.inline_room,
+    )
+
+
+def _order(args: ReadAccessArgs) -> list[int]:
+    """Places of the secrets, sorted by their names."""
+    return sorted(range(len(args.secret_names)), key=lambda place: args.secret_names[place])
+
+
+def _keys(args: ReadAccessArgs, part: range) -> list[pulumi.Input[str]]:
+    """Keys for some of the secrets; `part` has places in their order by name."""
+    if len(part) == len(args.secret_names) or len(args.secret_keys) != len(args.secret_names):
+        return list(args.kms_key_ids)
+    order = _order(args)
+    keys = (args.secret_keys[order[place]] for place in part)
+    return distinct_keys(key for key in keys if key is not None)
+
+
+def _documents(args: ReadAccessArgs) -> list[pulumi.Output[str]]:
+    def document_of(
+        arns: Sequence[pulumi.Input[str]], keys: Sequence[pulumi.Input[str]]
+    ) -> pulumi.Output[str]:
+        return pulumi.Output.all(pulumi.Output.all(*arns), pulumi.Output.all(*keys)).apply(
+            lambda known: _permissions(args.region, *known)
+        )
+
+    if len(args.secret_names) != len(args.secret_arns):
+        return [document_of(args.secret_arns, args.kms_key_ids)]
+    order = _order(args)
+    return [
+        document_of([args.secret_arns[order[place]] for place in part], _keys(args, part))
+        for part in division(args).parts
+    ]
+
+
+def _permissions(region: str, secret_arns: Sequence[str], kms_key_ids: Sequence[str]) -> str:
+    """A policy that lets a role read these secrets; keys by their ARNs or those of aliases."""
     arns = sorted(set(secret_arns))
     read = {
         "Sid": "ReadTheseSecrets",
@@ -166,9 +234,11 @@ class ReadAccess(pulumi.ComponentResource):
 
     Attributes:
         role_arn: of that role.
+        policy: the last of its policies.
     """
 
     role_arn: pulumi.Output[str]
+    policy: "aws.iam.RolePolicy"
 
     def __init__(self, name: str, args: ReadAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         inputs = {"reads": sorted(args.secret_names)} if args.secret_names else None
@@ -187,13 +257,12 @@ class ReadAccess(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self),
             )
             role_name, self.role_arn = role.name, role.arn
-        policy = aws.iam.RolePolicy(
-            f"{name}-policy",
-            role=role_name,
-            policy=pulumi.Output.all(
-                pulumi.Output.all(*args.secret_arns), pulumi.Output.all(*args.kms_key_ids)
-            ).apply(lambda known: permissions(args.region, *known)),
-            opts=pulumi.ResourceOptions(parent=self),
+        self.policy = put_policies(
+            name,
+            role_name,
+            _documents(args),
+            args.tags,
+            pulumi.ResourceOptions(parent=self, depends_on=list(args.after) or None),
         )
         if isinstance(args.reader, PodIdentity):
             aws.eks.PodIdentityAssociation(
@@ -204,6 +273,6 @@ class ReadAccess(pulumi.ComponentResource):
                 role_arn=self.role_arn,
                 tags=dict(args.tags) or None,
                 # a pod that starts before could not read yet
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[self.policy]),
             )
         self.register_outputs({"roleArn": self.role_arn})

@@ -92,7 +92,7 @@ class EcsRedeployment(pulumi.ComponentResource):
         about = f"Deploys the ECS service {args.service} again when a secret that it reads changes"
         log_group = function_parts.log_group(name, args.common, self)
         role, policy = function_parts.execution_role(
-            name, args.common, about, log_group.arn.apply(lambda arn: _permissions(args, arn)), self
+            name, args.common, about, [log_group.arn.apply(lambda arn: _permissions(args, arn))], self
         )
         function = aws.lambda_.Function(
             f"{name}-function",

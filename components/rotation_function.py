@@ -9,12 +9,15 @@ import pulumi
 import pulumi_aws as aws
 
 from components import function_parts
-from components.function_parts import FunctionSettings
+from components.function_parts import FunctionSettings, Grants
 from components.policies import document, log_writing
+from components.role_policies import Division, distinct_keys, divide, key_arns_for_size
 
 _RUNTIME = "python3.13"
 _MEMORY_MEGABYTES = 256  # it uses up to 72; Lambda gives processor time in proportion
 _TIMEOUT_SECONDS = 60
+# Secrets Manager takes names of 512 characters; only a secret that is made in the same update is not known.
+_LONGEST_ADMIN_ARN = "x" * 600
 
 # Source: AWS Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC". These
 # operations know no ARN to allow, or one that nobody knows before.
@@ -88,28 +91,43 @@ class RotationFunctionArgs:
     certificate_authorities: str = ""
 
 
-def permissions(
-    args: RotationFunctionArgs,
-    log_group_arn: str,
-    admin_secret_arns: Sequence[str],
-    kms_key_ids: Sequence[str],
-) -> str:
-    """The policy of the function's role; keys by their ARNs or those of aliases."""
-    statements: list[dict[str, object]] = [
-        args.common.writing_of_secrets("RotateTheseSecrets", args.secret_names),
-        log_writing(log_group_arn),
-    ]
-    if admin_secret_arns:
+def division(name: str, args: RotationFunctionArgs) -> Division:
+    """How secrets, administrators' secrets and keys are divided among the policies of the function's role."""
+    admins = [arn if isinstance(arn, str) else _LONGEST_ADMIN_ARN for arn in args.admin_secret_arns]
+    keys = key_arns_for_size(args.kms_key_ids, args.common.arn("kms", "key/"))
+    grants = _grants(args, admins, keys)
+    log_group_arn = function_parts.log_group_arn_for_size(name, args.common)
+    return divide(
+        len(grants),
+        lambda part, inline: _permissions(args, grants.part(part), log_group_arn if inline else None),
+    )
+
+
+def _grants(
+    args: RotationFunctionArgs, admin_secret_arns: Sequence[str], kms_key_ids: Sequence[str]
+) -> Grants:
+    return Grants(
+        secret_names=sorted(set(args.secret_names)),
+        admin_secret_arns=admin_secret_arns,
+        kms_key_ids=kms_key_ids,
+    )
+
+
+def _permissions(args: RotationFunctionArgs, grants: Grants, log_group_arn: str | None) -> str:
+    """One of the policies of the function's role; the inline one has the log group and the network."""
+    statements = args.common.writing_of_secrets("RotateTheseSecrets", grants.secret_names)
+    statements += [log_writing(log_group_arn)] if log_group_arn else []
+    if grants.admin_secret_arns:
         statements.append(
             {
                 "Sid": "LogInAsAdministrator",
                 "Effect": "Allow",
                 "Action": "secretsmanager:GetSecretValue",
-                "Resource": sorted(set(admin_secret_arns)),
+                "Resource": sorted(set(grants.admin_secret_arns)),
             }
         )
-    statements += args.common.use_of_keys(kms_key_ids)
-    if args.network:
+    statements += args.common.use_of_keys(grants.kms_key_ids)
+    if args.network and log_group_arn:
         statements += [
             {
                 "Sid": "LambdaAttachesItToTheNetwork",
@@ -159,15 +177,20 @@ class RotationFunction(pulumi.ComponentResource):
         tags = dict(args.common.tags) or None
         variables = _variables(args)
         log_group = function_parts.log_group(name, args.common, self)
+        admins = pulumi.Output.all(*args.admin_secret_arns)
+        keys = pulumi.Output.all(*distinct_keys(args.kms_key_ids))
+
+        def permissions(part: range, log_group_arn: pulumi.Input[str] | None) -> pulumi.Output[str]:
+            return pulumi.Output.all(log_group_arn, admins, keys).apply(
+                lambda known: _permissions(args, _grants(args, known[1], known[2]).part(part), known[0])
+            )
+
+        first, *others = division(name, args).parts
         role, policy = function_parts.execution_role(
             name,
             args.common,
             "Rotates secrets of AWS Secrets Manager",
-            pulumi.Output.all(
-                log_group.arn,
-                pulumi.Output.all(*args.admin_secret_arns),
-                pulumi.Output.all(*args.kms_key_ids),
-            ).apply(lambda known: permissions(args, *known)),
+            [permissions(first, log_group.arn), *(permissions(part, None) for part in others)],
             self,
         )
         function = aws.lambda_.Function(

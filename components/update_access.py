@@ -8,7 +8,8 @@ import pulumi_aws as aws
 
 from components.permissions_boundary import boundary
 from components.pipeline_scope import PipelineScope
-from components.update_permissions import permissions
+from components.role_policies import put_policies
+from components.update_permissions import further_permissions, permissions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +62,17 @@ class UpdateAccess(pulumi.ComponentResource):
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        aws.iam.RolePolicy(
-            f"{name}-policy",
-            role=role.name,
-            policy=pulumi.Output.all(limit.arn, role.arn, *args.protected_role_arns).apply(
-                lambda known: permissions(args.scope, args.key_aliases, known[0], known)
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
+        put_policies(
+            name,
+            role.name,
+            [
+                pulumi.Output.all(limit.arn, role.arn, *args.protected_role_arns).apply(
+                    lambda known: permissions(args.scope, args.key_aliases, known[0], known)
+                ),
+                limit.arn.apply(lambda arn: further_permissions(args.scope, arn)),
+            ],
+            args.tags,
+            pulumi.ResourceOptions(parent=self),
         )
         self.role_arn, self.boundary_arn = role.arn, limit.arn
         self.register_outputs({"roleArn": self.role_arn, "boundaryArn": self.boundary_arn})

@@ -41,6 +41,43 @@ def permissions(
     )
 
 
+def further_permissions(scope: PipelineScope, boundary_arn: str) -> str:
+    """What the role may do besides: roles that need several policies get them, if they carry the boundary.
+
+    In a policy of its own, because IAM has no room for it in the other.
+    """
+    policies, roles = (
+        scope.arns("iam", [f"{kind}/{name}" for name in scope.names], region="")
+        for kind in ("policy", "role")
+    )
+    keep = allow(
+        "KeepPolicies",
+        [
+            f"iam:{action}"
+            for action in (
+                "CreatePolicy",
+                "CreatePolicyVersion",
+                "DeletePolicy",
+                "DeletePolicyVersion",
+                "GetPolicy",
+                "GetPolicyVersion",
+                "ListPolicyVersions",
+                "TagPolicy",
+                "UntagPolicy",
+            )
+        ],
+        policies,
+    )
+    attach = allow(
+        "AttachThem",
+        ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+        roles,
+        ArnLike={"iam:PolicyARN": policies},
+        StringEquals={"iam:PermissionsBoundary": boundary_arn},
+    )
+    return document(keep, attach)
+
+
 def _secrets(scope: PipelineScope) -> Iterator[Statement]:
     yield allow(
         "KeepSecrets",

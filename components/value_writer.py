@@ -8,8 +8,9 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 from components import function_parts
-from components.function_parts import FunctionSettings
+from components.function_parts import FunctionSettings, Grants
 from components.policies import document, log_writing
+from components.role_policies import Division, distinct_keys, divide, key_arns_for_size
 
 _RUNTIME = "python3.13"
 _MEMORY_MEGABYTES = 256  # Lambda gives processor time in proportion
@@ -40,14 +41,26 @@ class ValueWriterArgs:
     kms_key_ids: Sequence[pulumi.Input[str]] = ()
 
 
-def permissions(
-    common: FunctionSettings, secret_names: Sequence[str], log_group_arn: str, kms_key_ids: Sequence[str]
-) -> str:
-    """The policy of the function's role; keys by their ARNs or those of aliases."""
+def division(name: str, args: ValueWriterArgs) -> Division:
+    """How the secrets and then the keys are divided among the policies of the function's role."""
+    grants = _grants(args, key_arns_for_size(args.kms_key_ids, args.common.arn("kms", "key/")))
+    log_group_arn = function_parts.log_group_arn_for_size(name, args.common)
+    return divide(
+        len(grants),
+        lambda part, inline: _permissions(args.common, grants.part(part), log_group_arn if inline else None),
+    )
+
+
+def _grants(args: ValueWriterArgs, kms_key_ids: Sequence[str]) -> Grants:
+    return Grants(secret_names=sorted(set(args.secret_names)), kms_key_ids=kms_key_ids)
+
+
+def _permissions(common: FunctionSettings, grants: Grants, log_group_arn: str | None) -> str:
+    """One of the policies of the function's role; the inline one has the log group."""
     return document(
-        common.writing_of_secrets("WriteTheseSecrets", secret_names),
-        log_writing(log_group_arn),
-        *common.use_of_keys(kms_key_ids),
+        *common.writing_of_secrets("WriteTheseSecrets", grants.secret_names),
+        *([log_writing(log_group_arn)] if log_group_arn else []),
+        *common.use_of_keys(grants.kms_key_ids),
     )
 
 
@@ -70,13 +83,19 @@ class ValueWriter(pulumi.ComponentResource):
             "aws-secrets:index:ValueWriter", name, {"reads": sorted(set(args.secret_names))}, opts
         )
         log_group = function_parts.log_group(name, args.common, self)
+        keys = pulumi.Output.all(*distinct_keys(args.kms_key_ids))
+
+        def permissions(part: range, log_group_arn: pulumi.Input[str] | None) -> pulumi.Output[str]:
+            return pulumi.Output.all(log_group_arn, keys).apply(
+                lambda known: _permissions(args.common, _grants(args, known[1]).part(part), known[0])
+            )
+
+        first, *others = division(name, args).parts
         role, policy = function_parts.execution_role(
             name,
             args.common,
             _ABOUT,
-            pulumi.Output.all(log_group.arn, pulumi.Output.all(*args.kms_key_ids)).apply(
-                lambda known: permissions(args.common, args.secret_names, *known)
-            ),
+            [permissions(first, log_group.arn), *(permissions(part, None) for part in others)],
             self,
         )
         function = aws.lambda_.Function(

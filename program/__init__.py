@@ -66,7 +66,7 @@ def declare(settings: Settings) -> None:
         **secrets,
         **{name: login.secret for database in logins.values() for name, login in database.items()},
     }
-    read = workloads.declare(making, made, trusted)
+    read = workloads.declare(making, made, trusted, limits.inline_rooms(declared, account))
     placeholders.warn_about_empty_ones(declared, made, guards.first_versions)
     if key:
         pulumi.export("encryptionKeyArn", key.arn)

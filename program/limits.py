@@ -4,7 +4,6 @@ A role's policy names every secret by itself. A prefix with a wildcard would be 
 the role read secrets that somebody else makes under that prefix later.
 
 Sources:
-- IAM User Guide, "IAM and AWS STS quotas": inline policies of a role, 10,240 characters white space left out
 - AWS Secrets Manager API Reference, "PutResourcePolicy" (20,480 characters) and "TagResource" (50 tags)
 """
 
@@ -15,6 +14,7 @@ import pulumi
 
 from components import read_access, rotation_function, value_writer
 from components.function_parts import FunctionSettings
+from components.role_policies import MOST_ATTACHED, MOST_INLINE, MOST_MANAGED, Division
 from program import rotations
 from program.lookup import Found, merged
 from program.making import Account, chosen, log_group_prefix, policy_of, tags_of
@@ -25,14 +25,15 @@ from settings.modes import mode_of
 from settings.secrets import Kept
 from settings.stack_secrets import StackSecret, by_name, stack_secrets
 
-MOST_OF_ROLE = 10_240
 MOST_OF_RESOURCE_POLICY = 20_480
 MOST_TAGS = 50
 _ROTATION_TAGS_OF_A_LOGIN = 2
-# what AWS adds to a secret's name, what a key's ARN ends with, what the provider adds to a log group's prefix
-_SECRET_SUFFIX = "-" + "x" * 6
-_KEY_ID = "x" * 36
-_LOG_GROUP_SUFFIX = "x" * 26
+# of the managed policies of a role that exists: it may have some that this stack does not know
+_LEFT_TO_OTHERS = 4
+# of the inline policy of each of several workloads: ten of them fit into one role
+_SHARED_ROOM = 1_024
+_KEY_ID = "x" * 36  # what a key's ARN ends with
+_NO_CODE = pulumi.AssetArchive({})
 
 
 def mistakes(declared: StackFile, account: Account, servers: Mapping[str, Found]) -> list[Mistake]:
@@ -44,11 +45,6 @@ def mistakes(declared: StackFile, account: Account, servers: Mapping[str, Found]
         *_of_resource_policies(declared, account),
         *_of_tags(declared),
     ]
-
-
-def _characters(policy: str) -> int:
-    """As IAM counts them; names and ARNs hold no white space."""
-    return len("".join(policy.split()))
 
 
 def _path(*place: str | int) -> str:
@@ -75,55 +71,112 @@ def _key(declared: StackFile, account: Account, kept: Kept) -> str | None:
             return arn
 
 
-def _of_workloads(declared: StackFile, account: Account) -> Iterator[Mistake]:
-    made = by_name(declared)
-    common = _common(declared, account)
-    sizes: dict[str, int] = {}
+def inline_rooms(declared: StackFile, account: Account) -> dict[str, int]:
+    """Workload to the characters of its inline policy, where several share a role and do not fit into it.
+
+    The largest come first. The room is the same for however many they are: it never has to grow before the
+    policy of another is gone.
+    """
+    wholes = {
+        name: read_access.division(_access_args(declared, account, name)).whole
+        for names in _by_role(declared, account).values()
+        for name in (names if len(names) > 1 else ())
+    }
+    crowded = [
+        name
+        for names in _by_role(declared, account).values()
+        for name in (names if sum(wholes.get(name, 0) for name in names) > MOST_INLINE else ())
+    ]
+    return dict.fromkeys(sorted(crowded, key=lambda name: -wholes[name]), _SHARED_ROOM)
+
+
+def _by_role(declared: StackFile, account: Account) -> dict[str, list[str]]:
+    """What is unique to each role of this account, to the workloads that have it."""
     sharing: dict[str, list[str]] = {}  # IAM knows a role by its name, whatever its path
     for name, workload in declared.workloads.items():
-        if foreign_role(workload, account):
-            continue
-        names = [secret for secret in secrets_of(workload) if secret in made]
-        keys = [_key(declared, account, made[secret].kept) for secret in names]
-        arns = [common.arn("secretsmanager", f"secret:{secret}{_SECRET_SUFFIX}") for secret in names]
-        policy = read_access.permissions(account.region, arns, [key for key in keys if key])
-        sizes[name] = _characters(policy)
-        role = role_of(workload)
-        sharing.setdefault(f"role {role.rpartition('/')[2]}" if role else f"workload {name}", []).append(name)
-    for names in sharing.values():
-        size = sum(sizes[name] for name in names)
-        if size <= MOST_OF_ROLE:
+        if not foreign_role(workload, account):
+            role = role_of(workload)
+            sharing.setdefault(f"role {role.rpartition('/')[2]}" if role else f"workload {name}", []).append(
+                name
+            )
+    return sharing
+
+
+def _access_args(
+    declared: StackFile, account: Account, name: str, room: int = MOST_INLINE
+) -> read_access.ReadAccessArgs:
+    """A workload's access, as far as its size depends on it."""
+    made = by_name(declared)
+    names = [secret for secret in secrets_of(declared.workloads[name]) if secret in made]
+    keys = [_key(declared, account, made[secret].kept) for secret in names]
+    return read_access.ReadAccessArgs(
+        account_id=account.account_id,
+        partition=account.partition,
+        region=account.region,
+        reader=read_access.EcsTasks(),
+        secret_arns=(),
+        secret_names=names,
+        kms_key_ids=[key for key in keys if key],
+        secret_keys=keys,
+        inline_room=room,
+    )
+
+
+def _of_workloads(declared: StackFile, account: Account) -> Iterator[Mistake]:
+    rooms = inline_rooms(declared, account)
+    for names in _by_role(declared, account).values():
+        divisions = [
+            read_access.division(_access_args(declared, account, name, rooms.get(name, MOST_INLINE)))
+            for name in names
+        ]
+        exists = role_of(declared.workloads[names[-1]]) is not None
+        most = MOST_ATTACHED - (_LEFT_TO_OTHERS if exists else 0)
+        if _fit(divisions, most):
             continue
         read = len({secret for name in names for secret in secrets_of(declared.workloads[name])})
         shared = f" together with {', '.join(names[:-1])}, which has the same role," if names[:-1] else ""
+        left = f"; {_LEFT_TO_OTHERS} more are left to whoever made the role" if exists else ""
         yield Mistake(
             _path("workloads", names[-1]),
-            f"it reads {read} secrets,{shared} and the policies of its role would have {size} characters",
-            f"IAM takes {MOST_OF_ROLE} for one role",
+            f"it reads {read} secrets,{shared} and the policies of its role would have "
+            f"{sum(division.whole for division in divisions)} characters",
+            f"{_room(most)}{left}",
             "Put what it reads into fewer secrets, or divide it among workloads with roles of their own",
         )
+
+
+def _fit(divisions: Sequence[Division], most: int) -> bool:
+    """Return whether a role can have the policies of all of these, `most` managed ones."""
+    return (
+        sum(division.sizes[0] for division in divisions) <= MOST_INLINE
+        and sum(division.managed for division in divisions) <= most
+        and all(size <= MOST_MANAGED for division in divisions for size in division.sizes[1:])
+    )
+
+
+def _room(most: int) -> str:
+    return f"IAM takes {MOST_INLINE} for one role, and {most} managed policies of {MOST_MANAGED} each"
 
 
 def _of_writer(declared: StackFile, account: Account) -> Iterator[Mistake]:
     written = [secret for secret in stack_secrets(declared) if mode_of(declared, secret.kept) != "once"]
     if not written:
         return
-    common = _common(declared, account)
     keys = [_key(declared, account, secret.kept) for secret in written]
-    size = _characters(
-        value_writer.permissions(
-            common,
-            [secret.name for secret in written],
-            _log_group(common, "writer"),
-            [key for key in keys if key],
-        )
+    args = value_writer.ValueWriterArgs(
+        common=_common(declared, account),
+        code=_NO_CODE,
+        handler="",
+        secret_names=[secret.name for secret in written],
+        kms_key_ids=[key for key in keys if key],
     )
-    if size > MOST_OF_ROLE:
+    division = value_writer.division("writer", args)
+    if not _fit([division], MOST_ATTACHED):
         yield Mistake(
             _path(*written[-1].place),
             f"it is one of {len(written)} secrets whose values are written in the account, and the "
-            f"policy of the function that writes them would have {size} characters",
-            f"IAM takes {MOST_OF_ROLE} for one role",
+            f"policies of the function that writes them would have {division.whole} characters",
+            _room(MOST_ATTACHED),
             "Put the values into fewer secrets, or divide the secrets among several stacks",
         )
 
@@ -135,24 +188,23 @@ def _of_rotation(declared: StackFile, account: Account, servers: Mapping[str, Fo
     for name, serves in served.items():
         network, _ = merged(serves.databases)
         args = rotation_function.RotationFunctionArgs(
-            common=common, archive="", handler="", secret_names=serves.secret_names, network=network
+            common=common,
+            archive="",
+            handler="",
+            secret_names=serves.secret_names,
+            admin_secret_arns=serves.admin_secret_arns,
+            kms_key_ids=serves.kms_key_ids,
+            network=network,
         )
-        keys = [key for key in serves.kms_key_ids if isinstance(key, str)]
-        size = _characters(
-            rotation_function.permissions(args, _log_group(common, name), serves.admin_secret_arns, keys)
-        )
-        if size > MOST_OF_ROLE:
+        division = rotation_function.division(name, args)
+        if not _fit([division], MOST_ATTACHED):
             yield Mistake(
                 _path(*made[serves.secret_names[-1]].place),
                 f"it is one of {len(serves.secret_names)} secrets that one function rotates, and the "
-                f"function's policy would have {size} characters",
-                f"IAM takes {MOST_OF_ROLE} for one role",
+                f"function's policies would have {division.whole} characters",
+                _room(MOST_ATTACHED),
                 "Divide the secrets among several stacks, or rotate fewer of them",
             )
-
-
-def _log_group(common: FunctionSettings, name: str) -> str:
-    return common.arn("logs", f"log-group:{common.log_group_prefix}{name}-{_LOG_GROUP_SUFFIX}")
 
 
 def _of_resource_policies(declared: StackFile, account: Account) -> Iterator[Mistake]:

@@ -7,15 +7,13 @@ import pulumi
 from components.permissions_boundary import boundary
 from components.pipeline_scope import PipelineScope
 from components.preview_access import PreviewAccess, PreviewAccessArgs
+from components.role_policies import MOST_INLINE, MOST_MANAGED
 from components.update_access import UpdateAccess, UpdateAccessArgs
-from components.update_permissions import permissions
+from components.update_permissions import further_permissions, permissions
 from program.making import Account, key_alias
 from settings import Mistake, SettingsError
 from settings.mistakes import path_of
 from settings.pipeline import Pipeline
-
-# Source: AWS IAM User Guide, "IAM and AWS STS quotas": characters without white space.
-_MOST_OF_A_ROLE, _MOST_OF_A_POLICY = 10_240, 6_144
 
 
 def declare(declared: Pipeline, account: Account, tags: Mapping[str, str]) -> dict[str, object]:
@@ -75,9 +73,10 @@ def _refuse_what_is_too_long(scope: PipelineScope, aliases: Sequence[str]) -> No
         (
             "the role for updates",
             permissions(scope, aliases, limit, [limit, role, role]),
-            _MOST_OF_A_ROLE,
+            MOST_INLINE,
         ),
-        ("the boundary", boundary(scope), _MOST_OF_A_POLICY),
+        ("the role for updates further", further_permissions(scope, limit), MOST_MANAGED),
+        ("the boundary", boundary(scope), MOST_MANAGED),
     ):
         length = len("".join(document.split()))
         if length > most:

@@ -1,7 +1,7 @@
 """Who reads the stack's secrets: access, and the manifests that bring values to them."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from components.read_access import (
     Reader,
     ServiceAccount,
 )
+from components.role_policies import MOST_INLINE
 from components.secret import Secret
 from program import redeployments
 from program.making import Account, Making, chosen
@@ -96,7 +97,10 @@ def secrets_of(workload: Workload) -> list[str]:
 
 
 def declare(
-    making: Making, secrets: Mapping[str, Secret], authorities: Mapping[str, str]
+    making: Making,
+    secrets: Mapping[str, Secret],
+    authorities: Mapping[str, str],
+    inline_rooms: Mapping[str, int],
 ) -> dict[str, object]:
     """Access for every workload; what the stack says of them.
 
@@ -104,19 +108,26 @@ def declare(
         making: how this stack makes things.
         secrets: name in AWS to secret.
         authorities: workload to the PEM text of certificate authorities, for those that ask for it.
+        inline_rooms: workload to the characters of its inline policy, where several have to share a role's.
     """
+    shared = _shared_access(making, secrets, inline_rooms)
     return {
-        name: _declare_one(making, name, workload, secrets, authorities.get(name))
-        for name, workload in making.settings.stack_file.workloads.items()
+        name: _declare_one(making, name, secrets, authorities.get(name), shared.get(name))
+        for name in making.settings.stack_file.workloads
     }
 
 
 def _declare_one(
-    making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret], pem: str | None
+    making: Making,
+    name: str,
+    secrets: Mapping[str, Secret],
+    pem: str | None,
+    access: ReadAccess | None,
 ) -> pulumi.Output[dict[str, Any]]:
+    workload = making.settings.stack_file.workloads[name]
     names = secrets_of(workload)
     foreign = foreign_role(workload, making.account)
-    role_arn: pulumi.Input[str] = foreign or _access(making, name, workload, secrets).role_arn
+    role_arn: pulumi.Input[str] = foreign or (access or _access(making, name, secrets)).role_arn
     arns = pulumi.Output.all(**{secret: secrets[secret].arn for secret in names})
     keys = {secret: secrets[secret].keys for secret in names}
     region = making.account.region
@@ -151,7 +162,29 @@ def _redeployment(
     return {"redeployFunction": made.function_name, "redeployLogGroup": made.log_group_name}
 
 
-def _access(making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret]) -> ReadAccess:
+def _shared_access(
+    making: Making, secrets: Mapping[str, Secret], inline_rooms: Mapping[str, int]
+) -> dict[str, ReadAccess]:
+    """Access of workloads whose inline policies have to fit into one role, one after the other.
+
+    The largest comes first: it gives up the room that the next may need.
+    """
+    made: dict[str, ReadAccess] = {}
+    before: list[pulumi.Resource] = []
+    for name, room in inline_rooms.items():
+        made[name] = _access(making, name, secrets, room, before)
+        before = [made[name].policy]
+    return made
+
+
+def _access(
+    making: Making,
+    name: str,
+    secrets: Mapping[str, Secret],
+    inline_room: int = MOST_INLINE,
+    after: Sequence[pulumi.Resource] = (),
+) -> ReadAccess:
+    workload = making.settings.stack_file.workloads[name]
     made = by_name(making.settings.stack_file)
     names = secrets_of(workload)
     key_ids = [making.kms_key_id(made[secret].kept) for secret in names]
@@ -165,8 +198,11 @@ def _access(making: Making, name: str, workload: Workload, secrets: Mapping[str,
             secret_arns=[secrets[secret].arn for secret in names],
             secret_names=names,
             kms_key_ids=[key for key in key_ids if key is not None],
+            secret_keys=key_ids,
+            inline_room=inline_room,
             tags=making.settings.stack_file.tags,
             permissions_boundary=making.settings.stack_file.permissions_boundary,
+            after=after,
         ),
     )
 

@@ -1,7 +1,7 @@
 """What IAM refuses that moto takes: names, trust policies and the sizes of policies.
 
 Sources: IAM User Guide, "IAM and AWS STS quotas", "Grammar of the IAM JSON policy language"; IAM API
-Reference, CreateRole, PutRolePolicy, CreatePolicy, AttachRolePolicy.
+Reference, CreateRole, PutRolePolicy, CreatePolicy, AttachRolePolicy, DeletePolicy.
 """
 
 import json
@@ -9,7 +9,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from moto.iam.exceptions import LimitExceededException, MalformedPolicyDocument, ValidationError
+from moto.iam.exceptions import (
+    DeleteConflictException,
+    LimitExceededException,
+    MalformedPolicyDocument,
+    ValidationError,
+)
 from moto.iam.models import IAMBackend
 
 _NAMES = {"RoleName": 64, "UserName": 64, "GroupName": 128, "PolicyName": 128, "InstanceProfileName": 128}
@@ -29,7 +34,7 @@ def check(backend: IAMBackend, action: str, asked: Mapping[str, str]) -> None:
         asked: its parameters that are texts.
 
     Raises:
-        ServiceException: ValidationError, MalformedPolicyDocument or LimitExceeded.
+        ServiceException: ValidationError, MalformedPolicyDocument, LimitExceeded or DeleteConflict.
     """
     for parameter, most in _NAMES.items():
         if parameter in asked:
@@ -47,6 +52,21 @@ def check(backend: IAMBackend, action: str, asked: Mapping[str, str]) -> None:
         attached = backend.get_role(role).managed_policies
         if len({*attached, asked.get("PolicyArn", "")}) > _ATTACHED:
             raise LimitExceededException(f"Cannot exceed quota for PoliciesPerRole: {_ATTACHED}")
+    elif action == "DeletePolicy":
+        _check_deletion(backend, asked.get("PolicyArn", ""))
+
+
+def _check_deletion(backend: IAMBackend, arn: str) -> None:
+    policy = backend.managed_policies.get(arn)
+    if policy is None:
+        return
+    if policy.attachment_count:
+        raise DeleteConflictException("Cannot delete a policy attached to entities.")
+    if len(policy.versions) > 1:
+        raise DeleteConflictException(
+            "This policy has more than one version. Before you delete a policy, you must delete the policy's "
+            "versions. The default version is deleted with the policy."
+        )
 
 
 def _role_names(backend: IAMBackend) -> set[str]:

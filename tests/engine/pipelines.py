@@ -197,13 +197,13 @@ def refused(call: Callable[[], object]) -> None:
         call()
 
 
-def pod_identity(stack: Stack, role: str) -> dict[str, str]:
-    """A session as EKS Pod Identity begins it for the pod `default` of the namespace `default`."""
+def pod_identity(stack: Stack, role: str, service_account: str = "default") -> dict[str, str]:
+    """A session as EKS Pod Identity begins it for pods of a service account of the namespace `default`."""
     cluster = f"arn:aws:eks:us-east-1:{ACCOUNT}:cluster/shop"
     tags = {
         "eks-cluster-arn": cluster,
         "kubernetes-namespace": "default",
-        "kubernetes-service-account": "default",
+        "kubernetes-service-account": service_account,
     }
     asked = {"RoleArn": role, "Service": "pods.eks.amazonaws.com", "SourceArn": cluster, "Tags": tags}
     request = urllib.request.Request(

@@ -95,6 +95,58 @@ def test_what_the_pipeline_made_rotates_redeploys_and_reads_within_the_boundary(
     assert json.loads(read) == {"TOKEN": "filled"}
 
 
+def test_a_reader_of_more_than_one_policy_names_reads_throughout(pipeline: Pipeline) -> None:
+    """Names of 480 characters, so that a few secrets need three policies."""
+    names = [f"shop-{number:02}".ljust(480, "x") for number in range(17)]
+    added = names.pop(3)
+
+    def configure(*names: str) -> None:
+        secrets = {name: {"values": {"A": {"value": name[:7]}}} for name in names}
+        reads = {f"V{name[5:7]}": {"secret": name, "key": "A"} for name in names}
+        pod = {"serviceAccount": "many", "podIdentity": {"cluster": "shop"}}
+        reader = {"kubernetes": {"operator": "secrets-store-csi", **pod}, "environment": reads}
+        pipeline.configure(secrets, {"many": reader} if names else {})
+
+    def policies() -> dict[str, list[str]]:
+        """Managed policies of the stack to their attachments' roles."""
+        iam = pipeline.stack.client("iam")
+        return {
+            policy["Arn"].partition("_")[2].rpartition("-")[0]: [
+                role["RoleName"]
+                for role in iam.list_entities_for_policy(PolicyArn=policy["Arn"])["PolicyRoles"]
+            ]
+            for policy in iam.list_policies(Scope="Local")["Policies"]
+            if f"{NAMES}many" in policy["Arn"]
+        }
+
+    def read(*names: str) -> list[str]:
+        [role] = policies()["many-policy-2"]
+        client = pipeline.client(
+            variables(pod_identity(pipeline.stack, f"arn:aws:iam::{ACCOUNT}:role/{role}", "many"))
+        )
+        found = [client.get_secret_value(SecretId=name)["SecretString"] for name in names]
+        return [json.loads(value)["A"] for value in found]
+
+    updating = pipeline.acting(pipeline.updating)
+    configure(*names)
+    updating.up()
+    assert sorted(policies()) == ["many-policy-2", "many-policy-3"]
+    assert read(*names) == [name[:7] for name in names]
+    assert updating.preview() == []
+    configure(*names, added)
+    assert {step for step in updating.preview() if "-policy" in step} == {
+        f"update many-policy{number}" for number in ("", "-2", "-3")
+    }
+    updating.up()
+    assert read(*names, added) == [name[:7] for name in (*names, added)]
+    assert updating.preview() == []
+    configure(*names[:4])
+    updating.up()
+    assert policies() == {}
+    configure()
+    updating.up()
+
+
 def test_the_role_for_previews_reads_and_changes_nothing_more(pipeline: Pipeline) -> None:
     session = pipeline.previewing
     secrets, iam, rds = (pipeline.client(session, name) for name in ("secretsmanager", "iam", "rds"))
@@ -172,6 +224,7 @@ def test_the_role_for_updates_makes_no_role_that_could_do_more_than_the_boundary
     owner, mine = pipeline.stack.client("iam"), f"{NAMES}mine"
     owner.create_role(RoleName=f"{NAMES}free", AssumeRolePolicyDocument=TRUST)
     free = {"RoleName": f"{NAMES}free"}
+    policy = iam.create_policy(PolicyName=f"{NAMES}all", PolicyDocument=EVERYTHING)["Policy"]["Arn"]
     iam.create_role(RoleName=mine, AssumeRolePolicyDocument=TRUST, PermissionsBoundary=boundary)
     for call in (
         lambda: iam.create_role(RoleName=f"{NAMES}x", AssumeRolePolicyDocument=TRUST),
@@ -192,10 +245,13 @@ def test_the_role_for_updates_makes_no_role_that_could_do_more_than_the_boundary
         lambda: iam.attach_role_policy(
             RoleName=mine, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
         ),
+        # a policy of the stack's own, to a role that does not carry the boundary
+        lambda: iam.attach_role_policy(**free, PolicyArn=policy),
         lambda: iam.create_user(UserName=mine),
     ):
         refused(call)
     iam.put_role_policy(RoleName=mine, PolicyName="everything", PolicyDocument=EVERYTHING)
+    iam.attach_role_policy(RoleName=mine, PolicyArn=policy)
     bounded = variables(
         pipeline.stack.client("sts").assume_role(
             RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{mine}", RoleSessionName="mine"
@@ -224,7 +280,8 @@ def test_the_role_for_updates_changes_neither_the_pipelines_roles_nor_their_boun
     for call in (
         lambda: iam.create_policy_version(PolicyArn=boundary, PolicyDocument=EVERYTHING, SetAsDefault=True),
         lambda: iam.delete_policy(PolicyArn=boundary),
-        lambda: iam.create_policy(PolicyName=f"{NAMES}x", PolicyDocument=EVERYTHING),
+        lambda: iam.create_policy(PolicyName="x", PolicyDocument=EVERYTHING),
+        lambda: iam.create_policy(PolicyName="aws-secrets-test-eu_x", PolicyDocument=EVERYTHING),
     ):
         refused(call)
 

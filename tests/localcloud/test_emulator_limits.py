@@ -92,6 +92,19 @@ def test_a_role_has_ten_managed_policies(iam: Any, role: str) -> None:
     iam.attach_role_policy(RoleName=role, PolicyArn=made[0])  # it has this one already
 
 
+def test_a_managed_policy_is_deleted_only_detached_and_with_one_version(iam: Any, role: str) -> None:
+    policy = {"PolicyName": f"p-{uuid.uuid4()}", "PolicyDocument": policy_of(200)}
+    arn = iam.create_policy(**policy)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=role, PolicyArn=arn)
+    assert "attached to entities" in refused(iam.delete_policy, "DeleteConflict", PolicyArn=arn)
+    iam.detach_role_policy(RoleName=role, PolicyArn=arn)
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=policy_of(200), SetAsDefault=True)
+    assert "more than one version" in refused(iam.delete_policy, "DeleteConflict", PolicyArn=arn)
+    iam.delete_policy_version(PolicyArn=arn, VersionId="v1")
+    iam.delete_policy(PolicyArn=arn)
+    refused(iam.get_policy, "NoSuchEntity", PolicyArn=arn)
+
+
 def trust(**changes: Any) -> str:
     statement = {**json.loads(TRUST)["Statement"][0], **changes}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

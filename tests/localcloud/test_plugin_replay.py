@@ -219,10 +219,6 @@ def changes_made_outside() -> None:
     client.tag_resource(SecretId="rec/app", Tags=[{"Key": "hand", "Value": "1"}])
     wait_for_rotations()
     boto3.client("logs").delete_log_group(logGroupName="/aws/lambda/rec-fn")
-    # the recording's program attached it by a resource that the stand-in does not serve
-    iam = boto3.client("iam")
-    (role,), (policy,) = iam.list_roles()["Roles"], iam.list_policies(Scope="Local")["Policies"]
-    iam.attach_role_policy(RoleName=role["RoleName"], PolicyArn=policy["Arn"])
 
 
 def wait_for_rotations() -> None:

@@ -1,16 +1,23 @@
 """What AWS would refuse half way through is refused before anything is declared."""
 
 import json
-import re
+from collections.abc import Callable
 from typing import Any
 
+import pulumi
 import pytest
 
+from components import read_access, role_policies, rotation_function, value_writer
+from components.function_parts import FunctionSettings
 from program import limits
-from settings import SettingsError
+from program.making import Account
+from settings import Mistake, SettingsError, StackFile
 from tests.unit.recorded_run import Recording, run
 
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+POLICY = "aws:iam/policy:Policy"
+ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+LONG = 430  # long names fill policies with few secrets
 FOREIGN = "arn:aws:iam::210987654321:role/team/reader-{:03}"
 
 
@@ -28,10 +35,13 @@ def stack(secrets: dict[str, Any], **more: Any) -> Recording:  # noqa: ANN401  w
     )
 
 
-def many(count: int, longer: int = 0, **more: Any) -> dict[str, Any]:  # noqa: ANN401  whatever a secret holds
-    """Secrets with names of ten characters, and the last one's name longer by `longer`."""
-    names = [f"secret-{number:03}" for number in range(count)]
-    names[-1] += "x" * longer
+def many(count: int, longer: int = 0, length: int = 10, **more: Any) -> dict[str, Any]:  # noqa: ANN401  as below
+    """Secrets with names of so many characters, and the last ones longer by `longer` in all."""
+    names = [f"secret-{number:03}".ljust(length, "x") for number in range(count)]
+    for place in range(count - 1, -1, -1):
+        added = min(longer, 512 - length)
+        names[place] += "x" * added
+        longer -= added
     return {name: {"values": {"A": {"random": {}}}, **more} for name in names}
 
 
@@ -44,17 +54,6 @@ def refused(secrets: dict[str, Any], **more: Any) -> str:  # noqa: ANN401  whate
     with pytest.raises(SettingsError) as error:
         stack(secrets, **more)
     return str(error.value)
-
-
-def fill(declare: Any, policy_name: str, most: int) -> tuple[int, int]:  # noqa: ANN401  makes a stack of a count
-    """How many secrets fit, and how many characters the last name may then be longer."""
-    policies = {}
-    for count in (1, 2):
-        recording = stack(**declare(many(count)))
-        policies[count] = characters(recording.only(ROLE_POLICY, policy_name).inputs["policy"])
-    each = policies[2] - policies[1]
-    count = 2 + (most - policies[2]) // each
-    return count, (most - policies[2]) % each
 
 
 def as_reader(secrets: dict[str, Any]) -> dict[str, Any]:
@@ -71,52 +70,206 @@ def as_rotated(secrets: dict[str, Any]) -> dict[str, Any]:
     return {"secrets": rotated, "encryption": "aws-managed"}
 
 
-def test_a_workload_reads_what_fits_and_is_refused_one_character_more() -> None:
-    count, rest = fill(as_reader, "web-policy", limits.MOST_OF_ROLE)
-    recording = stack(**as_reader(many(count, rest)))
-    policy = recording.only(ROLE_POLICY, "web-policy").inputs["policy"]
-    assert characters(policy) == limits.MOST_OF_ROLE
-    message = refused(**as_reader(many(count, rest + 1)))
-    assert "aws-secrets:workloads.web" in message
-    assert f"reads {count} secrets" in message
-    assert "would have 10241 characters. IAM takes 10240 for one role" in message
+def passed(secrets: dict[str, Any], **more: Any) -> list[Mistake]:  # noqa: ANN401  as above
+    """The limits that a stack passes, without a run of the program."""
+    declared = StackFile.model_validate_json(json.dumps({"secrets": secrets, **more}))
+    return limits.mistakes(declared, Account("123456789012", "aws", "us-east-1"), {})
+
+
+Division = Callable[[list[str]], role_policies.Division]
+Declare = Callable[[dict[str, Any]], dict[str, Any]]
+FUNCTIONS = FunctionSettings(account_id="123456789012", partition="aws", region="us-east-1")
+
+
+def for_reader(names: list[str]) -> role_policies.Division:
+    return read_access.division(
+        read_access.ReadAccessArgs(
+            account_id=FUNCTIONS.account_id,
+            partition=FUNCTIONS.partition,
+            region=FUNCTIONS.region,
+            reader=read_access.EcsTasks(),
+            secret_arns=(),
+            secret_names=names,
+        )
+    )
+
+
+def for_writer(names: list[str]) -> role_policies.Division:
+    args = value_writer.ValueWriterArgs(
+        common=FUNCTIONS, code=pulumi.AssetArchive({}), handler="", secret_names=names
+    )
+    return value_writer.division("writer", args)
+
+
+def for_rotation(names: list[str]) -> role_policies.Division:
+    args = rotation_function.RotationFunctionArgs(
+        common=FUNCTIONS, archive="", handler="", secret_names=names
+    )
+    return rotation_function.division("rotation", args)
+
+
+def attached(recording: Recording, name: str) -> list[dict[str, Any]]:
+    """The policies of a role, the inline one first, each as IAM gets it; all sizes and bonds are checked."""
+    inline = recording.only(ROLE_POLICY, f"{name}-policy")
+    managed = [found for found in recording.resources if found.type == POLICY and found.name.startswith(name)]
+    before = frozenset[str]()
+    for policy in managed:  # the last one first
+        attachment = recording.only(ATTACHMENT, policy.name)
+        assert attachment.inputs["policyArn"] == f"arn:aws:iam::123456789012:policy/{policy.name}"
+        assert attachment.inputs["role"] == inline.inputs["role"]
+        assert before <= policy.dependencies
+        assert characters(policy.inputs["policy"]) <= role_policies.MOST_MANAGED
+        before = frozenset({attachment.urn})
+    assert before <= inline.dependencies
+    assert characters(inline.inputs["policy"]) <= role_policies.MOST_INLINE
+    assert [policy.name for policy in reversed(managed)] == [
+        f"{name}-policy-{number}" for number in range(2, len(managed) + 2)
+    ]
+    return [json.loads(found.inputs["policy"]) for found in [inline, *reversed(managed)]]
+
+
+def resources(policies: list[dict[str, Any]], sid: str) -> list[list[str]]:
+    """Of the statements with this Sid, in each policy."""
+    return [
+        statement["Resource"]
+        for policy in policies
+        for statement in policy["Statement"]
+        if statement["Sid"] == sid
+    ]
+
+
+@pytest.mark.parametrize(
+    ("declare", "division", "name", "sid"),
+    [
+        (as_reader, for_reader, "web", "ReadTheseSecrets"),
+        (as_written, for_writer, "writer", "WriteTheseSecrets"),
+        (as_rotated, for_rotation, "rotation", "RotateTheseSecrets"),
+    ],
+)
+def test_one_policy_is_filled_and_one_character_more_makes_a_second(
+    declare: Declare, division: Division, name: str, sid: str
+) -> None:
+    count = next(n for n in range(1, 99) if division([*many(n + 1, 0, LONG)]).managed)
+    rest = role_policies.MOST_INLINE - division([*many(count, 0, LONG)]).whole
+    fitting, more = many(count, rest, LONG), many(count, rest + 1, LONG)
+    assert division([*fitting]).sizes == [role_policies.MOST_INLINE]
+    [whole] = resources(attached(stack(**declare(fitting)), name), sid)
+    assert len(whole) == count
+    first, second = resources(attached(stack(**declare(more)), name), sid)
+    assert len({*first, *second}) == count
+    assert {*first} & {*second} == {first[-1]}
+
+
+@pytest.mark.parametrize(
+    ("declare", "division", "path", "about"),
+    [
+        (as_reader, for_reader, "aws-secrets:workloads.web", "reads {} secrets"),
+        (as_written, for_writer, "aws-secrets:secrets.secret-", "is one of {} secrets whose values"),
+        (
+            as_rotated,
+            for_rotation,
+            "aws-secrets:secrets.secret-",
+            "is one of {} secrets that one function",
+        ),
+    ],
+)
+def test_ten_managed_policies_are_filled_and_one_character_more_is_refused(
+    declare: Declare, division: Division, path: str, about: str
+) -> None:
+    count = next(n for n in range(100, 199) if division([*many(n + 1, 0, LONG)]).managed > 10)
+    rest = role_policies.MOST_MANAGED - division([*many(count, 0, LONG)]).sizes[-1]
+    fitting, more = many(count, rest, LONG), many(count, rest + 1, LONG)
+    assert division([*fitting]).sizes[-1] == role_policies.MOST_MANAGED
+    assert division([*fitting]).managed == 10
+    if declare is as_reader:
+        assert len(attached(stack(**declare(fitting)), "web")) == 11
+    message = refused(**declare(more))
+    assert path in message
+    assert about.format(count) in message
+    assert f"would have {division([*more]).whole} characters" in message
+    assert "IAM takes 10240 for one role, and 10 managed policies of 6144 each" in message
+
+
+def test_a_role_that_exists_keeps_room_for_four_managed_policies_of_others() -> None:
+    count = next(n for n in range(50, 199) if for_reader([*many(n + 1, 0, LONG)]).managed > 6)
+    fitting, more = many(count, 0, LONG), many(count + 1, 0, LONG)
+    assert for_reader([*fitting]).managed == 6
+    assert passed(fitting, encryption="aws-managed", workloads={"web": reading(fitting, "tasks")}) == []
+    message = refused(more, encryption="aws-managed", workloads={"web": reading(more, "tasks")})
+    assert "and 6 managed policies of 6144 each; 4 more are left to whoever made the role" in message
+
+
+def test_each_policy_decrypts_for_its_own_secrets_with_their_keys_alone() -> None:
+    keys = [f"arn:aws:kms:us-east-1:123456789012:key/{number:036}" for number in range(2)]
+    secrets = many(24, 0, LONG)
+    for number, secret in enumerate(secrets.values()):
+        secret["encryption"] = keys[number >= 12]
+    policies = attached(stack(secrets, workloads={"web": reading(secrets)}), "web")
+    assert len(policies) > 2
+    for policy in policies:
+        read, *decrypt = policy["Statement"]
+        names = [arn.rpartition(":")[2].rpartition("-")[0] for arn in read["Resource"]]
+        needed = {secrets[name]["encryption"] for name in names}
+        assert {statement["Resource"] for statement in decrypt} == needed
+        for statement in decrypt:
+            context = statement["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"]
+            assert context == read["Resource"]
+
+
+def test_keys_of_secrets_that_a_function_writes_are_divided_too() -> None:
+    secrets = many(60)
+    for number, secret in enumerate(secrets.values()):
+        secret["encryption"] = f"arn:aws:kms:us-east-1:123456789012:key/{number:036}"
+    policies = attached(stack(secrets, initialValues="managed"), "writer")
+    keys = [
+        statement["Resource"]
+        for policy in policies
+        for statement in policy["Statement"]
+        if statement["Sid"].startswith("UseKey")
+    ]
+    assert len(policies) > 1
+    assert len(set(keys)) == 60
+
+
+def test_workloads_that_share_a_role_share_the_room_of_its_own_policies() -> None:
+    secrets = many(36, 0, LONG)
+    names = list(secrets)
+    smaller = reading({name: secrets[name] for name in names[:8]}, "tasks")
+    larger = reading(
+        {name: secrets[name] for name in names[8:26]}, "arn:aws:iam::123456789012:role/team/tasks"
+    )
+
+    def made(**workloads: Any) -> Recording:  # noqa: ANN401  whatever a stack file holds
+        return stack(secrets, encryption="aws-managed", workloads=workloads)
+
+    apart = made(web=smaller, worker={**larger, "ecs": {"role": "others"}})
+    assert [len(attached(apart, name)) for name in ("web", "worker")] == [1, 1]
+    together = made(web=smaller, worker=larger)
+    web, worker = (attached(together, name) for name in ("web", "worker"))
+    assert characters(json.dumps(web[0])) + characters(json.dumps(worker[0])) <= role_policies.MOST_INLINE
+    assert len({arn for found in resources(web, "ReadTheseSecrets") for arn in found}) == 8
+    assert len({arn for found in resources(worker, "ReadTheseSecrets") for arn in found}) == 18
+    # the larger one gives up its room first
+    first = together.only(ROLE_POLICY, "worker-policy").urn
+    assert first in together.only(POLICY, "web-policy-2").dependencies
+    half = {name: secrets[name] for name in names[:4]}
+    beside = made(web=reading(half, "tasks"), worker=reading(half, "tasks"))
+    assert POLICY not in beside.types()
 
 
 def test_workloads_that_share_a_role_are_counted_together_and_apart_they_are_not() -> None:
-    secrets = many(80)
-    half = dict(list(secrets.items())[:40])
-    other = dict(list(secrets.items())[40:])
+    secrets = many(90, 0, LONG)
+    half = dict(list(secrets.items())[:45])
+    other = dict(list(secrets.items())[45:])
     workloads = {
         "web": reading(half, "tasks"),
         "worker": reading(other, "arn:aws:iam::123456789012:role/team/tasks"),
     }
-    message = refused(secrets, workloads=workloads)
+    message = refused(secrets, encryption="aws-managed", workloads=workloads)
     assert "aws-secrets:workloads.worker" in message
     assert "together with web, which has the same role" in message
-    stack(secrets, workloads={**workloads, "worker": reading(other, "others")})
-
-
-def said(message: str) -> int:
-    found = re.search(r"would have (\d+) characters", message)
-    assert found, message
-    return int(found[1])
-
-
-@pytest.mark.parametrize("declare", [as_written, as_rotated])
-def test_a_function_gets_what_fits_and_is_refused_one_character_more(declare: Any) -> None:  # noqa: ANN401
-    sizes = [said(refused(**declare(many(count)))) for count in (150, 151)]
-    each = sizes[1] - sizes[0]
-    over = -(-(sizes[0] - limits.MOST_OF_ROLE) // each)
-    rest = limits.MOST_OF_ROLE - (sizes[0] - over * each)
-    policy = stack(**declare(many(150 - over, rest))).only(ROLE_POLICY).inputs["policy"]
-    log_group = re.search(r'"(arn:aws:logs:[^"]*):log-stream:\*"', policy)
-    assert log_group, policy
-    name = "writer" if declare is as_written else "rotation"
-    real = f"arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/{name}-{'2' * 26}"
-    assert characters(policy) - len(log_group[1]) + len(real) == limits.MOST_OF_ROLE
-    message = refused(**declare(many(150 - over, rest + 1)))
-    assert said(message) == limits.MOST_OF_ROLE + 1
-    assert f"it is one of {150 - over} secrets" in message
+    apart = {**workloads, "worker": reading(other, "others")}
+    assert passed(secrets, encryption="aws-managed", workloads=apart) == []
 
 
 def test_a_secret_takes_fifty_tags_with_those_of_the_stack_and_no_more() -> None:

@@ -161,20 +161,34 @@ def test_everything_is_allowed_of_nothing_but_what_aws_does_not_tell_apart() -> 
 def test_the_role_for_updates_needs_the_boundary_for_every_permission_that_it_gives() -> None:
     recording = made()
     boundary = f"arn:aws:iam::{ACCOUNT}:policy/update-boundary"
+    both = [*statements(recording, "update-policy"), *statements(recording, "update-policy-2")]
     giving = {"iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary", "iam:AttachRolePolicy"}
-    for statement in statements(recording, "update-policy"):
+    for statement in both:
         if statement["Effect"] == "Allow" and giving & set(statement["Action"]):
-            assert statement["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": boundary}}
-    forbidden = {
-        "iam:DeleteRolePermissionsBoundary",
-        "iam:CreatePolicyVersion",
-        "iam:SetDefaultPolicyVersion",
-    }
-    assert not forbidden & actions(statements(recording, "update-policy"))
+            assert statement["Condition"]["StringEquals"] == {"iam:PermissionsBoundary": boundary}
+    forbidden = {"iam:DeleteRolePermissionsBoundary", "iam:SetDefaultPolicyVersion"}
+    assert giving <= actions(both)
+    assert not forbidden & actions(both)
     [denied] = [found for found in statements(recording, "update-policy") if found["Action"] == "iam:*"]
     assert denied["Effect"] == "Deny"
     roles = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("preview-role", "update-role")]
     assert sorted(denied["Resource"]) == sorted([boundary, *roles])
+
+
+def test_the_role_for_updates_attaches_policies_with_the_names_of_its_stacks_alone() -> None:
+    recording = made()
+    keeping, attaching = statements(recording, "update-policy-2")
+    names = [f"arn:aws:iam::{ACCOUNT}:policy/{PROJECT}-dev_*"]
+    assert keeping["Resource"] == names
+    assert attaching["Condition"]["ArnLike"] == {"iam:PolicyARN": names}
+    assert attaching["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/{PROJECT}-dev_*"]
+    policies = {"CreatePolicy", "CreatePolicyVersion", "AttachRolePolicy", "DetachRolePolicy"}
+    assert not {f"iam:{name}" for name in policies} & actions(statements(recording, "update-policy"))
+    attachment = recording.only("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+    assert attachment.inputs == {
+        "role": "update-role",
+        "policyArn": f"arn:aws:iam::{ACCOUNT}:policy/update-policy-2",
+    }
 
 
 def test_a_role_that_a_stack_makes_is_denied_what_its_boundary_does_not_allow() -> None:
@@ -265,7 +279,8 @@ def test_the_pipelines_stack_makes_its_roles_and_nothing_else() -> None:
         [
             "aws-secrets:index:PreviewAccess",
             "aws-secrets:index:UpdateAccess",
-            POLICY,
+            *[POLICY] * 2,
+            "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
             *[ROLE, ROLE_POLICY] * 2,
         ]
     )

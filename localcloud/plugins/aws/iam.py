@@ -1,4 +1,4 @@
-"""The resources aws:iam/role:Role and aws:iam/rolePolicy:RolePolicy."""
+"""The resources aws:iam/role:Role, aws:iam/rolePolicy:RolePolicy and RolePolicyAttachment."""
 
 import re
 from typing import Any
@@ -253,4 +253,40 @@ ROLE_POLICY = Resource(
     conflicts=(frozenset({"name", "namePrefix"}),),
     policies=frozenset({"policy"}),
     normal_policy=policies.version_first,
+)
+
+
+def _attach(account: Account, inputs: Properties) -> str:
+    role, arn = str(inputs["role"]), str(inputs["policyArn"])
+    with doing(f"attaching IAM Policy ({arn}) to IAM Role ({role})"):
+        account.client("iam").attach_role_policy(RoleName=role, PolicyArn=arn)
+    return f"{role}/{arn}"
+
+
+def _read_attachment(account: Account, identity: str, _known: Properties) -> Properties | None:
+    role, _, arn = identity.partition("/")
+    with doing(f"reading IAM Role Policy Attachment ({identity})"):
+        attached = unless_gone(lambda: _attached(account.client("iam"), role), _is_gone)
+    if attached is None or arn not in attached:
+        return None
+    return {"id": identity, "policyArn": arn, "role": role}
+
+
+def _detach(account: Account, identity: str, _olds: Properties) -> None:
+    client = account.client("iam")
+    role, _, arn = identity.partition("/")
+    with doing(f"detaching IAM Policy ({arn}) from IAM Role ({role})"):
+        unless_gone(lambda: client.detach_role_policy(RoleName=role, PolicyArn=arn), _is_gone)
+
+
+def _never_updated(_account: Account, _identity: str, olds: Properties, _news: Properties) -> Properties:
+    return olds  # each input replaces it
+
+
+ROLE_POLICY_ATTACHMENT = Resource(
+    **shape("aws:iam/rolePolicyAttachment:RolePolicyAttachment"),
+    create=_attach,
+    read=_read_attachment,
+    update=_never_updated,
+    delete=_detach,
 )

@@ -5,7 +5,7 @@ from localcloud.plugins.aws.configuration import check_config, configure
 from localcloud.plugins.aws.event_rule import EVENT_RULE
 from localcloud.plugins.aws.event_target import EVENT_TARGET
 from localcloud.plugins.aws.functions import FUNCTIONS
-from localcloud.plugins.aws.iam import ROLE, ROLE_POLICY
+from localcloud.plugins.aws.iam import ROLE, ROLE_POLICY, ROLE_POLICY_ATTACHMENT
 from localcloud.plugins.aws.iam_policy import POLICY
 from localcloud.plugins.aws.kms import ALIAS, KEY
 from localcloud.plugins.aws.lambda_function import FUNCTION
@@ -34,6 +34,7 @@ RESOURCES = (
     POLICY,
     ROLE,
     ROLE_POLICY,
+    ROLE_POLICY_ATTACHMENT,
     SECRET,
     SECRET_POLICY,
     SECRET_ROTATION,
