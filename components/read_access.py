@@ -65,6 +65,7 @@ class ReadAccessArgs:
         reader: who.
         secret_arns: full ARNs of the secrets.
         secret_names: names of the same in AWS, for previews: one that is not made yet has no ARN.
+        existing_secret_arns: full ARNs of more secrets, which the program does not make.
         kms_key_ids: ARNs of the KMS keys, or of aliases, that encrypt them; AWS's own key needs none.
         tags: of a role that is made.
         permissions_boundary: ARN of the policy that bounds it.
@@ -76,6 +77,7 @@ class ReadAccessArgs:
     reader: Reader
     secret_arns: Sequence[pulumi.Input[str]]
     secret_names: Sequence[str] = ()
+    existing_secret_arns: Sequence[str] = ()
     kms_key_ids: Sequence[pulumi.Input[str]] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     permissions_boundary: str | None = None
@@ -171,8 +173,12 @@ class ReadAccess(pulumi.ComponentResource):
     role_arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: ReadAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        inputs = {"reads": sorted(args.secret_names)} if args.secret_names else None
-        super().__init__("aws-secrets:index:ReadAccess", name, inputs, opts)
+        existing = sorted(args.existing_secret_arns)
+        inputs = {
+            **({"reads": sorted(args.secret_names)} if args.secret_names or existing else {}),
+            **({"readsByArn": existing} if existing else {}),
+        }
+        super().__init__("aws-secrets:index:ReadAccess", name, inputs or None, opts)
         if isinstance(args.reader, ExistingRole):
             role_name: pulumi.Input[str] = args.reader.name.rpartition("/")[2]
             arn = f"arn:{args.partition}:iam::{args.account_id}:role/{args.reader.name}"
@@ -191,7 +197,7 @@ class ReadAccess(pulumi.ComponentResource):
             f"{name}-policy",
             role=role_name,
             policy=pulumi.Output.all(
-                pulumi.Output.all(*args.secret_arns), pulumi.Output.all(*args.kms_key_ids)
+                pulumi.Output.all(*args.secret_arns, *existing), pulumi.Output.all(*args.kms_key_ids)
             ).apply(lambda known: permissions(args.region, *known)),
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -16,6 +16,7 @@ import pulumi
 from components import read_access, rotation_function, value_writer
 from components.function_parts import FunctionSettings
 from program import rotations
+from program.existing_secrets import ExistingSecret, existing_of, of_workload
 from program.lookup import Found, merged
 from program.making import Account, chosen, log_group_prefix, policy_of, tags_of
 from program.workloads import foreign_role, role_of, secrets_of
@@ -35,10 +36,22 @@ _KEY_ID = "x" * 36
 _LOG_GROUP_SUFFIX = "x" * 26
 
 
-def mistakes(declared: StackFile, account: Account, servers: Mapping[str, Found]) -> list[Mistake]:
-    """Where the stack passes a limit; `servers` has what AWS says of each database."""
+def mistakes(
+    declared: StackFile,
+    account: Account,
+    servers: Mapping[str, Found],
+    existing: Mapping[str, ExistingSecret],
+) -> list[Mistake]:
+    """Where the stack passes a limit.
+
+    Args:
+        declared: the stack file.
+        account: where.
+        servers: what AWS says of each database.
+        existing: what is known of secrets that workloads read and this stack does not make.
+    """
     return [
-        *_of_workloads(declared, account),
+        *_of_workloads(declared, account, existing),
         *_of_writer(declared, account),
         *_of_rotation(declared, account, servers),
         *_of_resource_policies(declared, account),
@@ -75,7 +88,9 @@ def _key(declared: StackFile, account: Account, kept: Kept) -> str | None:
             return arn
 
 
-def _of_workloads(declared: StackFile, account: Account) -> Iterator[Mistake]:
+def _of_workloads(
+    declared: StackFile, account: Account, existing: Mapping[str, ExistingSecret]
+) -> Iterator[Mistake]:
     made = by_name(declared)
     common = _common(declared, account)
     sizes: dict[str, int] = {}
@@ -86,6 +101,9 @@ def _of_workloads(declared: StackFile, account: Account) -> Iterator[Mistake]:
         names = [secret for secret in secrets_of(workload) if secret in made]
         keys = [_key(declared, account, made[secret].kept) for secret in names]
         arns = [common.arn("secretsmanager", f"secret:{secret}{_SECRET_SUFFIX}") for secret in names]
+        others = of_workload(workload, existing)
+        arns += [other.arn for other in others]
+        keys += [other.kms_key_arn for other in others]
         policy = read_access.permissions(account.region, arns, [key for key in keys if key])
         sizes[name] = _characters(policy)
         role = role_of(workload)
@@ -94,7 +112,8 @@ def _of_workloads(declared: StackFile, account: Account) -> Iterator[Mistake]:
         size = sum(sizes[name] for name in names)
         if size <= MOST_OF_ROLE:
             continue
-        read = len({secret for name in names for secret in secrets_of(declared.workloads[name])})
+        whole = [declared.workloads[name] for name in names]
+        read = len({secret for one in whole for secret in [*secrets_of(one), *existing_of(one)]})
         shared = f" together with {', '.join(names[:-1])}, which has the same role," if names[:-1] else ""
         yield Mistake(
             _path("workloads", names[-1]),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
@@ -19,6 +19,12 @@ from components.read_access import (
 )
 from components.secret import Secret
 from program import redeployments
+from program.existing_secrets import (
+    ExistingSecret,
+    arn_pattern,
+    existing_of,
+    of_workload,
+)
 from program.making import Account, Making, chosen
 from settings import Mistake, SettingsError, StackFile
 from settings.mistakes import path_of
@@ -51,7 +57,10 @@ def foreign_readers(
             limit is passed.
     """
     readers: dict[str, list[str]] = {}
-    every_read = {name: secrets_of(workload) for name, workload in declared.workloads.items()}
+    every_read = {
+        name: [arn_pattern(secret, account) for secret in [*secrets_of(workload), *existing_of(workload)]]
+        for name, workload in declared.workloads.items()
+    }
     mistakes = list(redeployments.mistakes(declared, account, every_read))
     mistakes += limits
     made = by_name(declared)
@@ -59,6 +68,7 @@ def foreign_readers(
         role = foreign_role(workload, account)
         if role is None:
             continue
+        mistakes += _closed_to_other_accounts(name, workload)
         for secret in secrets_of(workload):
             readers.setdefault(secret, []).append(role)
             if chosen(made[secret].kept.encryption, declared.encryption) == "aws-managed":
@@ -73,6 +83,17 @@ def foreign_readers(
     if mistakes:
         raise SettingsError(pulumi.get_stack(), mistakes)
     return {secret: sorted(set(roles)) for secret, roles in readers.items()}
+
+
+def _closed_to_other_accounts(name: str, workload: Workload) -> Iterator[Mistake]:
+    for read in workload.existing_reads:
+        yield Mistake(
+            path_of(pulumi.get_project(), ("workloads", name, *read.place, "existingSecret")),
+            "the workload's role is in another account, and this stack does not make the secret",
+            "The stack cannot let the role in by the secret's policy",
+            "Give the workload a role of this account, or write that policy where the secret is made and let "
+            "a stack of the other account have the workload",
+        )
 
 
 def role_of(workload: Workload) -> str | None:
@@ -95,37 +116,50 @@ def secrets_of(workload: Workload) -> list[str]:
     return sorted({*(read.secret for read in workload.reads), *workload.environment_from})
 
 
-def declare(
-    making: Making, secrets: Mapping[str, Secret], authorities: Mapping[str, str]
-) -> dict[str, object]:
+@dataclass(frozen=True)
+class Sources:
+    """All that workloads can read.
+
+    Attributes:
+        secrets: name in AWS to secret, of those that this stack makes.
+        existing: what the stack file calls a secret that it does not make, to what is known of it.
+    """
+
+    secrets: Mapping[str, Secret]
+    existing: Mapping[str, ExistingSecret]
+
+
+def declare(making: Making, sources: Sources, authorities: Mapping[str, str]) -> dict[str, object]:
     """Access for every workload; what the stack says of them.
 
     Args:
         making: how this stack makes things.
-        secrets: name in AWS to secret.
+        sources: what they read.
         authorities: workload to the PEM text of certificate authorities, for those that ask for it.
     """
     return {
-        name: _declare_one(making, name, workload, secrets, authorities.get(name))
+        name: _declare_one(making, name, workload, sources, authorities.get(name))
         for name, workload in making.settings.stack_file.workloads.items()
     }
 
 
 def _declare_one(
-    making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret], pem: str | None
+    making: Making, name: str, workload: Workload, sources: Sources, pem: str | None
 ) -> pulumi.Output[dict[str, Any]]:
+    secrets = sources.secrets
     names = secrets_of(workload)
     foreign = foreign_role(workload, making.account)
-    role_arn: pulumi.Input[str] = foreign or _access(making, name, workload, secrets).role_arn
+    role_arn: pulumi.Input[str] = foreign or _access(making, name, workload, sources).role_arn
     arns = pulumi.Output.all(**{secret: secrets[secret].arn for secret in names})
     keys = {secret: secrets[secret].keys for secret in names}
     region = making.account.region
 
     def contract(role_arn: str, arns: Mapping[str, str]) -> Contract:
-        made = _contract(name, workload, region, role_arn, _sources(keys, arns))
+        known = {**_sources(keys, arns), **_existing_sources(workload, sources.existing)}
+        made = _contract(name, workload, region, role_arn, known)
         return replace(made, authorities=_authorities(workload, pem))
 
-    return pulumi.Output.all(role_arn, arns, _redeployment(making, name, workload, secrets)).apply(
+    return pulumi.Output.all(role_arn, arns, _redeployment(making, name, workload, sources)).apply(
         lambda known: {
             "roleArn": known[0],
             **known[2],
@@ -142,19 +176,22 @@ def _authorities(workload: Workload, pem: str | None) -> Authorities | None:
 
 
 def _redeployment(
-    making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret]
+    making: Making, name: str, workload: Workload, sources: Sources
 ) -> dict[str, pulumi.Output[str]]:
     if not (workload.ecs and workload.ecs.redeploy):
         return {}
-    read = {secret: secrets[secret] for secret in secrets_of(workload)}
-    made = redeployments.declare(making, name, workload.ecs.redeploy, read)
+    read = [sources.secrets[secret] for secret in secrets_of(workload)]
+    others = [other.arn for other in of_workload(workload, sources.existing)]
+    made = redeployments.declare(making, name, workload.ecs.redeploy, read, others)
     return {"redeployFunction": made.function_name, "redeployLogGroup": made.log_group_name}
 
 
-def _access(making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret]) -> ReadAccess:
+def _access(making: Making, name: str, workload: Workload, sources: Sources) -> ReadAccess:
+    secrets, others = sources.secrets, of_workload(workload, sources.existing)
     made = by_name(making.settings.stack_file)
     names = secrets_of(workload)
     key_ids = [making.kms_key_id(made[secret].kept) for secret in names]
+    key_ids += [other.kms_key_arn for other in others]
     return ReadAccess(
         name,
         ReadAccessArgs(
@@ -164,6 +201,7 @@ def _access(making: Making, name: str, workload: Workload, secrets: Mapping[str,
             reader=_reader(workload),
             secret_arns=[secrets[secret].arn for secret in names],
             secret_names=names,
+            existing_secret_arns=[other.arn for other in others],
             kms_key_ids=[key for key in key_ids if key is not None],
             tags=making.settings.stack_file.tags,
             permissions_boundary=making.settings.stack_file.permissions_boundary,
@@ -196,6 +234,17 @@ def _sources(keys: Mapping[str, list[str]], arns: Mapping[str, str]) -> dict[str
     }
 
 
+def _existing_sources(
+    workload: Workload, existing: Mapping[str, ExistingSecret]
+) -> dict[str, dict[str, Source]]:
+    """The same of secrets that this stack does not make, by what the stack file calls them."""
+    found: dict[str, dict[str, Source]] = {}
+    for read in workload.existing_reads:
+        source = Source(secret_name=read.secret, secret_arn=existing[read.secret].arn, key=read.key)
+        found.setdefault(read.secret, {})[read.key] = source
+    return found
+
+
 def _contract(
     name: str,
     workload: Workload,
@@ -226,9 +275,13 @@ def _contract(
 
 
 def _value(read: Read, name: str, sources: Mapping[str, Mapping[str, Source]]) -> Value:
-    if read.secret is not None:
-        return sources[read.secret][read.key or name]
-    parts = {part: sources[about.secret][about.key] for part, about in read.keys.items()}
+    origin = read.secret or read.existing_secret
+    if origin is not None:
+        return sources[origin][read.key or name]
+    parts = {
+        part: sources[about.secret or about.existing_secret or ""][about.key]
+        for part, about in read.keys.items()
+    }
     return Template(pieces=read.pieces, sources=parts)
 
 

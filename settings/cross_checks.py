@@ -24,6 +24,7 @@ def mistakes_between(namespace: str, stack_file: StackFile, region: str | None, 
         *_wrong_replicas(namespace, stack_file, region),
         *_wrong_names(namespace, stack_file),
         *_wrong_reads(namespace, stack_file),
+        *_wrong_existing_reads(namespace, stack_file, region),
         *_wrong_pipeline(namespace, stack_file, stack),
         *wrong_modes(namespace, stack_file),
     ]
@@ -50,7 +51,8 @@ def _wrong_replicas(namespace: str, stack_file: StackFile, region: str | None) -
 def _wrong_names(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
     if stack_file.pipeline:
         return
-    if not stack_file.secrets and not stack_file.databases:
+    reads_others = any(workload.existing_reads for workload in stack_file.workloads.values())
+    if not stack_file.secrets and not stack_file.databases and not reads_others:
         yield Mistake(
             path_of(namespace, ("secrets",)),
             "it is empty, and so is databases",
@@ -94,6 +96,28 @@ def _wrong_read(
             "The workload would not start, or start without it",
             f"Its keys are {', '.join(known)}",
         )
+
+
+def _wrong_existing_reads(namespace: str, stack_file: StackFile, region: str | None) -> Iterator[Mistake]:
+    made = by_name(stack_file)
+    for name, workload in stack_file.workloads.items():
+        for read in workload.existing_reads:
+            path = path_of(namespace, ("workloads", name, *read.place, "existingSecret"))
+            arn = read.secret.split(":") if read.secret.startswith("arn:") else None
+            if read.secret in made:
+                yield Mistake(
+                    path,
+                    f'this stack makes the secret "{read.secret}"',
+                    "It would be looked for in AWS before it is made",
+                    f"Write secret: {read.secret}",
+                )
+            elif arn and region and arn[3] != region:
+                yield Mistake(
+                    path,
+                    f"the secret is in {arn[3]}, and the stack in {region}",
+                    "The workload's platform would look for it in its own region",
+                    f"Replicate the secret to {region} and write the ARN of the replica",
+                )
 
 
 def _unknown_secret(namespace: str, place: Place, secret: str, keys: Mapping[str, Sequence[str]]) -> Mistake:
@@ -153,7 +177,7 @@ def _wrong_authorities(
     if declared is None:
         return
     here: Place = (*place, "databaseAuthorities")
-    if not databases_of(workload, stack_file):
+    if not databases_of(workload, stack_file) and not workload.existing_reads:
         yield Mistake(
             path_of(namespace, here),
             "this workload reads no database login",

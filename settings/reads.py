@@ -1,8 +1,9 @@
 """What a workload reads under one name: a key of a secret, or a text made of several."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -48,6 +49,26 @@ def _check_path(path: str) -> str:
     return path
 
 
+ExistingSecret = Annotated[
+    str,
+    matching(
+        r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+-[A-Za-z0-9]{6}"
+        r"|[A-Za-z0-9/_+=.@-][A-Za-z0-9/_+=.@!-]{0,511}",
+        "not the name or the full ARN of a secret",
+        "The workload could not read it",
+        "Write the secret's name, or arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX with the six "
+        "characters that AWS adds",
+    ),
+]
+_KeyArn = Annotated[
+    str,
+    matching(
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/[A-Za-z0-9/_-]+",
+        "not the ARN of a KMS key",
+        "The workload could not decrypt the secret",
+        "Write arn:aws:kms:REGION:ACCOUNT:key/ID",
+    ),
+]
 PlaceholderName = Annotated[
     str,
     matching(
@@ -77,12 +98,68 @@ class NamedRead:
     required: bool
 
 
-class Part(Model):
+@dataclass(frozen=True)
+class ExistingRead:
+    """A key that a workload reads of a secret that this stack does not make.
+
+    Attributes:
+        place: as of NamedRead.
+        secret: its name in AWS or its full ARN, as the stack file has it.
+        key: what it reads.
+        kms_key_arn: ARN of the key that encrypts it, as far as the stack file says.
+    """
+
+    place: tuple[str, ...]
+    secret: str
+    key: str
+    kms_key_arn: str | None
+
+
+class _Origin(Model):
+    """The secret that is read: one of this stack, or one that exists already."""
+
+    secret: Annotated[SecretName | None, Field(description="Name in AWS of a secret of this stack")] = None
+    existing_secret: Annotated[
+        ExistingSecret | None,
+        Field(description="Name or full ARN of a secret that this stack does not make"),
+    ] = None
+    kms_key_arn: Annotated[
+        _KeyArn | None,
+        Field(description="Key of an existing secret of another account; AWS is asked for any other"),
+    ] = None
+    required: Annotated[bool, Field(description="Warn while a placeholder has not been filled")] = False
+
+    @model_validator(mode="after")
+    def _consistent_origin(self) -> Self:
+        if self.kms_key_arn and not (self.existing_secret or "").startswith("arn:"):
+            raise refusal(
+                "kmsKeyArn is given for a secret whose key AWS tells",
+                "It would be ignored",
+                "Remove kmsKeyArn: only the full ARN of another account's secret takes it",
+            )
+        if self.existing_secret and self.required:
+            raise refusal(
+                "required is about placeholders, and this stack has none in a secret that it does not make",
+                "It would be ignored",
+                "Remove required",
+            )
+        return self
+
+
+class Part(_Origin):
     """One key of one secret, as a part of a text."""
 
-    secret: Annotated[SecretName, Field(description="Name in AWS of a secret of this stack")]
     key: Annotated[JsonKey, Field(description="JSON key")]
-    required: Annotated[bool, Field(description="Warn while a placeholder has not been filled")] = False
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> "Part":
+        if (self.secret is None) == (self.existing_secret is None):
+            raise refusal(
+                "a placeholder stands for a key of either secret or existingSecret",
+                "It would be unclear what the text holds",
+                "Write secret: NAME for a secret of this stack, existingSecret: NAME for any other",
+            )
+        return self
 
 
 def _check_template(text: str) -> str:
@@ -97,12 +174,10 @@ def _check_template(text: str) -> str:
     return text
 
 
-class Read(Model):
+class Read(_Origin):
     """One key of one secret, or a text made of several."""
 
-    secret: Annotated[SecretName | None, Field(description="Name in AWS of a secret of this stack")] = None
     key: Annotated[JsonKey | None, Field(description="JSON key; the variable's name if left out")] = None
-    required: Annotated[bool, Field(description="Warn while a placeholder has not been filled")] = False
     template: Annotated[
         Annotated[str, AfterValidator(_check_template)] | None,
         Field(description="A text with ${name} or, percent-encoded, ${name|url}; External Secrets only"),
@@ -113,11 +188,12 @@ class Read(Model):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Read":
-        if (self.secret is None) == (self.template is None):
+        if [self.secret, self.existing_secret, self.template].count(None) != 2:  # noqa: PLR2004  one is given
             raise refusal(
                 "a variable or file holds either a key of a secret or a template",
                 "It would be unclear what it holds",
-                "Write secret: NAME, or template: TEXT with keys",
+                "Write secret: NAME, existingSecret: NAME for a secret that this stack does not make, or "
+                "template: TEXT with keys",
             )
         if self.template is None:
             if self.keys:
@@ -159,14 +235,27 @@ class Read(Model):
         """Of the template."""
         return parse(self.template or "")
 
-    def reads(self, place: tuple[str, str]) -> list["NamedRead"]:
-        """All that it reads; a key that is left out has the name of the variable."""
-        if self.secret is not None:
-            return [NamedRead(place, self.secret, self.key or place[1], self.required)]
+    def reads(self, place: tuple[str, str]) -> list[NamedRead]:
+        """All that it reads of this stack's secrets; a key that is left out has the name of the variable."""
         return [
-            NamedRead((*place, "keys", name), part.secret, part.key, part.required)
-            for name, part in self.keys.items()
+            NamedRead(where, origin.secret, key, origin.required)
+            for where, origin, key in self._origins(place)
+            if origin.secret is not None
         ]
+
+    def existing_reads(self, place: tuple[str, str]) -> list[ExistingRead]:
+        """All that it reads of secrets that this stack does not make."""
+        return [
+            ExistingRead(where, origin.existing_secret, key, origin.kms_key_arn)
+            for where, origin, key in self._origins(place)
+            if origin.existing_secret is not None
+        ]
+
+    def _origins(self, place: tuple[str, str]) -> Iterator[tuple[tuple[str, ...], _Origin, str]]:
+        if self.template is None:
+            yield place, self, self.key or place[1]
+        for name, part in self.keys.items():
+            yield (*place, "keys", name), part, part.key
 
 
 class ReadFile(Read):
@@ -174,7 +263,7 @@ class ReadFile(Read):
 
     @model_validator(mode="after")
     def _key_is_named(self) -> "ReadFile":
-        if self.secret is not None and self.key is None:
+        if self.template is None and self.key is None:
             raise refusal(
                 "the key is missing",
                 "What the file holds cannot be guessed from its path",

@@ -1,13 +1,14 @@
 """The shape of `workloads` in a stack file: who reads which keys, and how."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from settings.mistakes import matching, refusal
 from settings.model import Model
-from settings.reads import FilePath, NamedRead, Read, ReadFile, Variable
+from settings.reads import ExistingRead, FilePath, NamedRead, Read, ReadFile, Variable
 from settings.secrets import SecretName
 
 _INTERVAL = r"(?P<number>[1-9]\d{0,3})(?P<unit>[smh])"
@@ -278,15 +279,19 @@ class Workload(Model):
 
     @property
     def reads(self) -> list[NamedRead]:
-        """All that it reads key by key."""
-        return [
-            *(
-                found
-                for variable, read in self.environment.items()
-                for found in read.reads(("environment", variable))
-            ),
-            *(found for path, file in self.files.items() for found in file.reads(("files", path))),
-        ]
+        """All that it reads key by key of this stack's secrets."""
+        return [found for place, read in self._named() for found in read.reads(place)]
+
+    @property
+    def existing_reads(self) -> list[ExistingRead]:
+        """All that it reads of secrets that this stack does not make."""
+        return [found for place, read in self._named() for found in read.existing_reads(place)]
+
+    def _named(self) -> Iterator[tuple[tuple[str, str], Read]]:
+        for variable, read in self.environment.items():
+            yield ("environment", variable), read
+        for path, file in self.files.items():
+            yield ("files", path), file
 
     @property
     def templates(self) -> list[str]:
@@ -335,7 +340,7 @@ class Workload(Model):
 
     @model_validator(mode="after")
     def _something_to_read(self) -> "Workload":
-        reads = len(self.reads)
+        reads = len(self.reads) + len(self.existing_reads)
         if not reads and not self.environment_from:
             raise refusal(
                 "this workload reads nothing",

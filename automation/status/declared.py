@@ -9,6 +9,7 @@ from automation.status.readers import reads_of
 from components import rotation_tags
 from components.postgres_login import PostgresLoginArgs
 from program import rotations, workloads
+from program.existing_secrets import is_foreign, name_of
 from program.making import Account, chosen, key_alias, policy_of, tags_of
 from settings import Checked, Configuration, StackFile
 from settings import rotation as declared_rotation
@@ -61,6 +62,28 @@ class Declared:
     policy: Mapping[str, Any] | None
     replicas: Mapping[str, str]
     reads: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Existing:
+    """A secret that workloads read and the stack does not make.
+
+    Attributes:
+        name: in AWS; the full ARN of one of another account.
+        path: of the first read in the stack file.
+        foreign: it is in another account, and AWS is not asked for it.
+        reads: workload to the keys that it reads.
+    """
+
+    name: str
+    path: str
+    foreign: bool
+    reads: Mapping[str, tuple[str, ...]]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The JSON keys that workloads read."""
+        return tuple(dict.fromkeys(key for keys in self.reads.values() for key in keys))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +145,25 @@ def declared_secrets(
             reads=reads.get(secret.name, {}),
         )
         for secret in stack_secrets(stack_file)
+    ]
+
+
+def existing_secrets(project: str, stack_file: StackFile, account: Account) -> list[Existing]:
+    """Return all secrets that workloads read and the stack does not make."""
+    paths: dict[str, str] = {}
+    reads: dict[str, dict[str, tuple[str, ...]]] = {}
+    foreign = set()
+    for workload, declared in stack_file.workloads.items():
+        for read in declared.existing_reads:
+            elsewhere = is_foreign(read.secret, account)
+            name = read.secret if elsewhere else name_of(read.secret)
+            foreign |= {name} if elsewhere else set()
+            paths.setdefault(name, path_of(project, ("workloads", workload, *read.place)))
+            keys = reads.setdefault(name, {}).get(workload, ())
+            reads[name][workload] = tuple(dict.fromkeys([*keys, read.key]))
+    return [
+        Existing(name=name, path=path, foreign=name in foreign, reads=reads[name])
+        for name, path in paths.items()
     ]
 
 

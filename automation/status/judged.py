@@ -1,15 +1,15 @@
 """One secret: what is declared beside what AWS says, and what of it wants attention."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
 from automation.status import drift, rotation
 from automation.status.aws import Denied, Found, Key
-from automation.status.declared import Declared, IgnoredTags
-from automation.status.model import Difference, Placeholder, Problem, Reader, Secret
+from automation.status.declared import Declared, Existing, IgnoredTags
+from automation.status.model import Difference, Placeholder, Problem, Reader, Rotation, Secret
 from automation.status.rotation import shown, version_with
 from components.versions import INITIAL_VERSION_LABEL, UNFILLED_LABEL
 from program.making import Account
@@ -72,7 +72,7 @@ def secret_of(declared: Declared, answers: Answers) -> Secret:
     filled = _filled(declared, described)
     known = rotation.rotation_of(described)
     versions = answers.versions.get(str(described["ARN"]), {})
-    problems = _unavailable(declared, described, answers.keys)
+    problems = _unavailable(declared.name, described, answers.keys)
     deleted = described.get("DeletedDate")
     if known is not None and not deleted:
         known, wrong = rotation.judged(known, described, versions, answers.now)
@@ -100,6 +100,63 @@ def secret_of(declared: Declared, answers: Answers) -> Secret:
         readers=readers,
         problems=tuple(problems),
     )
+
+
+def existing_secret_of(declared: Existing, answers: Answers) -> Secret:
+    """Return the status of a secret that the stack does not make; nothing of it is drift."""
+    readers = tuple(Reader(workload=name, keys=keys) for name, keys in declared.reads.items())
+    described = None if declared.foreign else answers.found[declared.name].described
+    secret = Secret(
+        name=declared.name,
+        path=declared.path,
+        presence="unknown",
+        arn=declared.name if declared.foreign else None,
+        console=None,
+        keys=declared.keys,
+        placeholders=(),
+        filled="not-by-hand",
+        created=None,
+        last_changed=None,
+        deletion_after=None,
+        rotation=None,
+        drift=(),
+        readers=readers,
+        problems=(),
+        existing=True,
+    )
+    if declared.foreign:
+        return secret
+    if described is None:
+        text = "AWS has no secret of this name, and this stack does not make it"
+        remedy = "Have it made where it belongs, or name another one in the stack file."
+        missing = Problem(kind="unavailable", text=text, remedy=remedy)
+        return replace(secret, presence="missing", problems=(missing,))
+    if isinstance(described, Denied):
+        return replace(secret, problems=(_denied(described.action),))
+    deleted = described.get("DeletedDate")
+    known, wrong = _rotation(described, answers)
+    return replace(
+        secret,
+        presence="deletion-scheduled" if deleted else "present",
+        arn=str(described["ARN"]),
+        console=_console(declared.name, answers),
+        created=described.get("CreatedDate"),
+        last_changed=described.get("LastChangedDate"),
+        deletion_after=deleted,
+        rotation=known,
+        problems=(*_unavailable(declared.name, described, answers.keys, existing=True), *wrong),
+        managed_by=described.get("OwningService"),
+    )
+
+
+def _rotation(described: Mapping[str, Any], answers: Answers) -> tuple[Rotation | None, list[Problem]]:
+    """Return how it rotates, and what is wrong with that."""
+    known = rotation.rotation_of(described)
+    if known is None or described.get("DeletedDate"):
+        return known, []
+    versions = answers.versions.get(str(described["ARN"]), {})
+    known, wrong = rotation.judged(known, described, versions, answers.now)
+    return known, wrong + ([_denied(versions.action)] if isinstance(versions, Denied) else [])
 
 
 def _absent(described: Denied | None) -> tuple[Literal["unknown", "missing"], Problem]:
@@ -150,22 +207,24 @@ def _waiting(declared: Declared, console: str | None) -> Problem:
 
 
 def _unavailable(
-    declared: Declared, described: Mapping[str, Any], keys: Mapping[str, Key | Denied]
+    name: str, described: Mapping[str, Any], keys: Mapping[str, Key | Denied], *, existing: bool = False
 ) -> list[Problem]:
     problems = []
     deleted = described.get("DeletedDate")
     if deleted:
         text = f"Its deletion is scheduled for {shown(deleted)}; nobody can read it"
-        remedy = f"Have it back: aws secretsmanager restore-secret --secret-id {declared.name}"
+        remedy = f"Have it back: aws secretsmanager restore-secret --secret-id {name}"
         problems.append(Problem(kind="unavailable", text=text, remedy=remedy))
     elif version_with("AWSCURRENT", described) is None:
         text = "It has no current version; nobody can read it"
         initial = version_with(INITIAL_VERSION_LABEL, described)
         remedy = (
-            "An update was interrupted: pulumi up continues it. See docs/recovery.md."
+            "Give it a value where it is made: this stack does not make it."
+            if existing
+            else "An update was interrupted: pulumi up continues it. See docs/recovery.md."
             if initial is None
             else "Make its initial version current: aws secretsmanager update-secret-version-stage "
-            f"--secret-id {declared.name} --version-stage AWSCURRENT --move-to-version-id {initial}"
+            f"--secret-id {name} --version-stage AWSCURRENT --move-to-version-id {initial}"
         )
         problems.append(Problem(kind="unavailable", text=text, remedy=remedy))
     key = keys.get(str(described.get("KmsKeyId")))
