@@ -1,7 +1,7 @@
 """Who reads the stack's secrets: access, and the manifests that bring values to them."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from program.existing_secrets import (
 from program.making import Account, Making, chosen
 from settings import Mistake, SettingsError, StackFile
 from settings.mistakes import path_of
-from settings.reads import Read
+from settings.reads import Origin, Read
 from settings.stack_secrets import by_name
 from settings.workloads import Workload
 from workloads.contract import Authorities, Source, Template, Value
@@ -150,13 +150,13 @@ def _declare_one(
     names = secrets_of(workload)
     foreign = foreign_role(workload, making.account)
     role_arn: pulumi.Input[str] = foreign or _access(making, name, workload, sources).role_arn
-    arns = pulumi.Output.all(**{secret: secrets[secret].arn for secret in names})
+    others = {other.reference: other.arn for other in of_workload(workload, sources.existing)}
+    arns = pulumi.Output.all(**{secret: secrets[secret].arn for secret in names}, **others)
     keys = {secret: secrets[secret].keys for secret in names}
     region = making.account.region
 
     def contract(role_arn: str, arns: Mapping[str, str]) -> Contract:
-        known = {**_sources(keys, arns), **_existing_sources(workload, sources.existing)}
-        made = _contract(name, workload, region, role_arn, known)
+        made = _contract(name, workload, region, role_arn, _Known(keys, arns))
         return replace(made, authorities=_authorities(workload, pem))
 
     return pulumi.Output.all(role_arn, arns, _redeployment(making, name, workload, sources)).apply(
@@ -226,23 +226,21 @@ def _reader(workload: Workload) -> Reader:
     )
 
 
-def _sources(keys: Mapping[str, list[str]], arns: Mapping[str, str]) -> dict[str, dict[str, Source]]:
-    """Name of a secret to key to where that is."""
-    return {
-        secret: {key: Source(secret_name=secret, secret_arn=arns[secret], key=key) for key in found}
-        for secret, found in keys.items()
-    }
+@dataclass(frozen=True)
+class _Known:
+    """What a workload reads.
 
+    Attributes:
+        keys: name of a secret of this stack to its keys.
+        arns: name of a secret, or what the stack file calls an existing one, to its full ARN.
+    """
 
-def _existing_sources(
-    workload: Workload, existing: Mapping[str, ExistingSecret]
-) -> dict[str, dict[str, Source]]:
-    """The same of secrets that this stack does not make, by what the stack file calls them."""
-    found: dict[str, dict[str, Source]] = {}
-    for read in workload.existing_reads:
-        source = Source(secret_name=read.secret, secret_arn=existing[read.secret].arn, key=read.key)
-        found.setdefault(read.secret, {})[read.key] = source
-    return found
+    keys: Mapping[str, Sequence[str]]
+    arns: Mapping[str, str]
+
+    def source(self, secret: str, key: str | None) -> Source:
+        """Return where a key is, or the whole secret."""
+        return Source(secret_name=secret, secret_arn=self.arns[secret], key=key)
 
 
 def _contract(
@@ -250,20 +248,23 @@ def _contract(
     workload: Workload,
     region: str,
     role_arn: str,
-    sources: Mapping[str, Mapping[str, Source]],
+    known: _Known,
 ) -> Contract:
     def environment() -> Iterator[tuple[str, Value]]:
         for secret in workload.environment_from:
-            yield from sources[secret].items()
+            yield from ((key, known.source(secret, key)) for key in known.keys[secret])
         for variable, read in workload.environment.items():
-            yield variable, _value(read, variable, sources)
+            yield variable, _value(read, variable, known)
 
     kubernetes = workload.kubernetes
     return Contract(
         name=name,
         region=region,
         environment=dict(environment()),
-        files={path: _value(file, path, sources) for path, file in workload.files.items()},
+        environment_from_all=tuple(
+            known.source(_named(secret), None) for secret in workload.environment_from_all
+        ),
+        files={path: _value(file, path, known) for path, file in workload.files.items()},
         mount_path=workload.mount_path,
         namespace=kubernetes.namespace if kubernetes else "default",
         service_account=kubernetes.service_account if kubernetes else "default",
@@ -274,14 +275,15 @@ def _contract(
     )
 
 
-def _value(read: Read, name: str, sources: Mapping[str, Mapping[str, Source]]) -> Value:
-    origin = read.secret or read.existing_secret
-    if origin is not None:
-        return sources[origin][read.key or name]
-    parts = {
-        part: sources[about.secret or about.existing_secret or ""][about.key]
-        for part, about in read.keys.items()
-    }
+def _named(origin: Origin) -> str:
+    """Return what the stack file calls the secret that is read."""
+    return origin.secret or origin.existing_secret or ""
+
+
+def _value(read: Read, name: str, known: _Known) -> Value:
+    if read.template is None:
+        return known.source(_named(read), None if read.whole else read.key or name)
+    parts = {part: known.source(_named(about), about.key) for part, about in read.keys.items()}
     return Template(pieces=read.pieces, sources=parts)
 
 

@@ -80,6 +80,7 @@ def _wrong_reads(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
             yield from _wrong_read(namespace, (*place, *read.place), read, keys)
         yield from _wrong_whole_secrets(namespace, place, workload, keys)
         yield from _wrong_files(namespace, place, workload)
+        yield from _same_whole_file_twice(namespace, place, workload)
         yield from _wrong_authorities(namespace, place, workload, stack_file)
 
 
@@ -89,7 +90,7 @@ def _wrong_read(
     known = keys.get(read.secret)
     if known is None:
         yield _unknown_secret(namespace, (*place, "secret"), read.secret, keys)
-    elif read.key not in known:
+    elif read.key is not None and read.key not in known:
         yield Mistake(
             path_of(namespace, (*place, "key")),
             f'{read.secret} has no key "{read.key}"{nearest(read.key, known)}',
@@ -168,6 +169,25 @@ def _wrong_files(namespace: str, place: Place, workload: Workload) -> Iterator[M
                 "One of the two could not be made",
                 "Rename one of them",
             )
+
+
+def _same_whole_file_twice(namespace: str, place: Place, workload: Workload) -> Iterator[Mistake]:
+    """Yield whole secrets that are several files, of which AWS's provider for the CSI driver makes one."""
+    if not workload.kubernetes or workload.kubernetes.operator != "secrets-store-csi":
+        return
+    seen: dict[str, str] = {}
+    for path, file in workload.files.items():
+        secret = file.secret or file.existing_secret
+        if secret is None or not file.whole:
+            continue
+        if secret in seen:
+            yield Mistake(
+                path_of(namespace, (*place, "files", path)),
+                f'the whole of {secret} is the file "{seen[secret]}" too',
+                "AWS's provider for the CSI driver mounts a secret once, and the pod would not start",
+                "Keep one of the two files",
+            )
+        seen[secret] = path
 
 
 def _wrong_authorities(

@@ -88,14 +88,16 @@ class NamedRead:
 
     Attributes:
         place: below the workload: `environment` or `files`, and the name; in a template further to its part.
-        secret, key: what it reads.
+        secret, key: what it reads; the key is None for a whole secret.
         required: see Read.
+        whole: the whole secret is read.
     """
 
-    place: tuple[str, ...]
+    place: tuple[str | int, ...]
     secret: str
-    key: str
+    key: str | None
     required: bool
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,17 +107,17 @@ class ExistingRead:
     Attributes:
         place: as of NamedRead.
         secret: its name in AWS or its full ARN, as the stack file has it.
-        key: what it reads.
+        key: what it reads; None for the whole secret.
         kms_key_arn: ARN of the key that encrypts it, as far as the stack file says.
     """
 
-    place: tuple[str, ...]
+    place: tuple[str | int, ...]
     secret: str
-    key: str
+    key: str | None
     kms_key_arn: str | None
 
 
-class _Origin(Model):
+class Origin(Model):
     """The secret that is read: one of this stack, or one that exists already."""
 
     secret: Annotated[SecretName | None, Field(description="Name in AWS of a secret of this stack")] = None
@@ -145,19 +147,49 @@ class _Origin(Model):
             )
         return self
 
+    def read(self, place: tuple[str | int, ...], key: str | None) -> NamedRead | None:
+        """Return the read of a secret of this stack; None if it is of another one."""
+        if self.secret is None:
+            return None
+        return NamedRead(place, self.secret, key, self.required, whole=key is None)
 
-class Part(_Origin):
-    """One key of one secret, as a part of a text."""
+    def existing_read(self, place: tuple[str | int, ...], key: str | None) -> ExistingRead | None:
+        """Return the read of a secret that this stack does not make; None if it is one of its own."""
+        if self.existing_secret is None:
+            return None
+        return ExistingRead(place, self.existing_secret, key, self.kms_key_arn)
 
-    key: Annotated[JsonKey, Field(description="JSON key")]
+
+class WholeSecret(Origin):
+    """A secret whose keys are all read, whichever it has."""
 
     @model_validator(mode="after")
-    def _one_secret(self) -> "Part":
+    def _one_secret(self) -> Self:
         if (self.secret is None) == (self.existing_secret is None):
             raise refusal(
-                "a placeholder stands for a key of either secret or existingSecret",
-                "It would be unclear what the text holds",
+                "either secret or existingSecret is read",
+                "It would be unclear what the workload gets",
                 "Write secret: NAME for a secret of this stack, existingSecret: NAME for any other",
+            )
+        return self
+
+
+_WHOLE = Field(description="Read the whole secret, all keys as one JSON text")
+
+
+class Part(WholeSecret):
+    """One key of one secret, or the whole of it, as a part of a text."""
+
+    key: Annotated[JsonKey | None, Field(description="JSON key")] = None
+    whole: Annotated[bool, _WHOLE] = False
+
+    @model_validator(mode="after")
+    def _key_or_whole(self) -> "Part":
+        if (self.key is None) != self.whole:
+            raise refusal(
+                "the key is missing" if self.key is None else "key and whole are both given",
+                "It would be unclear what the text holds",
+                'Add "key" with the JSON key, or write whole: true instead of it',
             )
         return self
 
@@ -174,10 +206,11 @@ def _check_template(text: str) -> str:
     return text
 
 
-class Read(_Origin):
-    """One key of one secret, or a text made of several."""
+class Read(Origin):
+    """One key of one secret, the whole of it, or a text made of several."""
 
     key: Annotated[JsonKey | None, Field(description="JSON key; the variable's name if left out")] = None
+    whole: Annotated[bool, _WHOLE] = False
     template: Annotated[
         Annotated[str, AfterValidator(_check_template)] | None,
         Field(description="A text with ${name} or, percent-encoded, ${name|url}; External Secrets only"),
@@ -194,6 +227,12 @@ class Read(_Origin):
                 "It would be unclear what it holds",
                 "Write secret: NAME, existingSecret: NAME for a secret that this stack does not make, or "
                 "template: TEXT with keys",
+            )
+        if self.whole and (self.key is not None or self.template is not None):
+            raise refusal(
+                f"whole and {'template' if self.template is not None else 'key'} are both given",
+                "It would be unclear what it holds",
+                "Keep one of them; a part of a template may be whole: true",
             )
         if self.template is None:
             if self.keys:
@@ -237,36 +276,30 @@ class Read(_Origin):
 
     def reads(self, place: tuple[str, str]) -> list[NamedRead]:
         """All that it reads of this stack's secrets; a key that is left out has the name of the variable."""
-        return [
-            NamedRead(where, origin.secret, key, origin.required)
-            for where, origin, key in self._origins(place)
-            if origin.secret is not None
-        ]
+        found = [origin.read(where, key) for where, origin, key in self._origins(place)]
+        return [read for read in found if read is not None]
 
     def existing_reads(self, place: tuple[str, str]) -> list[ExistingRead]:
         """All that it reads of secrets that this stack does not make."""
-        return [
-            ExistingRead(where, origin.existing_secret, key, origin.kms_key_arn)
-            for where, origin, key in self._origins(place)
-            if origin.existing_secret is not None
-        ]
+        found = [origin.existing_read(where, key) for where, origin, key in self._origins(place)]
+        return [read for read in found if read is not None]
 
-    def _origins(self, place: tuple[str, str]) -> Iterator[tuple[tuple[str, ...], _Origin, str]]:
+    def _origins(self, place: tuple[str, str]) -> Iterator[tuple[tuple[str, ...], Origin, str | None]]:
         if self.template is None:
-            yield place, self, self.key or place[1]
+            yield place, self, None if self.whole else self.key or place[1]
         for name, part in self.keys.items():
             yield (*place, "keys", name), part, part.key
 
 
 class ReadFile(Read):
-    """One key of one secret as a file, or a text made of several."""
+    """One key of one secret as a file, the whole of it, or a text made of several."""
 
     @model_validator(mode="after")
     def _key_is_named(self) -> "ReadFile":
-        if self.template is None and self.key is None:
+        if self.template is None and self.key is None and not self.whole:
             raise refusal(
                 "the key is missing",
                 "What the file holds cannot be guessed from its path",
-                'Add "key" with the JSON key',
+                'Add "key" with the JSON key, or whole: true for all keys as one JSON text',
             )
         return self

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from settings.mistakes import matching, refusal
 from settings.model import Model
-from settings.reads import ExistingRead, FilePath, NamedRead, Read, ReadFile, Variable
+from settings.reads import ExistingRead, FilePath, NamedRead, Read, ReadFile, Variable, WholeSecret
 from settings.secrets import SecretName
 
 _INTERVAL = r"(?P<number>[1-9]\d{0,3})(?P<unit>[smh])"
@@ -262,6 +262,10 @@ class Workload(Model):
     environment_from: Annotated[
         tuple[SecretName, ...], Field(description="Secrets whose keys all become variables of the same name")
     ] = ()
+    environment_from_all: Annotated[
+        tuple[WholeSecret, ...],
+        Field(description="Secrets of which every key in AWS becomes a variable; External Secrets only"),
+    ] = ()
     files: Annotated[
         dict[FilePath, ReadFile], Field(description="Path below mountPath to what the file holds")
     ] = Field(default_factory=dict)
@@ -279,13 +283,25 @@ class Workload(Model):
 
     @property
     def reads(self) -> list[NamedRead]:
-        """All that it reads key by key of this stack's secrets."""
-        return [found for place, read in self._named() for found in read.reads(place)]
+        """All that it reads of this stack's secrets, except for environmentFrom."""
+        whole = [secret.read(place, None) for place, secret in self._wholes()]
+        return [
+            *(found for place, read in self._named() for found in read.reads(place)),
+            *(found for found in whole if found is not None),
+        ]
 
     @property
     def existing_reads(self) -> list[ExistingRead]:
         """All that it reads of secrets that this stack does not make."""
-        return [found for place, read in self._named() for found in read.existing_reads(place)]
+        whole = [secret.existing_read(place, None) for place, secret in self._wholes()]
+        return [
+            *(found for place, read in self._named() for found in read.existing_reads(place)),
+            *(found for found in whole if found is not None),
+        ]
+
+    def _wholes(self) -> Iterator[tuple[tuple[str | int, ...], WholeSecret]]:
+        for index, secret in enumerate(self.environment_from_all):
+            yield ("environmentFromAll", index), secret
 
     def _named(self) -> Iterator[tuple[tuple[str, str], Read]]:
         for variable, read in self.environment.items():
@@ -312,6 +328,15 @@ class Workload(Model):
                 "files are given where there are none",
                 "ECS and Lambda bring secrets as variables only",
                 "Write them under environment",
+            )
+        if self.environment_from_all and not (
+            self.kubernetes and self.kubernetes.operator == "external-secrets"
+        ):
+            raise refusal(
+                "only the External Secrets Operator makes variables of keys that nobody lists",
+                "The workload would not have them",
+                "Use environmentFrom for the keys that the stack file lists, or a variable or file with "
+                "whole: true",
             )
         if self.templates and not (self.kubernetes and self.kubernetes.operator == "external-secrets"):
             raise refusal(

@@ -64,6 +64,10 @@ class Declared:
     reads: Mapping[str, tuple[str, ...]]
 
 
+# In the place of a key: all keys, whichever the secret has.
+WHOLE = "*"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Existing:
     """A secret that workloads read and the stack does not make.
@@ -72,7 +76,7 @@ class Existing:
         name: in AWS; the full ARN of one of another account.
         path: of the first read in the stack file.
         foreign: it is in another account, and AWS is not asked for it.
-        reads: workload to the keys that it reads.
+        reads: workload to the keys that it reads, or `*` for the whole.
     """
 
     name: str
@@ -160,7 +164,7 @@ def existing_secrets(project: str, stack_file: StackFile, account: Account) -> l
             foreign |= {name} if elsewhere else set()
             paths.setdefault(name, path_of(project, ("workloads", workload, *read.place)))
             keys = reads.setdefault(name, {}).get(workload, ())
-            reads[name][workload] = tuple(dict.fromkeys([*keys, read.key]))
+            reads[name][workload] = tuple(dict.fromkeys([*keys, WHOLE if read.key is None else read.key]))
     return [
         Existing(name=name, path=path, foreign=name in foreign, reads=reads[name])
         for name, path in paths.items()

@@ -106,7 +106,7 @@ class Secret:
         presence: `unknown` where AWS may not be asked, and for a secret of another account.
         arn: full ARN; None unless it is there.
         console: address in AWS's console; None where it is not there, and on an emulated AWS.
-        keys: declared JSON keys; of an existing secret those that workloads read.
+        keys: declared JSON keys; of an existing secret those that workloads read, `*` for the whole.
         placeholders: those keys that a person fills.
         filled: `waiting`: the secret still holds its first value; `filled`: somebody has written another one;
             `unclear`: rotation has, which may have come before the person; `not-by-hand`: no placeholders.

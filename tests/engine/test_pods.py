@@ -45,7 +45,7 @@ TEMPLATE = {
         "keys": {"password": {"secret": "cache", "key": "PASSWORD"}},
     }
 }
-WORKLOADS = {
+WORKLOADS: dict[str, dict[str, Any]] = {
     "by-token": {
         **READS,
         "environment": {**READS["environment"], **TEMPLATE},
@@ -125,7 +125,14 @@ def trust(principal: str) -> str:
 def existing(master: str, name: str = "platform/sentry") -> dict[str, Any]:
     """A workload that reads secrets which this stack does not make."""
     dsn, password = {"existingSecret": name, "key": "dsn"}, {"existingSecret": master, "key": "password"}
-    return {"elsewhere": {"environment": {"DSN": dsn, "PASSWORD": password}, "ecs": {}}}
+    return {
+        "elsewhere": {"environment": {"DSN": dsn, "PASSWORD": password}, "ecs": {}},
+        "whole": {
+            "environmentFromAll": [{"existingSecret": name}, {"secret": "vendor"}],
+            "files": {"master.json": {"existingSecret": master, "whole": True}},
+            "kubernetes": WORKLOADS["by-token"]["kubernetes"],
+        },
+    }
 
 
 def make_existing_secrets(stack: Stack) -> str:
@@ -265,6 +272,14 @@ def test_a_task_reads_secrets_that_the_stack_does_not_make(deployed: Deployed) -
     reader = deployed.reader(credentials_of(deployed, "elsewhere"))
     found = operators.ecs_container(reader, deployed.workloads["elsewhere"]["containerSecrets"])
     assert found == {"DSN": "a-dsn", "PASSWORD": deployed.stack.value(deployed.master)["password"]}
+
+
+def test_a_pod_has_whole_secrets_whose_keys_nobody_listed(deployed: Deployed) -> None:
+    variables, files = deployed.obtained("whole", with_token(deployed, "whole", token()))
+    assert variables == {"dsn": "a-dsn", **deployed.stack.value("vendor")}
+    [(path, text)] = files.items()
+    assert path == "/run/secrets/aws/master.json"
+    assert json.loads(text) == deployed.stack.value(deployed.master)
 
 
 def test_a_preview_refuses_a_missing_secret_without_an_error_of_the_provider(deployed: Deployed) -> None:

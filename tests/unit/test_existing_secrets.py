@@ -158,6 +158,94 @@ def test_database_authorities_come_for_a_database_that_the_stack_does_not_name()
     assert manifests[-1]["data"]["ca.pem"].count("BEGIN CERTIFICATE") > 1
 
 
+def test_whole_secrets_come_to_pods_without_a_list_of_keys() -> None:
+    recording = reading(
+        {"APP": {"secret": "app", "whole": True}},
+        secrets=SECRETS,
+        environmentFromAll=[{"secret": "app"}, {"existingSecret": "platform/sentry"}],
+        files={"sentry.json": {"existingSecret": "platform/sentry", "whole": True}},
+    )
+    app = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:app-AbCdEf"
+    [read, *_] = policy(recording)
+    assert read["Resource"] == sorted([app, SENTRY])
+    found = {
+        manifest["metadata"]["name"]: manifest["spec"]
+        for manifest in yaml.safe_load_all(recording.outputs["workloads"]["web"]["manifests"])
+    }
+    assert found["web-environment-from"]["dataFrom"] == [
+        {"extract": {"key": app}},
+        {"extract": {"key": SENTRY}},
+    ]
+    assert found["web-environment"]["data"] == [{"secretKey": "APP", "remoteRef": {"key": app}}]
+    [file] = found["web-files"]["data"]
+    assert file["remoteRef"] == {"key": SENTRY}
+
+
+@pytest.mark.parametrize(
+    ("platform", "output", "found"),
+    [
+        ({"ecs": {}}, "containerSecrets", [{"name": "APP", "valueFrom": SENTRY}]),
+        ({"lambda": {"role": "hook"}}, "environment", {"APP_SECRET_ARN": SENTRY}),
+    ],
+)
+def test_a_whole_secret_is_one_variable_of_tasks_and_functions(
+    platform: dict[str, Any], output: str, found: object
+) -> None:
+    read = {"existingSecret": "platform/sentry", "whole": True}
+    workloads = {"web": {"environment": {"APP": read}, **platform}}
+    recording = run({"aws:region": "us-east-1", "aws-secrets:workloads": workloads})
+    assert recording.outputs["workloads"]["web"][output] == found
+
+
+CSI = {**PODS, "operator": "secrets-store-csi"}
+WHOLE = {"secret": "app", "whole": True}
+
+
+@pytest.mark.parametrize(
+    ("workload", "path", "words"),
+    [
+        (
+            {"environmentFromAll": [{"secret": "ap"}]},
+            f"{W}.environmentFromAll[0].secret",
+            'did you mean "app"',
+        ),
+        ({"environmentFromAll": [{}]}, f"{W}.environmentFromAll[0]", "existingSecret: NAME for any other"),
+        (
+            {"environmentFromAll": [{"existingSecret": "gone"}]},
+            f"{W}.environmentFromAll[0].existingSecret",
+            'AWS has no secret "gone"',
+        ),
+        ({"environmentFromAll": [{"secret": "app"}], "kubernetes": CSI}, W, "whole: true"),
+        ({"environment": {"A": {**WHOLE, "key": "K"}}}, f"{W}.environment.A", "whole and key are both given"),
+        (
+            {"environment": {"A": {"template": "${a}", "keys": {"a": {"secret": "app"}}}}},
+            f"{W}.environment.A.keys.a",
+            "or write whole: true",
+        ),
+        ({"files": {"a": {"secret": "app"}}}, f"{W}.files.a", "or whole: true"),
+        ({"files": {"a": WHOLE, "b": WHOLE}, "kubernetes": CSI}, f"{W}.files.b", "Keep one of the two files"),
+    ],
+)
+def test_a_wrong_read_of_a_whole_secret_is_refused_with_the_remedy(
+    workload: dict[str, Any], path: str, words: str
+) -> None:
+    declared = {"environment": {"KEY_BASE": {"secret": "app"}}, **workload}
+    found = refused(declared.pop("environment"), secrets=SECRETS, **declared)
+    assert words in found[path]
+
+
+def test_a_required_whole_secret_warns_of_each_placeholder(monkeypatch: pytest.MonkeyPatch) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", warned.append)
+    monkeypatch.setattr("program.placeholders._holds_its_initial_value", lambda _: True)
+    values = {"A": {"filledByHand": "the vendor"}, "B": {"filledByHand": "the vendor"}, "C": {"value": "c"}}
+    reading(
+        {"APP": {**WHOLE, "required": True}},
+        secrets={"app": {"values": values}},
+    )
+    assert sorted(text.partition(": ")[2].partition(" of")[0] for text in warned) == ["A", "B"]
+
+
 E1 = f"{W}.environment.A"
 
 
