@@ -61,6 +61,7 @@ def _scope(declared: Pipeline, account: Account) -> PipelineScope:
         rds_instances=declared.databases.rds_instances,
         aurora_clusters=declared.databases.aurora_clusters,
         admin_secret_arns=declared.databases.admin_secret_arns,
+        master_rotation_arns=declared.databases.master_rotation_arns,
         existing_secret_arns=[arn_pattern(secret, account) for secret in declared.existing_secrets],
         eks_clusters=declared.eks_clusters,
         ecs_services=declared.ecs_services,

@@ -127,6 +127,10 @@ class PipelineDatabases(Model):
             description="Secrets of their administrators: the master secret that RDS manages, or secretArn",
         ),
     ] = ()
+    master_rotation_arns: Annotated[
+        tuple[_SecretArn, ...],
+        Field(description="Those of the master secrets whose rotation the stacks schedule (masterRotation)"),
+    ] = ()
 
 
 class PipelineState(Model):

@@ -9,7 +9,8 @@ from automation.status import functions
 from automation.status.aws import Asking, Caller, Denied, Found, Key, asking
 from automation.status.declared import Declared, declared_secrets, existing_secrets, ignored_tags
 from automation.status.errors import CannotAskError
-from automation.status.judged import Answers, existing_secret_of, secret_of
+from automation.status.judged import Answers, existing_secret_of, secret_of, unknown_master
+from automation.status.masters import masters, merged
 from automation.status.model import VERSION, Function, Secret, Status, Summary
 from automation.status.readers import workloads_of
 from automation.status.rotation import asks_for_versions
@@ -59,7 +60,9 @@ def status_of(
     _refuse_other_accounts(configuration, caller)
     account = Account(caller.account_id, caller.partition, checked.region)
     declared = declared_secrets(configuration, checked, account, told)
-    existing = existing_secrets(configuration.project, checked.stack_file, account)
+    found_masters, unknown_masters = masters(configuration.project, checked.stack_file, aws)
+    read = existing_secrets(configuration.project, checked.stack_file, account)
+    existing = merged(read, found_masters)
     found = aws.secrets((one.name for one in declared), policies=policies)
     if declared and all(isinstance(one.described, Denied) for one in found.values()):
         raise CannotAskError(
@@ -80,6 +83,7 @@ def status_of(
     secrets = (
         *(secret_of(one, answers) for one in declared),
         *(existing_secret_of(one, answers) for one in existing),
+        *map(unknown_master, unknown_masters),
     )
     rotating = functions.functions_of(secrets, declared, aws)
     return Status(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from automation.status.readers import reads_of
@@ -70,19 +70,23 @@ WHOLE = "*"
 
 @dataclass(frozen=True, kw_only=True)
 class Existing:
-    """A secret that workloads read and the stack does not make.
+    """A secret that workloads read or RDS manages, and the stack does not make.
 
     Attributes:
         name: in AWS; the full ARN of one of another account.
         path: of the first read in the stack file.
         foreign: it is in another account, and AWS is not asked for it.
         reads: workload to the keys that it reads, or `*` for the whole.
+        rotation_declared: the stack file says how it rotates: a master secret of RDS.
+        schedule: that; None for never.
     """
 
     name: str
     path: str
     foreign: bool
     reads: Mapping[str, tuple[str, ...]]
+    rotation_declared: bool = False
+    schedule: Schedule | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -222,11 +226,16 @@ def _schedule(stack_file: StackFile, secret: StackSecret, names: str | None) -> 
         rotation = admin if admin and admin.enabled else None
     if rotation is None:
         return None
+    return replace(schedule_of(rotation), function_arn=own_function, function_names=names)
+
+
+def schedule_of(rotation: declared_rotation.Schedule) -> Schedule:
+    """Return when it rotates, by whatever function."""
     known = rotations.schedule_of(rotation)
     return Schedule(
         days=known.automatically_after_days,
         expression=known.schedule_expression,
         duration=known.duration,
-        function_arn=own_function,
-        function_names=names,
+        function_arn=None,
+        function_names=None,
     )

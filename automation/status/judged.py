@@ -9,6 +9,7 @@ from urllib.parse import quote
 from automation.status import drift, rotation
 from automation.status.aws import Denied, Found, Key
 from automation.status.declared import Declared, Existing, IgnoredTags
+from automation.status.masters import Unknown
 from automation.status.model import Difference, Placeholder, Problem, Reader, Rotation, Secret
 from automation.status.rotation import shown, version_with
 from components.versions import INITIAL_VERSION_LABEL, UNFILLED_LABEL
@@ -77,7 +78,7 @@ def secret_of(declared: Declared, answers: Answers) -> Secret:
     if known is not None and not deleted:
         known, wrong = rotation.judged(known, described, versions, answers.now)
         problems += wrong
-    problems += _of_drift(declared, compared.differences)
+    problems += _of_drift(declared.name, compared.differences, declared.replicas)
     problems += _of_replicas(described)
     if filled == "waiting":
         problems.append(_waiting(declared, console))
@@ -103,26 +104,14 @@ def secret_of(declared: Declared, answers: Answers) -> Secret:
 
 
 def existing_secret_of(declared: Existing, answers: Answers) -> Secret:
-    """Return the status of a secret that the stack does not make; nothing of it is drift."""
+    """Return the status of a secret that the stack does not make; at most its rotation is declared."""
     readers = tuple(Reader(workload=name, keys=keys) for name, keys in declared.reads.items())
     described = None if declared.foreign else answers.found[declared.name].described
-    secret = Secret(
-        name=declared.name,
-        path=declared.path,
-        presence="unknown",
+    secret = replace(
+        _existing(declared.name, declared.path),
         arn=declared.name if declared.foreign else None,
-        console=None,
         keys=declared.keys,
-        placeholders=(),
-        filled="not-by-hand",
-        created=None,
-        last_changed=None,
-        deletion_after=None,
-        rotation=None,
-        drift=(),
         readers=readers,
-        problems=(),
-        existing=True,
     )
     if declared.foreign:
         return secret
@@ -135,6 +124,8 @@ def existing_secret_of(declared: Existing, answers: Answers) -> Secret:
         return replace(secret, problems=(_denied(described.action),))
     deleted = described.get("DeletedDate")
     known, wrong = _rotation(described, answers)
+    compared = drift.rotation(declared.schedule, described) if declared.rotation_declared else ()
+    differences = tuple(compared)
     return replace(
         secret,
         presence="deletion-scheduled" if deleted else "present",
@@ -144,8 +135,50 @@ def existing_secret_of(declared: Existing, answers: Answers) -> Secret:
         last_changed=described.get("LastChangedDate"),
         deletion_after=deleted,
         rotation=known,
-        problems=(*_unavailable(declared.name, described, answers.keys, existing=True), *wrong),
+        drift=differences,
+        problems=(
+            *_unavailable(declared.name, described, answers.keys, existing=True),
+            *wrong,
+            *_of_drift(declared.name, differences, {}),
+        ),
         managed_by=described.get("OwningService"),
+    )
+
+
+def _existing(name: str, path: str, **known: Any) -> Secret:  # noqa: ANN401  fields of Secret
+    """Return a secret that the stack does not make and of which no more is known than this."""
+    unknown: dict[str, Any] = {
+        "presence": "unknown",
+        "arn": None,
+        "console": None,
+        "keys": (),
+        "placeholders": (),
+        "filled": "not-by-hand",
+        "created": None,
+        "last_changed": None,
+        "deletion_after": None,
+        "rotation": None,
+        "drift": (),
+        "readers": (),
+        "problems": (),
+        "existing": True,
+    }
+    return Secret(name=name, path=path, **{**unknown, **known})
+
+
+def unknown_master(unknown: Unknown) -> Secret:
+    """Return the status of a master secret that could not be found, whose rotation is declared."""
+    missing = Problem(
+        kind="unavailable",
+        text=f"RDS has no database {unknown.name}, or does not manage its master user's password",
+        remedy="Let RDS manage it (--manage-master-user-password), or remove masterRotation.",
+    )
+    return _existing(
+        f"master user of {unknown.name}",
+        unknown.path,
+        presence="unknown" if unknown.why else "missing",
+        managed_by="rds",
+        problems=(_denied(unknown.why.action) if unknown.why else missing,),
     )
 
 
@@ -237,7 +270,7 @@ def _unavailable(
     return problems
 
 
-def _of_drift(declared: Declared, differences: tuple[Difference, ...]) -> list[Problem]:
+def _of_drift(name: str, differences: tuple[Difference, ...], replicas: Mapping[str, str]) -> list[Problem]:
     problems = []
     for one in differences:
         remedy = (
@@ -246,16 +279,16 @@ def _of_drift(declared: Declared, differences: tuple[Difference, ...]) -> list[P
         if one.what == "encryption" and one.declared == "aws-managed":
             remedy = (
                 "The provider does not take a key away: aws secretsmanager update-secret --secret-id "
-                f"{declared.name} --kms-key-id alias/aws/secretsmanager"
+                f"{name} --kms-key-id alias/aws/secretsmanager"
             )
         elif one.what == "replicas" and one.declared.startswith("none"):
             region = one.actual.partition(" ")[0]
             remedy = (
                 "pulumi up --refresh deletes this copy, because the stack file has others. If AWS is "
                 "right, add it to the stack file."
-                if declared.replicas
+                if replicas
                 else "The provider leaves copies where the stack file has none: aws secretsmanager "
-                f"remove-regions-from-replication --secret-id {declared.name} "
+                f"remove-regions-from-replication --secret-id {name} "
                 f"--remove-replica-regions {region}"
             )
         verb = "differ" if one.what in {"tags", "replicas"} else "differs"
