@@ -18,8 +18,22 @@ def boundary(scope: PipelineScope) -> str:
             if scope.admin_secret_arns
             else []
         ),
+        *(
+            [
+                allow(
+                    "ReadExistingSecrets",
+                    ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+                    scope.existing_secret_arns,
+                )
+            ]
+            if scope.existing_secret_arns
+            else []
+        ),
         use_of_keys(
-            scope, [*scope.secrets, *scope.admin_secret_arns], ["kms:Decrypt", "kms:GenerateDataKey"]
+            scope,
+            [*scope.secrets, *scope.admin_secret_arns, *scope.existing_secret_arns],
+            ["kms:Decrypt", "kms:GenerateDataKey"],
+            sorted({arn.split(":")[4] for arn in scope.existing_secret_arns} - {scope.account_id}),
         ),
         *(
             [
@@ -57,14 +71,26 @@ def boundary(scope: PipelineScope) -> str:
     )
 
 
-def use_of_keys(scope: PipelineScope, secrets: Sequence[str], actions: Sequence[str]) -> Statement:
-    """Any key of the account, through Secrets Manager and for these secrets alone, replicas included."""
+def use_of_keys(
+    scope: PipelineScope, secrets: Sequence[str], actions: Sequence[str], accounts: Sequence[str] = ()
+) -> Statement:
+    """Any key of the account, through Secrets Manager and for these secrets alone, replicas included.
+
+    Args:
+        scope: the stacks.
+        secrets: ARNs, maybe with wildcards.
+        actions: of KMS.
+        accounts: other accounts whose keys encrypt some of the secrets.
+    """
     region = f":{scope.region}:"
     everywhere = [arn.replace(region, ":*:", 1) for arn in secrets]
     return allow(
         "UseKeysForThem",
         actions,
-        scope.arns("kms", ["key/*"], region="*"),
+        [
+            *scope.arns("kms", ["key/*"], region="*"),
+            *(f"arn:{scope.partition}:kms:*:{account}:key/*" for account in accounts),
+        ],
         StringLike={
             "kms:EncryptionContext:SecretARN": everywhere,
             "kms:ViaService": "secretsmanager.*.amazonaws.com",

@@ -20,6 +20,8 @@ class PipelineScope:
         secret_prefixes: what the names of the stacks' secrets begin with.
         rds_instances, aurora_clusters: that the stacks look up.
         admin_secret_arns: secrets of databases' administrators, made by others.
+        master_rotation_arns: secrets of RDS whose rotation the stacks schedule.
+        existing_secret_arns: secrets that workloads read and others make, maybe of other accounts.
         eks_clusters: with pods that get roles by EKS Pod Identity.
         ecs_services: that are deployed again when a secret changes, as `CLUSTER/SERVICE`.
         state_bucket_arn: of an S3 backend.
@@ -37,6 +39,8 @@ class PipelineScope:
     rds_instances: Sequence[str] = ()
     aurora_clusters: Sequence[str] = ()
     admin_secret_arns: Sequence[str] = ()
+    master_rotation_arns: Sequence[str] = ()
+    existing_secret_arns: Sequence[str] = ()
     eks_clusters: Sequence[str] = ()
     ecs_services: Sequence[str] = ()
     state_bucket_arn: str | None = None
@@ -108,6 +112,13 @@ def lookups(scope: PipelineScope) -> Iterator[Statement]:
             "LookUpAdministratorSecrets",
             ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"],
             scope.admin_secret_arns,
+        )
+    if scope.existing_secret_arns:
+        yield allow("FindExistingSecrets", ["secretsmanager:ListSecrets"], ["*"])  # AWS lists all or none
+        yield allow(
+            "LookUpExistingSecrets",
+            ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"],
+            scope.existing_secret_arns,
         )
     yield allow("SeeWhatWaitsForAPerson", ["secretsmanager:ListSecretVersionIds"], scope.secrets)
 

@@ -76,6 +76,8 @@ class ReadAccessArgs:
         secret_arns: full ARNs of the secrets.
         secret_names: names of the same in AWS, in the same order, for previews: one that is not made yet has
             no ARN. Without them all is in one policy.
+        existing_secret_arns: full ARNs of more secrets, which the program does not make.
+        existing_secret_keys: the key of each of those, None for AWS's own.
         kms_key_ids: ARNs of the KMS keys, or of aliases, that encrypt them; AWS's own key needs none.
         secret_keys: the key of each of the same, None for AWS's own: where several policies are needed, each
             has the keys of its own secrets alone.
@@ -91,6 +93,8 @@ class ReadAccessArgs:
     reader: Reader
     secret_arns: Sequence[pulumi.Input[str]]
     secret_names: Sequence[str] = ()
+    existing_secret_arns: Sequence[str] = ()
+    existing_secret_keys: Sequence[str | None] = ()
     kms_key_ids: Sequence[pulumi.Input[str]] = ()
     secret_keys: Sequence[pulumi.Input[str] | None] = ()
     inline_room: int = MOST_INLINE
@@ -164,36 +168,62 @@ def _trust_in_tasks(args: ReadAccessArgs) -> dict[str, object]:
     }
 
 
-def division(args: ReadAccessArgs) -> Division:
-    """How the secrets, sorted by their names, are divided among the policies of the role."""
-    about = f"{args.region}:{args.account_id}"
-    arns = [
-        f"arn:{args.partition}:secretsmanager:{about}:secret:{args.secret_names[place]}-{_SUFFIX}"
-        for place in _order(args)
+@dataclass(frozen=True)
+class _Item:
+    """A secret that is read.
+
+    Attributes:
+        place: among the ARNs that the program has.
+        length_arn: an ARN as long as its own.
+        key: what encrypts it.
+    """
+
+    place: int
+    length_arn: str
+    key: pulumi.Input[str] | None
+
+
+def _items(args: ReadAccessArgs) -> list[_Item]:
+    """Return the secrets in the order in which they are divided: by their names, then the existing ones."""
+    place = f"arn:{args.partition}:secretsmanager:{args.region}:{args.account_id}:secret:"
+    count = len(args.secret_names)
+    keys = args.secret_keys if len(args.secret_keys) == count else [None] * count
+    named = [
+        _Item(number, f"{place}{name}-{_SUFFIX}", key)
+        for number, (name, key) in enumerate(zip(args.secret_names, keys, strict=True))
     ]
-    account_key_arn = f"arn:{args.partition}:kms:{about}:key/"
+    existing = [
+        _Item(count + number, arn, key)
+        for number, (arn, key) in enumerate(
+            zip(args.existing_secret_arns, args.existing_secret_keys, strict=True)
+        )
+    ]
+    return [
+        *sorted(named, key=lambda item: args.secret_names[item.place]),
+        *sorted(existing, key=lambda item: item.length_arn),
+    ]
+
+
+def division(args: ReadAccessArgs) -> Division:
+    """Return how the secrets are divided among the policies of the role."""
+    items = _items(args)
+    account_key_arn = f"arn:{args.partition}:kms:{args.region}:{args.account_id}:key/"
     return divide(
-        len(arns),
+        len(items),
         lambda part, _: _permissions(
             args.region,
-            [arns[place] for place in part],
-            key_arns_for_size(_keys(args, part), account_key_arn),
+            [items[number].length_arn for number in part],
+            key_arns_for_size(_keys(args, items, part), account_key_arn),
         ),
         args.inline_room,
     )
 
 
-def _order(args: ReadAccessArgs) -> list[int]:
-    """Places of the secrets, sorted by their names."""
-    return sorted(range(len(args.secret_names)), key=lambda place: args.secret_names[place])
-
-
-def _keys(args: ReadAccessArgs, part: range) -> list[pulumi.Input[str]]:
-    """Keys for some of the secrets; `part` has places in their order by name."""
-    if len(part) == len(args.secret_names) or len(args.secret_keys) != len(args.secret_names):
+def _keys(args: ReadAccessArgs, items: Sequence[_Item], part: range) -> list[pulumi.Input[str]]:
+    """Return the keys for some of the secrets."""
+    if len(part) == len(items) or len(args.secret_keys) != len(args.secret_names):
         return list(args.kms_key_ids)
-    order = _order(args)
-    keys = (args.secret_keys[order[place]] for place in part)
+    keys = (items[number].key for number in part)
     return distinct_keys(key for key in keys if key is not None)
 
 
@@ -205,11 +235,12 @@ def _documents(args: ReadAccessArgs) -> list[pulumi.Output[str]]:
             lambda known: _permissions(args.region, *known)
         )
 
+    arns = [*args.secret_arns, *args.existing_secret_arns]
     if len(args.secret_names) != len(args.secret_arns):
-        return [document_of(args.secret_arns, args.kms_key_ids)]
-    order = _order(args)
+        return [document_of(arns, args.kms_key_ids)]
+    items = _items(args)
     return [
-        document_of([args.secret_arns[order[place]] for place in part], _keys(args, part))
+        document_of([arns[items[number].place] for number in part], _keys(args, items, part))
         for part in division(args).parts
     ]
 
@@ -241,8 +272,12 @@ class ReadAccess(pulumi.ComponentResource):
     policy: "aws.iam.RolePolicy"
 
     def __init__(self, name: str, args: ReadAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        inputs = {"reads": sorted(args.secret_names)} if args.secret_names else None
-        super().__init__("aws-secrets:index:ReadAccess", name, inputs, opts)
+        existing = sorted(args.existing_secret_arns)
+        inputs = {
+            **({"reads": sorted(args.secret_names)} if args.secret_names or existing else {}),
+            **({"readsByArn": existing} if existing else {}),
+        }
+        super().__init__("aws-secrets:index:ReadAccess", name, inputs or None, opts)
         if isinstance(args.reader, ExistingRole):
             role_name: pulumi.Input[str] = args.reader.name.rpartition("/")[2]
             arn = f"arn:{args.partition}:iam::{args.account_id}:role/{args.reader.name}"

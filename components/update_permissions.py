@@ -115,6 +115,17 @@ def _secrets(scope: PipelineScope) -> Iterator[Statement]:
         scope.secrets,
         Null={"secretsmanager:VersionId": "false"},
     )
+    if scope.master_rotation_arns:
+        # without the right to call a function it can have RDS alone rotate them
+        yield allow(
+            "ScheduleMasterRotation",
+            [
+                "secretsmanager:CancelRotateSecret",
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:RotateSecret",
+            ],
+            scope.master_rotation_arns,
+        )
     yield use_of_keys(scope, scope.secrets, ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"])
 
 

@@ -11,6 +11,7 @@ from components.guards import register_guards
 from components.secret import Secret
 from program import (
     authorities,
+    existing_secrets,
     first_versions,
     limits,
     lookup,
@@ -41,10 +42,11 @@ def declare(settings: Settings) -> None:
         pulumi.export("pipeline", pipeline.declare(declared.pipeline, account, declared.tags))
         return
     servers = lookup.look_up(declared.databases, account)
+    existing = existing_secrets.look_up(declared, account)
     trusted = authorities.of_workloads(declared, servers, account.region)
     archive = rotations.archive(settings)
     foreign_readers = workloads.foreign_readers(
-        declared, account, limits.mistakes(declared, account, servers)
+        declared, account, limits.mistakes(declared, account, servers, existing)
     )
     key = _encryption_key(declared, account, foreign_readers)
     guards = register_guards("secrets", first_versions.make_current)
@@ -61,12 +63,15 @@ def declare(settings: Settings) -> None:
         for name, secret in declared.secrets.items()
     }
     rotations.attach(making, secrets, functions)
+    rotations.declare_master_rotations(making, servers)
     logins = rotations.declare_logins(making, servers, functions)
     made = {
         **secrets,
         **{name: login.secret for database in logins.values() for name, login in database.items()},
     }
-    read = workloads.declare(making, made, trusted, limits.inline_rooms(declared, account))
+    read = workloads.declare(
+        making, workloads.Sources(made, existing), trusted, limits.inline_rooms(declared, account, existing)
+    )
     placeholders.warn_about_empty_ones(declared, made, guards.first_versions)
     if key:
         pulumi.export("encryptionKeyArn", key.arn)

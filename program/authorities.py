@@ -101,7 +101,8 @@ def of_workloads(declared: StackFile, servers: Mapping[str, Found], region: str)
 def _text(servers: Sequence[Found], region: str) -> str:
     own = "".join(f"{server.certificate_authorities}\n" for server in servers)
     hosts = [host for server in servers for host in (server.server.host, server.reader_host) if host]
-    regions = {region_of(host, region) for host in hosts}
+    # without hosts it connects to databases that the stack file does not name
+    regions = {region_of(host, region) for host in hosts} or {region}
     return "".join(dict.fromkeys([*certificates(of_regions(regions)), *certificates(own)]))
 
 

@@ -16,6 +16,7 @@ from components import read_access, rotation_function, value_writer
 from components.function_parts import FunctionSettings
 from components.role_policies import MOST_ATTACHED, MOST_INLINE, MOST_MANAGED, Division
 from program import rotations
+from program.existing_secrets import ExistingSecret, existing_of, of_workload
 from program.lookup import Found, merged
 from program.making import Account, chosen, log_group_prefix, policy_of, tags_of
 from program.workloads import foreign_role, role_of, secrets_of
@@ -36,10 +37,22 @@ _KEY_ID = "x" * 36  # what a key's ARN ends with
 _NO_CODE = pulumi.AssetArchive({})
 
 
-def mistakes(declared: StackFile, account: Account, servers: Mapping[str, Found]) -> list[Mistake]:
-    """Where the stack passes a limit; `servers` has what AWS says of each database."""
+def mistakes(
+    declared: StackFile,
+    account: Account,
+    servers: Mapping[str, Found],
+    existing: Mapping[str, ExistingSecret],
+) -> list[Mistake]:
+    """Where the stack passes a limit.
+
+    Args:
+        declared: the stack file.
+        account: where.
+        servers: what AWS says of each database.
+        existing: what is known of secrets that workloads read and this stack does not make.
+    """
     return [
-        *_of_workloads(declared, account),
+        *_of_workloads(declared, account, existing),
         *_of_writer(declared, account),
         *_of_rotation(declared, account, servers),
         *_of_resource_policies(declared, account),
@@ -71,14 +84,16 @@ def _key(declared: StackFile, account: Account, kept: Kept) -> str | None:
             return arn
 
 
-def inline_rooms(declared: StackFile, account: Account) -> dict[str, int]:
+def inline_rooms(
+    declared: StackFile, account: Account, existing: Mapping[str, ExistingSecret]
+) -> dict[str, int]:
     """Workload to the characters of its inline policy, where several share a role and do not fit into it.
 
     The largest come first. The room is the same for however many they are: it never has to grow before the
     policy of another is gone.
     """
     wholes = {
-        name: read_access.division(_access_args(declared, account, name)).whole
+        name: read_access.division(_access_args(declared, account, existing, name)).whole
         for names in _by_role(declared, account).values()
         for name in (names if len(names) > 1 else ())
     }
@@ -103,12 +118,17 @@ def _by_role(declared: StackFile, account: Account) -> dict[str, list[str]]:
 
 
 def _access_args(
-    declared: StackFile, account: Account, name: str, room: int = MOST_INLINE
+    declared: StackFile,
+    account: Account,
+    existing: Mapping[str, ExistingSecret],
+    name: str,
+    room: int = MOST_INLINE,
 ) -> read_access.ReadAccessArgs:
     """A workload's access, as far as its size depends on it."""
     made = by_name(declared)
     names = [secret for secret in secrets_of(declared.workloads[name]) if secret in made]
     keys = [_key(declared, account, made[secret].kept) for secret in names]
+    others = of_workload(declared.workloads[name], existing)
     return read_access.ReadAccessArgs(
         account_id=account.account_id,
         partition=account.partition,
@@ -116,24 +136,31 @@ def _access_args(
         reader=read_access.EcsTasks(),
         secret_arns=(),
         secret_names=names,
-        kms_key_ids=[key for key in keys if key],
+        existing_secret_arns=[other.arn for other in others],
+        existing_secret_keys=[other.kms_key_arn for other in others],
+        kms_key_ids=[key for key in (*keys, *(other.kms_key_arn for other in others)) if key],
         secret_keys=keys,
         inline_room=room,
     )
 
 
-def _of_workloads(declared: StackFile, account: Account) -> Iterator[Mistake]:
-    rooms = inline_rooms(declared, account)
+def _of_workloads(
+    declared: StackFile, account: Account, existing: Mapping[str, ExistingSecret]
+) -> Iterator[Mistake]:
+    rooms = inline_rooms(declared, account, existing)
     for names in _by_role(declared, account).values():
         divisions = [
-            read_access.division(_access_args(declared, account, name, rooms.get(name, MOST_INLINE)))
+            read_access.division(
+                _access_args(declared, account, existing, name, rooms.get(name, MOST_INLINE))
+            )
             for name in names
         ]
         exists = role_of(declared.workloads[names[-1]]) is not None
         most = MOST_ATTACHED - (_LEFT_TO_OTHERS if exists else 0)
         if _fit(divisions, most):
             continue
-        read = len({secret for name in names for secret in secrets_of(declared.workloads[name])})
+        whole = [declared.workloads[name] for name in names]
+        read = len({secret for one in whole for secret in [*secrets_of(one), *existing_of(one)]})
         shared = f" together with {', '.join(names[:-1])}, which has the same role," if names[:-1] else ""
         left = f"; {_LEFT_TO_OTHERS} more are left to whoever made the role" if exists else ""
         yield Mistake(

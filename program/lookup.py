@@ -12,6 +12,7 @@ import pulumi_aws as aws
 
 from components.postgres_login import Server
 from components.rotation_function import Network
+from program.existing_secrets import key_arn
 from program.making import Account
 from settings import Mistake, SettingsError
 from settings.databases import Database
@@ -150,15 +151,7 @@ class _Lookup:
         found = _asked(
             ("admin", "secretArn"), f"secret {arn}", lambda: aws.secretsmanager.get_secret(arn=arn)
         )
-        return AdminSecret(arn=found.arn, kms_key_id=self._key_arn(found.kms_key_id))
-
-    def _key_arn(self, key: str) -> str | None:
-        if not key or key == "alias/aws/secretsmanager":
-            return None
-        if key.startswith("arn:"):
-            return key
-        kind = "" if key.startswith("alias/") else "key/"
-        return f"arn:{self.account.partition}:kms:{self.account.region}:{self.account.account_id}:{kind}{key}"
+        return AdminSecret(arn=found.arn, kms_key_id=key_arn(found.kms_key_id, self.account))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from components.preview_access import PreviewAccess, PreviewAccessArgs
 from components.role_policies import MOST_INLINE, MOST_MANAGED
 from components.update_access import UpdateAccess, UpdateAccessArgs
 from components.update_permissions import further_permissions, permissions
+from program.existing_secrets import arn_pattern
 from program.making import Account, key_alias
 from settings import Mistake, SettingsError
 from settings.mistakes import path_of
@@ -58,6 +59,8 @@ def _scope(declared: Pipeline, account: Account) -> PipelineScope:
         rds_instances=declared.databases.rds_instances,
         aurora_clusters=declared.databases.aurora_clusters,
         admin_secret_arns=declared.databases.admin_secret_arns,
+        master_rotation_arns=declared.databases.master_rotation_arns,
+        existing_secret_arns=[arn_pattern(secret, account) for secret in declared.existing_secrets],
         eks_clusters=declared.eks_clusters,
         ecs_services=declared.ecs_services,
         state_bucket_arn=declared.state.bucket_arn,
@@ -87,7 +90,8 @@ def _refuse_what_is_too_long(scope: PipelineScope, aliases: Sequence[str]) -> No
                         path_of(pulumi.get_project(), ("pipeline",)),
                         f"what {what} may do takes {length} characters, and IAM has room for {most}",
                         "IAM would refuse the policy",
-                        "Name fewer stacks, prefixes or databases here, and the others in another stack",
+                        "Name fewer stacks, prefixes, databases or existing secrets here, and the others in "
+                        "another stack",
                     )
                 ],
             )

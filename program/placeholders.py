@@ -39,15 +39,15 @@ def _required(declared: StackFile) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, workload in declared.workloads.items():
         for read in workload.reads:
-            value = secrets[read.secret].values.get(read.key)
-            if read.required and value is not None and value.filled_by_hand is not None:
-                path = path_of(pulumi.get_project(), ("workloads", name, *read.place))
-                found.setdefault(read.secret, []).append(
-                    visible(
-                        f"{path}: {read.key} of {read.secret} is not filled in yet ({value.filled_by_hand}). "
-                        "The workload requires it and gets an empty text until then."
+            path = path_of(pulumi.get_project(), ("workloads", name, *read.place))
+            for key, value in secrets[read.secret].values.items():
+                if read.required and read.key in {key, None} and value.filled_by_hand is not None:
+                    found.setdefault(read.secret, []).append(
+                        visible(
+                            f"{path}: {key} of {read.secret} is not filled in yet ({value.filled_by_hand}). "
+                            "The workload requires it and gets an empty text until then."
+                        )
                     )
-                )
     return found
 
 

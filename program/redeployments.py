@@ -1,6 +1,6 @@
 """Which ECS services are deployed again when a secret changes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import pulumi
 
@@ -18,8 +18,8 @@ _MOST_CHARACTERS = 2_048
 _LONGEST_NAME = 38
 
 
-def mistakes(declared: StackFile, account: Account, secrets_of: Mapping[str, list[str]]) -> Iterator[Mistake]:
-    """What AWS would refuse; `secrets_of` has the names of the secrets that each workload reads."""
+def mistakes(declared: StackFile, account: Account, arns_of: Mapping[str, list[str]]) -> Iterator[Mistake]:
+    """What AWS would refuse; `arns_of` has the ARNs, as long as they are, of what each workload reads."""
     longest = _LONGEST_NAME - len(name_prefix(declared))
     for name, workload in declared.workloads.items():
         if not (workload.ecs and workload.ecs.redeploy):
@@ -40,8 +40,15 @@ def mistakes(declared: StackFile, account: Account, secrets_of: Mapping[str, lis
                 "The names of what is made for it would be longer than AWS takes",
                 f"Use {longest} characters at the most",
             )
-        about = (account.partition, "secretsmanager", account.region, account.account_id)
-        arns = [f"arn:{':'.join(about)}:secret:{secret}-??????" for secret in secrets_of[name]]
+        arns = arns_of[name]
+        foreign = [arn for arn in arns if arn.split(":")[4] != account.account_id]
+        if foreign:
+            yield Mistake(
+                path,
+                f"it reads {foreign[0]}, of another account",
+                "EventBridge has no events of it here, and tasks would keep the old value",
+                "Remove redeploy, or copy the secret into this account",
+            )
         length = len(event_pattern(arns))
         if length > _MOST_CHARACTERS:
             yield Mistake(
@@ -52,8 +59,10 @@ def mistakes(declared: StackFile, account: Account, secrets_of: Mapping[str, lis
             )
 
 
-def declare(making: Making, name: str, redeploy: Redeploy, secrets: Mapping[str, Secret]) -> EcsRedeployment:
-    """Redeploys the service of a workload that reads these secrets."""
+def declare(
+    making: Making, name: str, redeploy: Redeploy, secrets: Sequence[Secret], existing: Sequence[str]
+) -> EcsRedeployment:
+    """Redeploys the service of a workload that reads these secrets, and existing ones by their ARNs."""
     files = {there: pulumi.FileAsset(str(path)) for there, path in build.REDEPLOY_FILES.items()}
     return EcsRedeployment(
         f"{name}-redeploy",
@@ -61,8 +70,8 @@ def declare(making: Making, name: str, redeploy: Redeploy, secrets: Mapping[str,
             common=making.function_settings(),
             cluster=redeploy.cluster,
             service=redeploy.service,
-            secret_arns=[secret.arn for secret in secrets.values()],
-            after=list(secrets.values()),
+            secret_arns=[*(secret.arn for secret in secrets), *existing],
+            after=list(secrets),
             code=pulumi.AssetArchive(dict(files)),
             handler=build.REDEPLOY_HANDLER,
         ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pulumi
 
+from components.master_rotation import MasterRotation, MasterRotationArgs
 from components.postgres_login import PostgresLogin, PostgresLoginArgs
 from components.rotation import Rotation, RotationArgs, Schedule
 from components.rotation_function import AdminServer, RotationFunction, RotationFunctionArgs
@@ -121,6 +122,19 @@ def attach(making: Making, secrets: Mapping[str, Secret], functions: Mapping[str
                     function=rotation.function_arn or functions[_OUTSIDE_VPC],
                     schedule=schedule_of(rotation),
                     after=[secret],
+                ),
+            )
+
+
+def declare_master_rotations(making: Making, servers: Mapping[str, Found]) -> None:
+    """Schedule the rotation of master secrets that RDS manages, where the stack file says when."""
+    for database, declared in making.settings.stack_file.databases.items():
+        rotation, admin = declared.master_rotation, servers[database].admin
+        if rotation and admin:
+            MasterRotation(
+                database,
+                MasterRotationArgs(
+                    secret_arn=admin.arn, schedule=schedule_of(rotation) if rotation.enabled else None
                 ),
             )
 

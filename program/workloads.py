@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
@@ -20,10 +20,16 @@ from components.read_access import (
 from components.role_policies import MOST_INLINE
 from components.secret import Secret
 from program import redeployments
+from program.existing_secrets import (
+    ExistingSecret,
+    arn_pattern,
+    existing_of,
+    of_workload,
+)
 from program.making import Account, Making, chosen
 from settings import Mistake, SettingsError, StackFile
 from settings.mistakes import path_of
-from settings.reads import Read
+from settings.reads import Origin, Read
 from settings.stack_secrets import by_name
 from settings.workloads import Workload
 from workloads.contract import Authorities, Source, Template, Value
@@ -52,7 +58,10 @@ def foreign_readers(
             limit is passed.
     """
     readers: dict[str, list[str]] = {}
-    every_read = {name: secrets_of(workload) for name, workload in declared.workloads.items()}
+    every_read = {
+        name: [arn_pattern(secret, account) for secret in [*secrets_of(workload), *existing_of(workload)]]
+        for name, workload in declared.workloads.items()
+    }
     mistakes = list(redeployments.mistakes(declared, account, every_read))
     mistakes += limits
     made = by_name(declared)
@@ -60,6 +69,7 @@ def foreign_readers(
         role = foreign_role(workload, account)
         if role is None:
             continue
+        mistakes += _closed_to_other_accounts(name, workload)
         for secret in secrets_of(workload):
             readers.setdefault(secret, []).append(role)
             if chosen(made[secret].kept.encryption, declared.encryption) == "aws-managed":
@@ -74,6 +84,17 @@ def foreign_readers(
     if mistakes:
         raise SettingsError(pulumi.get_stack(), mistakes)
     return {secret: sorted(set(roles)) for secret, roles in readers.items()}
+
+
+def _closed_to_other_accounts(name: str, workload: Workload) -> Iterator[Mistake]:
+    for read in workload.existing_reads:
+        yield Mistake(
+            path_of(pulumi.get_project(), ("workloads", name, *read.place, "existingSecret")),
+            "the workload's role is in another account, and this stack does not make the secret",
+            "The stack cannot let the role in by the secret's policy",
+            "Give the workload a role of this account, or write that policy where the secret is made and let "
+            "a stack of the other account have the workload",
+        )
 
 
 def role_of(workload: Workload) -> str | None:
@@ -96,9 +117,22 @@ def secrets_of(workload: Workload) -> list[str]:
     return sorted({*(read.secret for read in workload.reads), *workload.environment_from})
 
 
+@dataclass(frozen=True)
+class Sources:
+    """All that workloads can read.
+
+    Attributes:
+        secrets: name in AWS to secret, of those that this stack makes.
+        existing: what the stack file calls a secret that it does not make, to what is known of it.
+    """
+
+    secrets: Mapping[str, Secret]
+    existing: Mapping[str, ExistingSecret]
+
+
 def declare(
     making: Making,
-    secrets: Mapping[str, Secret],
+    sources: Sources,
     authorities: Mapping[str, str],
     inline_rooms: Mapping[str, int],
 ) -> dict[str, object]:
@@ -106,13 +140,13 @@ def declare(
 
     Args:
         making: how this stack makes things.
-        secrets: name in AWS to secret.
+        sources: what they read.
         authorities: workload to the PEM text of certificate authorities, for those that ask for it.
         inline_rooms: workload to the characters of its inline policy, where several have to share a role's.
     """
-    shared = _shared_access(making, secrets, inline_rooms)
+    shared = _shared_access(making, sources, inline_rooms)
     return {
-        name: _declare_one(making, name, secrets, authorities.get(name), shared.get(name))
+        name: _declare_one(making, name, sources, authorities.get(name), shared.get(name))
         for name in making.settings.stack_file.workloads
     }
 
@@ -120,23 +154,24 @@ def declare(
 def _declare_one(
     making: Making,
     name: str,
-    secrets: Mapping[str, Secret],
+    sources: Sources,
     pem: str | None,
     access: ReadAccess | None,
 ) -> pulumi.Output[dict[str, Any]]:
-    workload = making.settings.stack_file.workloads[name]
+    workload, secrets = making.settings.stack_file.workloads[name], sources.secrets
     names = secrets_of(workload)
     foreign = foreign_role(workload, making.account)
-    role_arn: pulumi.Input[str] = foreign or (access or _access(making, name, secrets)).role_arn
-    arns = pulumi.Output.all(**{secret: secrets[secret].arn for secret in names})
+    role_arn: pulumi.Input[str] = foreign or (access or _access(making, name, sources)).role_arn
+    others = {other.reference: other.arn for other in of_workload(workload, sources.existing)}
+    arns = pulumi.Output.all(**{secret: secrets[secret].arn for secret in names}, **others)
     keys = {secret: secrets[secret].keys for secret in names}
     region = making.account.region
 
     def contract(role_arn: str, arns: Mapping[str, str]) -> Contract:
-        made = _contract(name, workload, region, role_arn, _sources(keys, arns))
+        made = _contract(name, workload, region, role_arn, _Known(keys, arns))
         return replace(made, authorities=_authorities(workload, pem))
 
-    return pulumi.Output.all(role_arn, arns, _redeployment(making, name, workload, secrets)).apply(
+    return pulumi.Output.all(role_arn, arns, _redeployment(making, name, workload, sources)).apply(
         lambda known: {
             "roleArn": known[0],
             **known[2],
@@ -153,17 +188,18 @@ def _authorities(workload: Workload, pem: str | None) -> Authorities | None:
 
 
 def _redeployment(
-    making: Making, name: str, workload: Workload, secrets: Mapping[str, Secret]
+    making: Making, name: str, workload: Workload, sources: Sources
 ) -> dict[str, pulumi.Output[str]]:
     if not (workload.ecs and workload.ecs.redeploy):
         return {}
-    read = {secret: secrets[secret] for secret in secrets_of(workload)}
-    made = redeployments.declare(making, name, workload.ecs.redeploy, read)
+    read = [sources.secrets[secret] for secret in secrets_of(workload)]
+    others = [other.arn for other in of_workload(workload, sources.existing)]
+    made = redeployments.declare(making, name, workload.ecs.redeploy, read, others)
     return {"redeployFunction": made.function_name, "redeployLogGroup": made.log_group_name}
 
 
 def _shared_access(
-    making: Making, secrets: Mapping[str, Secret], inline_rooms: Mapping[str, int]
+    making: Making, sources: Sources, inline_rooms: Mapping[str, int]
 ) -> dict[str, ReadAccess]:
     """Access of workloads whose inline policies have to fit into one role, one after the other.
 
@@ -172,7 +208,7 @@ def _shared_access(
     made: dict[str, ReadAccess] = {}
     before: list[pulumi.Resource] = []
     for name, room in inline_rooms.items():
-        made[name] = _access(making, name, secrets, room, before)
+        made[name] = _access(making, name, sources, room, before)
         before = [made[name].policy]
     return made
 
@@ -180,14 +216,16 @@ def _shared_access(
 def _access(
     making: Making,
     name: str,
-    secrets: Mapping[str, Secret],
+    sources: Sources,
     inline_room: int = MOST_INLINE,
     after: Sequence[pulumi.Resource] = (),
 ) -> ReadAccess:
     workload = making.settings.stack_file.workloads[name]
+    secrets, others = sources.secrets, of_workload(workload, sources.existing)
     made = by_name(making.settings.stack_file)
     names = secrets_of(workload)
     key_ids = [making.kms_key_id(made[secret].kept) for secret in names]
+    key_ids += [other.kms_key_arn for other in others]
     return ReadAccess(
         name,
         ReadAccessArgs(
@@ -197,8 +235,10 @@ def _access(
             reader=_reader(workload),
             secret_arns=[secrets[secret].arn for secret in names],
             secret_names=names,
+            existing_secret_arns=[other.arn for other in others],
             kms_key_ids=[key for key in key_ids if key is not None],
-            secret_keys=key_ids,
+            secret_keys=key_ids[: len(names)],
+            existing_secret_keys=[other.kms_key_arn for other in others],
             inline_room=inline_room,
             tags=making.settings.stack_file.tags,
             permissions_boundary=making.settings.stack_file.permissions_boundary,
@@ -224,12 +264,21 @@ def _reader(workload: Workload) -> Reader:
     )
 
 
-def _sources(keys: Mapping[str, list[str]], arns: Mapping[str, str]) -> dict[str, dict[str, Source]]:
-    """Name of a secret to key to where that is."""
-    return {
-        secret: {key: Source(secret_name=secret, secret_arn=arns[secret], key=key) for key in found}
-        for secret, found in keys.items()
-    }
+@dataclass(frozen=True)
+class _Known:
+    """What a workload reads.
+
+    Attributes:
+        keys: name of a secret of this stack to its keys.
+        arns: name of a secret, or what the stack file calls an existing one, to its full ARN.
+    """
+
+    keys: Mapping[str, Sequence[str]]
+    arns: Mapping[str, str]
+
+    def source(self, secret: str, key: str | None) -> Source:
+        """Return where a key is, or the whole secret."""
+        return Source(secret_name=secret, secret_arn=self.arns[secret], key=key)
 
 
 def _contract(
@@ -237,20 +286,23 @@ def _contract(
     workload: Workload,
     region: str,
     role_arn: str,
-    sources: Mapping[str, Mapping[str, Source]],
+    known: _Known,
 ) -> Contract:
     def environment() -> Iterator[tuple[str, Value]]:
         for secret in workload.environment_from:
-            yield from sources[secret].items()
+            yield from ((key, known.source(secret, key)) for key in known.keys[secret])
         for variable, read in workload.environment.items():
-            yield variable, _value(read, variable, sources)
+            yield variable, _value(read, variable, known)
 
     kubernetes = workload.kubernetes
     return Contract(
         name=name,
         region=region,
         environment=dict(environment()),
-        files={path: _value(file, path, sources) for path, file in workload.files.items()},
+        environment_from_all=tuple(
+            known.source(_named(secret), None) for secret in workload.environment_from_all
+        ),
+        files={path: _value(file, path, known) for path, file in workload.files.items()},
         mount_path=workload.mount_path,
         namespace=kubernetes.namespace if kubernetes else "default",
         service_account=kubernetes.service_account if kubernetes else "default",
@@ -261,10 +313,15 @@ def _contract(
     )
 
 
-def _value(read: Read, name: str, sources: Mapping[str, Mapping[str, Source]]) -> Value:
-    if read.secret is not None:
-        return sources[read.secret][read.key or name]
-    parts = {part: sources[about.secret][about.key] for part, about in read.keys.items()}
+def _named(origin: Origin) -> str:
+    """Return what the stack file calls the secret that is read."""
+    return origin.secret or origin.existing_secret or ""
+
+
+def _value(read: Read, name: str, known: _Known) -> Value:
+    if read.template is None:
+        return known.source(_named(read), None if read.whole else read.key or name)
+    parts = {part: known.source(_named(about), about.key) for part, about in read.keys.items()}
     return Template(pieces=read.pieces, sources=parts)
 
 

@@ -26,6 +26,7 @@ def mistakes_between(namespace: str, stack_file: StackFile, region: str | None, 
         *_wrong_names(namespace, stack_file),
         *_shared_roles(namespace, stack_file),
         *_wrong_reads(namespace, stack_file),
+        *_wrong_existing_reads(namespace, stack_file, region),
         *_wrong_pipeline(namespace, stack_file, stack),
         *wrong_modes(namespace, stack_file),
     ]
@@ -52,7 +53,8 @@ def _wrong_replicas(namespace: str, stack_file: StackFile, region: str | None) -
 def _wrong_names(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
     if stack_file.pipeline:
         return
-    if not stack_file.secrets and not stack_file.databases:
+    reads_others = any(workload.existing_reads for workload in stack_file.workloads.values())
+    if not stack_file.secrets and not stack_file.databases and not reads_others:
         yield Mistake(
             path_of(namespace, ("secrets",)),
             "it is empty, and so is databases",
@@ -97,6 +99,7 @@ def _wrong_reads(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
             yield from _wrong_read(namespace, (*place, *read.place), read, keys)
         yield from _wrong_whole_secrets(namespace, place, workload, keys)
         yield from _wrong_files(namespace, place, workload)
+        yield from _same_whole_file_twice(namespace, place, workload)
         yield from _wrong_authorities(namespace, place, workload, stack_file)
 
 
@@ -106,13 +109,35 @@ def _wrong_read(
     known = keys.get(read.secret)
     if known is None:
         yield _unknown_secret(namespace, (*place, "secret"), read.secret, keys)
-    elif read.key not in known:
+    elif read.key is not None and read.key not in known:
         yield Mistake(
             path_of(namespace, (*place, "key")),
             f'{read.secret} has no key "{read.key}"{nearest(read.key, known)}',
             "The workload would not start, or start without it",
             f"Its keys are {', '.join(known)}",
         )
+
+
+def _wrong_existing_reads(namespace: str, stack_file: StackFile, region: str | None) -> Iterator[Mistake]:
+    made = by_name(stack_file)
+    for name, workload in stack_file.workloads.items():
+        for read in workload.existing_reads:
+            path = path_of(namespace, ("workloads", name, *read.place, "existingSecret"))
+            arn = read.secret.split(":") if read.secret.startswith("arn:") else None
+            if read.secret in made:
+                yield Mistake(
+                    path,
+                    f'this stack makes the secret "{read.secret}"',
+                    "It would be looked for in AWS before it is made",
+                    f"Write secret: {read.secret}",
+                )
+            elif arn and region and arn[3] != region:
+                yield Mistake(
+                    path,
+                    f"the secret is in {arn[3]}, and the stack in {region}",
+                    "The workload's platform would look for it in its own region",
+                    f"Replicate the secret to {region} and write the ARN of the replica",
+                )
 
 
 def _unknown_secret(namespace: str, place: Place, secret: str, keys: Mapping[str, Sequence[str]]) -> Mistake:
@@ -165,6 +190,25 @@ def _wrong_files(namespace: str, place: Place, workload: Workload) -> Iterator[M
             )
 
 
+def _same_whole_file_twice(namespace: str, place: Place, workload: Workload) -> Iterator[Mistake]:
+    """Yield whole secrets that are several files, of which AWS's provider for the CSI driver makes one."""
+    if not workload.kubernetes or workload.kubernetes.operator != "secrets-store-csi":
+        return
+    seen: dict[str, str] = {}
+    for path, file in workload.files.items():
+        secret = file.secret or file.existing_secret
+        if secret is None or not file.whole:
+            continue
+        if secret in seen:
+            yield Mistake(
+                path_of(namespace, (*place, "files", path)),
+                f'the whole of {secret} is the file "{seen[secret]}" too',
+                "AWS's provider for the CSI driver mounts a secret once, and the pod would not start",
+                "Keep one of the two files",
+            )
+        seen[secret] = path
+
+
 def _wrong_authorities(
     namespace: str, place: Place, workload: Workload, stack_file: StackFile
 ) -> Iterator[Mistake]:
@@ -172,7 +216,7 @@ def _wrong_authorities(
     if declared is None:
         return
     here: Place = (*place, "databaseAuthorities")
-    if not databases_of(workload, stack_file):
+    if not databases_of(workload, stack_file) and not workload.existing_reads:
         yield Mistake(
             path_of(namespace, here),
             "this workload reads no database login",

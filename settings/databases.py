@@ -291,6 +291,12 @@ class Database(Model):
     admin: Annotated[
         Admin | None, Field(description="Who makes the roles; the master secret that RDS manages if left out")
     ] = None
+    master_rotation: Annotated[
+        LoginRotation | None,
+        Field(
+            description="When RDS renews its master user's password; as RDS has it (every 7 days) if left out"
+        ),
+    ] = None
     vpc: Annotated[
         Vpc | None, Field(description="Where the function runs; the database's own if left out")
     ] = None
@@ -352,6 +358,25 @@ class Database(Model):
                 "readerHost is given, and no login asks for it",
                 "It would be ignored",
                 "Write readerUrl: true for a login, or drop readerHost",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _master_of_rds(self) -> "Database":
+        if self.master_rotation and (self.host or self.admin):
+            raise refusal(
+                "masterRotation is given, and "
+                + ("AWS does not know this server" if self.host else "admin names another secret"),
+                "There would be no secret of RDS to rotate",
+                "Remove masterRotation, or have RDS manage the master user's secret: rdsInstance or "
+                "auroraCluster, without admin",
+            )
+        never = LoginRotation(enabled=False)
+        if self.master_rotation and not self.master_rotation.enabled and self.master_rotation != never:
+            raise refusal(
+                "masterRotation has a schedule and enabled: false",
+                "The schedule would be ignored",
+                "Keep one of the two",
             )
         return self
 

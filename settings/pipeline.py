@@ -6,6 +6,7 @@ from pydantic import Field
 
 from settings.mistakes import matching
 from settings.model import Model
+from settings.reads import ExistingSecret
 
 # What names in AWS must begin with, for a role to be kept to a stack: "_" ends the stack's name.
 AUTONAMING = "${project}-${stack}_${name}-${hex(7)}"
@@ -126,6 +127,10 @@ class PipelineDatabases(Model):
             description="Secrets of their administrators: the master secret that RDS manages, or secretArn",
         ),
     ] = ()
+    master_rotation_arns: Annotated[
+        tuple[_SecretArn, ...],
+        Field(description="Those of the master secrets whose rotation the stacks schedule (masterRotation)"),
+    ] = ()
 
 
 class PipelineState(Model):
@@ -163,6 +168,10 @@ class Pipeline(Model):
     databases: Annotated[PipelineDatabases, Field(description="That the stacks look up")] = (
         PipelineDatabases()
     )
+    existing_secrets: Annotated[
+        tuple[ExistingSecret, ...],
+        Field(description="Secrets that workloads read and the stacks do not make, by name or full ARN"),
+    ] = ()
     eks_clusters: Annotated[
         tuple[_Cluster, ...],
         Field(description="Clusters whose pods get roles by EKS Pod Identity"),

@@ -1,8 +1,9 @@
 """What a workload reads under one name: a key of a secret, or a text made of several."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -48,6 +49,26 @@ def _check_path(path: str) -> str:
     return path
 
 
+ExistingSecret = Annotated[
+    str,
+    matching(
+        r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+-[A-Za-z0-9]{6}"
+        r"|[A-Za-z0-9/_+=.@-][A-Za-z0-9/_+=.@!-]{0,511}",
+        "not the name or the full ARN of a secret",
+        "The workload could not read it",
+        "Write the secret's name, or arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX with the six "
+        "characters that AWS adds",
+    ),
+]
+_KeyArn = Annotated[
+    str,
+    matching(
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/[A-Za-z0-9/_-]+",
+        "not the ARN of a KMS key",
+        "The workload could not decrypt the secret",
+        "Write arn:aws:kms:REGION:ACCOUNT:key/ID",
+    ),
+]
 PlaceholderName = Annotated[
     str,
     matching(
@@ -67,22 +88,110 @@ class NamedRead:
 
     Attributes:
         place: below the workload: `environment` or `files`, and the name; in a template further to its part.
-        secret, key: what it reads.
+        secret, key: what it reads; the key is None for a whole secret.
         required: see Read.
+        whole: the whole secret is read.
     """
 
-    place: tuple[str, ...]
+    place: tuple[str | int, ...]
     secret: str
-    key: str
+    key: str | None
     required: bool
+    whole: bool = False
 
 
-class Part(Model):
-    """One key of one secret, as a part of a text."""
+@dataclass(frozen=True)
+class ExistingRead:
+    """A key that a workload reads of a secret that this stack does not make.
 
-    secret: Annotated[SecretName, Field(description="Name in AWS of a secret of this stack")]
-    key: Annotated[JsonKey, Field(description="JSON key")]
+    Attributes:
+        place: as of NamedRead.
+        secret: its name in AWS or its full ARN, as the stack file has it.
+        key: what it reads; None for the whole secret.
+        kms_key_arn: ARN of the key that encrypts it, as far as the stack file says.
+    """
+
+    place: tuple[str | int, ...]
+    secret: str
+    key: str | None
+    kms_key_arn: str | None
+
+
+class Origin(Model):
+    """The secret that is read: one of this stack, or one that exists already."""
+
+    secret: Annotated[SecretName | None, Field(description="Name in AWS of a secret of this stack")] = None
+    existing_secret: Annotated[
+        ExistingSecret | None,
+        Field(description="Name or full ARN of a secret that this stack does not make"),
+    ] = None
+    kms_key_arn: Annotated[
+        _KeyArn | None,
+        Field(description="Key of an existing secret of another account; AWS is asked for any other"),
+    ] = None
     required: Annotated[bool, Field(description="Warn while a placeholder has not been filled")] = False
+
+    @model_validator(mode="after")
+    def _consistent_origin(self) -> Self:
+        if self.kms_key_arn and not (self.existing_secret or "").startswith("arn:"):
+            raise refusal(
+                "kmsKeyArn is given for a secret whose key AWS tells",
+                "It would be ignored",
+                "Remove kmsKeyArn: only the full ARN of another account's secret takes it",
+            )
+        if self.existing_secret and self.required:
+            raise refusal(
+                "required is about placeholders, and this stack has none in a secret that it does not make",
+                "It would be ignored",
+                "Remove required",
+            )
+        return self
+
+    def read(self, place: tuple[str | int, ...], key: str | None) -> NamedRead | None:
+        """Return the read of a secret of this stack; None if it is of another one."""
+        if self.secret is None:
+            return None
+        return NamedRead(place, self.secret, key, self.required, whole=key is None)
+
+    def existing_read(self, place: tuple[str | int, ...], key: str | None) -> ExistingRead | None:
+        """Return the read of a secret that this stack does not make; None if it is one of its own."""
+        if self.existing_secret is None:
+            return None
+        return ExistingRead(place, self.existing_secret, key, self.kms_key_arn)
+
+
+class WholeSecret(Origin):
+    """A secret whose keys are all read, whichever it has."""
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        if (self.secret is None) == (self.existing_secret is None):
+            raise refusal(
+                "either secret or existingSecret is read",
+                "It would be unclear what the workload gets",
+                "Write secret: NAME for a secret of this stack, existingSecret: NAME for any other",
+            )
+        return self
+
+
+_WHOLE = Field(description="Read the whole secret, all keys as one JSON text")
+
+
+class Part(WholeSecret):
+    """One key of one secret, or the whole of it, as a part of a text."""
+
+    key: Annotated[JsonKey | None, Field(description="JSON key")] = None
+    whole: Annotated[bool, _WHOLE] = False
+
+    @model_validator(mode="after")
+    def _key_or_whole(self) -> "Part":
+        if (self.key is None) != self.whole:
+            raise refusal(
+                "the key is missing" if self.key is None else "key and whole are both given",
+                "It would be unclear what the text holds",
+                'Add "key" with the JSON key, or write whole: true instead of it',
+            )
+        return self
 
 
 def _check_template(text: str) -> str:
@@ -97,12 +206,11 @@ def _check_template(text: str) -> str:
     return text
 
 
-class Read(Model):
-    """One key of one secret, or a text made of several."""
+class Read(Origin):
+    """One key of one secret, the whole of it, or a text made of several."""
 
-    secret: Annotated[SecretName | None, Field(description="Name in AWS of a secret of this stack")] = None
     key: Annotated[JsonKey | None, Field(description="JSON key; the variable's name if left out")] = None
-    required: Annotated[bool, Field(description="Warn while a placeholder has not been filled")] = False
+    whole: Annotated[bool, _WHOLE] = False
     template: Annotated[
         Annotated[str, AfterValidator(_check_template)] | None,
         Field(description="A text with ${name} or, percent-encoded, ${name|url}; External Secrets only"),
@@ -113,11 +221,18 @@ class Read(Model):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Read":
-        if (self.secret is None) == (self.template is None):
+        if [self.secret, self.existing_secret, self.template].count(None) != 2:  # noqa: PLR2004  one is given
             raise refusal(
                 "a variable or file holds either a key of a secret or a template",
                 "It would be unclear what it holds",
-                "Write secret: NAME, or template: TEXT with keys",
+                "Write secret: NAME, existingSecret: NAME for a secret that this stack does not make, or "
+                "template: TEXT with keys",
+            )
+        if self.whole and (self.key is not None or self.template is not None):
+            raise refusal(
+                f"whole and {'template' if self.template is not None else 'key'} are both given",
+                "It would be unclear what it holds",
+                "Keep one of them; a part of a template may be whole: true",
             )
         if self.template is None:
             if self.keys:
@@ -159,25 +274,32 @@ class Read(Model):
         """Of the template."""
         return parse(self.template or "")
 
-    def reads(self, place: tuple[str, str]) -> list["NamedRead"]:
-        """All that it reads; a key that is left out has the name of the variable."""
-        if self.secret is not None:
-            return [NamedRead(place, self.secret, self.key or place[1], self.required)]
-        return [
-            NamedRead((*place, "keys", name), part.secret, part.key, part.required)
-            for name, part in self.keys.items()
-        ]
+    def reads(self, place: tuple[str, str]) -> list[NamedRead]:
+        """All that it reads of this stack's secrets; a key that is left out has the name of the variable."""
+        found = [origin.read(where, key) for where, origin, key in self._origins(place)]
+        return [read for read in found if read is not None]
+
+    def existing_reads(self, place: tuple[str, str]) -> list[ExistingRead]:
+        """All that it reads of secrets that this stack does not make."""
+        found = [origin.existing_read(where, key) for where, origin, key in self._origins(place)]
+        return [read for read in found if read is not None]
+
+    def _origins(self, place: tuple[str, str]) -> Iterator[tuple[tuple[str, ...], Origin, str | None]]:
+        if self.template is None:
+            yield place, self, None if self.whole else self.key or place[1]
+        for name, part in self.keys.items():
+            yield (*place, "keys", name), part, part.key
 
 
 class ReadFile(Read):
-    """One key of one secret as a file, or a text made of several."""
+    """One key of one secret as a file, the whole of it, or a text made of several."""
 
     @model_validator(mode="after")
     def _key_is_named(self) -> "ReadFile":
-        if self.secret is not None and self.key is None:
+        if self.template is None and self.key is None and not self.whole:
             raise refusal(
                 "the key is missing",
                 "What the file holds cannot be guessed from its path",
-                'Add "key" with the JSON key',
+                'Add "key" with the JSON key, or whole: true for all keys as one JSON text',
             )
         return self

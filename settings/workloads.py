@@ -1,13 +1,14 @@
 """The shape of `workloads` in a stack file: who reads which keys, and how."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from settings.mistakes import matching, refusal
 from settings.model import Model
-from settings.reads import FilePath, NamedRead, Read, ReadFile, Variable
+from settings.reads import ExistingRead, FilePath, NamedRead, Read, ReadFile, Variable, WholeSecret
 from settings.secrets import SecretName
 
 _INTERVAL = r"(?P<number>[1-9]\d{0,3})(?P<unit>[smh])"
@@ -261,6 +262,10 @@ class Workload(Model):
     environment_from: Annotated[
         tuple[SecretName, ...], Field(description="Secrets whose keys all become variables of the same name")
     ] = ()
+    environment_from_all: Annotated[
+        tuple[WholeSecret, ...],
+        Field(description="Secrets of which every key in AWS becomes a variable; External Secrets only"),
+    ] = ()
     files: Annotated[
         dict[FilePath, ReadFile], Field(description="Path below mountPath to what the file holds")
     ] = Field(default_factory=dict)
@@ -278,15 +283,31 @@ class Workload(Model):
 
     @property
     def reads(self) -> list[NamedRead]:
-        """All that it reads key by key."""
+        """All that it reads of this stack's secrets, except for environmentFrom."""
+        whole = [secret.read(place, None) for place, secret in self._wholes()]
         return [
-            *(
-                found
-                for variable, read in self.environment.items()
-                for found in read.reads(("environment", variable))
-            ),
-            *(found for path, file in self.files.items() for found in file.reads(("files", path))),
+            *(found for place, read in self._named() for found in read.reads(place)),
+            *(found for found in whole if found is not None),
         ]
+
+    @property
+    def existing_reads(self) -> list[ExistingRead]:
+        """All that it reads of secrets that this stack does not make."""
+        whole = [secret.existing_read(place, None) for place, secret in self._wholes()]
+        return [
+            *(found for place, read in self._named() for found in read.existing_reads(place)),
+            *(found for found in whole if found is not None),
+        ]
+
+    def _wholes(self) -> Iterator[tuple[tuple[str | int, ...], WholeSecret]]:
+        for index, secret in enumerate(self.environment_from_all):
+            yield ("environmentFromAll", index), secret
+
+    def _named(self) -> Iterator[tuple[tuple[str, str], Read]]:
+        for variable, read in self.environment.items():
+            yield ("environment", variable), read
+        for path, file in self.files.items():
+            yield ("files", path), file
 
     @property
     def templates(self) -> list[str]:
@@ -307,6 +328,15 @@ class Workload(Model):
                 "files are given where there are none",
                 "ECS and Lambda bring secrets as variables only",
                 "Write them under environment",
+            )
+        if self.environment_from_all and not (
+            self.kubernetes and self.kubernetes.operator == "external-secrets"
+        ):
+            raise refusal(
+                "only the External Secrets Operator makes variables of keys that nobody lists",
+                "The workload would not have them",
+                "Use environmentFrom for the keys that the stack file lists, or a variable or file with "
+                "whole: true",
             )
         if self.templates and not (self.kubernetes and self.kubernetes.operator == "external-secrets"):
             raise refusal(
@@ -335,7 +365,7 @@ class Workload(Model):
 
     @model_validator(mode="after")
     def _something_to_read(self) -> "Workload":
-        reads = len(self.reads)
+        reads = len(self.reads) + len(self.existing_reads)
         if not reads and not self.environment_from:
             raise refusal(
                 "this workload reads nothing",

@@ -9,17 +9,17 @@ from workloads.template import Placeholder
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One JSON key of one secret.
+    """One JSON key of one secret, or the whole of it.
 
     Attributes:
         secret_name: name in AWS, of the characters A-Z a-z 0-9 / _ + = . @ -
         secret_arn: full ARN.
-        key: JSON key, of the characters A-Z a-z 0-9 _ . / -
+        key: JSON key, of the characters A-Z a-z 0-9 _ . / -; None for the whole secret.
     """
 
     secret_name: str
     secret_arn: str
-    key: str
+    key: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,8 @@ class Workload:
         name: a label of RFC 1123; all that is made for the workload is named after it.
         region: of the secrets.
         environment: variable to what it holds.
+        environment_from_all: whole secrets; every key that they have in AWS becomes a variable, where
+            `environment` has no such variable.
         files: path below `mount_path` to what the file holds.
         mount_path: where files are.
         namespace, service_account: of the pod.
@@ -90,6 +92,7 @@ class Workload:
     name: str
     region: str
     environment: Mapping[str, Value] = field(default_factory=dict)
+    environment_from_all: tuple[Source, ...] = ()
     files: Mapping[str, Value] = field(default_factory=dict)
     mount_path: str = "/run/secrets/aws"
     namespace: str = "default"
@@ -104,6 +107,11 @@ class Workload:
     def environment_secret(self) -> str:
         """Name of the Kubernetes Secret that holds the variables."""
         return f"{self.name}-environment"
+
+    @property
+    def environment_from_secret(self) -> str:
+        """Name of the Kubernetes Secret that holds the keys of whole secrets."""
+        return f"{self.name}-environment-from"
 
     @property
     def files_secret(self) -> str:

@@ -3,23 +3,27 @@
 import shlex
 from typing import Any
 
-from workloads.contract import Authorities, Workload, sources
+from workloads.contract import Authorities, Source, Workload, sources
 
 
 def container_secrets(workload: Workload) -> list[dict[str, str]]:
-    """`[{"name": VARIABLE, "valueFrom": "ARN:KEY::"}]`: the current version of one key each.
+    """`[{"name": VARIABLE, "valueFrom": "ARN:KEY::"}]`: the current version of one key, or of all, each.
 
     Raises:
-        ValueError: files or templates are declared, which ECS does not make.
+        ValueError: files, templates or whole sets of keys are declared, which ECS does not make.
 
     Source: Amazon ECS Developer Guide, "Pass Secrets Manager secrets through environment variables".
     """
-    if workload.files:
-        raise ValueError(f"{workload.name}: ECS makes no files of secrets")
+    if workload.files or workload.environment_from_all:
+        raise ValueError(f"{workload.name}: ECS makes no files of secrets, and no variables by itself")
     return [
-        {"name": variable, "valueFrom": f"{source.secret_arn}:{source.key}::"}
+        {"name": variable, "valueFrom": _value_from(source)}
         for variable, source in sorted(sources(workload.name, workload.environment).items())
     ]
+
+
+def _value_from(source: Source) -> str:
+    return source.secret_arn if source.key is None else f"{source.secret_arn}:{source.key}::"
 
 
 _NAME = "database-authorities"  # of the volume and of the container that fills it

@@ -15,8 +15,10 @@ _API = "external-secrets.io/v1"
 
 
 def manifests(workload: Workload) -> list[dict[str, Any]]:
-    """A SecretStore, an ExternalSecret for the variables, and one for the files."""
+    """A SecretStore, an ExternalSecret for the variables, one for the files, and one for whole secrets."""
     found = [_store(workload)]
+    if workload.environment_from_all:
+        found.append(_extracting(workload))
     if workload.environment:
         found.append(_external_secret(workload, workload.environment_secret, workload.environment))
     if workload.files:
@@ -50,8 +52,38 @@ def _store(workload: Workload) -> dict[str, Any]:
     }
 
 
+def _extracting(workload: Workload) -> dict[str, Any]:
+    """Return what copies every key that the secrets have in AWS; of two alike the last one counts."""
+    name = workload.environment_from_secret
+    spec = {
+        **_refreshed(workload),
+        "target": _target(name),
+        "dataFrom": [{"extract": {"key": source.secret_arn}} for source in workload.environment_from_all],
+    }
+    return {**_named(workload, name), "spec": spec}
+
+
+def _named(workload: Workload, name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": _API,
+        "kind": "ExternalSecret",
+        "metadata": {"name": name, "namespace": workload.namespace},
+    }
+
+
+def _refreshed(workload: Workload) -> dict[str, Any]:
+    return {
+        "refreshInterval": f"{workload.refresh_seconds}s",
+        "secretStoreRef": {"kind": "SecretStore", "name": workload.name},
+    }
+
+
+def _target(name: str) -> dict[str, Any]:
+    return {"name": name, "creationPolicy": "Owner", "deletionPolicy": "Retain"}
+
+
 def _external_secret(workload: Workload, name: str, values: Mapping[str, Value]) -> dict[str, Any]:
-    target: dict[str, Any] = {"name": name, "creationPolicy": "Owner", "deletionPolicy": "Retain"}
+    target = _target(name)
     if any(isinstance(value, Template) for value in values.values()):
         # Replace: what only templates read does not become a variable or a file of its own.
         target["template"] = {
@@ -60,18 +92,15 @@ def _external_secret(workload: Workload, name: str, values: Mapping[str, Value])
             "data": {key: _go_template(key, value) for key, value in sorted(values.items())},
         }
     return {
-        "apiVersion": _API,
-        "kind": "ExternalSecret",
-        "metadata": {"name": name, "namespace": workload.namespace},
+        **_named(workload, name),
         "spec": {
-            "refreshInterval": f"{workload.refresh_seconds}s",
-            "secretStoreRef": {"kind": "SecretStore", "name": workload.name},
+            **_refreshed(workload),
             "target": target,
             "data": [
                 {
                     "secretKey": key,
                     # The ARN: by its name, a role of another account would find nothing.
-                    "remoteRef": {"key": source.secret_arn, "property": _property(source.key)},
+                    "remoteRef": {"key": source.secret_arn, **_property(source.key)},
                 }
                 for key, source in sorted(_fetched(values))
             ],
@@ -115,6 +144,12 @@ def _literal(text: str) -> str:
     return f"{{{{ {json.dumps(text, ensure_ascii=False)} }}}}" if "{" in text else text
 
 
-def _property(key: str) -> str:
-    """A JSON key as a path of gjson, which the operator evaluates: a dot would lead to an object within."""
-    return re.sub(r"([.*?|#@!{}\[\]()=<>%\\])", r"\\\1", key)
+def _property(key: str | None) -> dict[str, str]:
+    """A JSON key as a path of gjson, which the operator evaluates: a dot would lead to an object within.
+
+    Without a property it takes the whole secret.
+    """
+    if key is None:
+        return {}
+    path = re.sub(r"([.*?|#@!{}\[\]()=<>%\\])", r"\\\1", key)
+    return {"property": path}

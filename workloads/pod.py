@@ -16,8 +16,9 @@ def pod_part(workload: Workload, operator: Operator) -> dict[str, Any]:
     """A strategic merge patch; the container has the workload's name."""
     mounts = bool(workload.files) or operator == "secrets-store-csi"
     container: dict[str, Any] = {"name": workload.name}
-    if workload.environment:
-        container["envFrom"] = [{"secretRef": {"name": workload.environment_secret}}]
+    # of two variables of one name the later source counts
+    if sources := _environment_secrets(workload):
+        container["envFrom"] = [{"secretRef": {"name": name}} for name in sources]
     if workload.authorities and workload.authorities.variables:
         variables = workload.authorities.environment
         container["env"] = [{"name": name, "value": value} for name, value in variables.items()]
@@ -41,6 +42,14 @@ def pod_part(workload: Workload, operator: Operator) -> dict[str, Any]:
         "metadata": metadata,
         "spec": {"template": template},
     }
+
+
+def _environment_secrets(workload: Workload) -> list[str]:
+    """Return the names of the Kubernetes Secrets that hold variables."""
+    return [
+        *([workload.environment_from_secret] if workload.environment_from_all else []),
+        *([workload.environment_secret] if workload.environment else []),
+    ]
 
 
 def _folders(workload: Workload, *, mounts: bool) -> dict[str, str]:
@@ -71,7 +80,7 @@ def _reloader(workload: Workload, operator: Operator) -> dict[str, str]:
 
     It sees files of the CSI driver only where it runs with --enable-csi-integration.
     """
-    secrets = [workload.environment_secret] if workload.environment else []
+    secrets = _environment_secrets(workload)
     found = {}
     if workload.files and operator == "external-secrets":
         secrets.append(workload.files_secret)

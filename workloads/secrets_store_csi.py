@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from workloads.contract import Source, Workload, sources
@@ -20,20 +21,29 @@ def manifests(workload: Workload) -> list[dict[str, Any]]:
     makes a folder.
 
     Raises:
-        ValueError: templates are declared, which the driver does not make.
+        ValueError: templates or whole sets of keys are declared, which the driver does not make, or a whole
+            secret is two files.
     """
+    if workload.environment_from_all:
+        raise ValueError(f"{workload.name}: the driver makes no variables by itself")
     metadata: dict[str, Any] = {"name": workload.name, "namespace": workload.namespace}
     if any("/" in path for path in workload.files):
         metadata["annotations"] = {"aws-secrets/requires": _FOLDERS}
     spec: dict[str, Any] = {"provider": "aws", "parameters": _parameters(workload)}
     if workload.environment:
+        wholes = {arn: alias for alias, arn in _whole_files(workload).items()}
         spec["secretObjects"] = [
             {
                 "secretName": workload.environment_secret,
                 "type": "Opaque",
                 "data": [
-                    {"objectName": variable_file(variable), "key": variable}
-                    for variable in sorted(workload.environment)
+                    {
+                        "objectName": wholes[source.secret_arn]
+                        if source.key is None
+                        else variable_file(variable),
+                        "key": variable,
+                    }
+                    for variable, source in sorted(sources(workload.name, workload.environment).items())
                 ],
             }
         ]
@@ -63,33 +73,46 @@ def _parameters(workload: Workload) -> dict[str, str]:
 
 
 def _objects(workload: Workload) -> list[dict[str, Any]]:
-    names = {}
-    entries: dict[str, list[dict[str, str]]] = {}
+    """Return one entry for each secret: older releases of the provider refuse a second one."""
+    wholes = {arn: alias for alias, arn in _whole_files(workload).items()}
+    found: dict[str, dict[str, Any]] = {}
+    for alias, source, permission in _files(workload):
+        arn = source.secret_arn
+        # The provider mounts the whole secret too, whatever keys are named: for root alone unless it is a
+        # declared file, as are the files that only the driver reads.
+        whole = wholes.get(arn, f".whole@{_digest(source.secret_name)}")
+        of_whole = _EVERYBODY if whole in workload.files else _ROOT_ALONE
+        entry = found.setdefault(arn, {"objectName": arn, "objectAlias": whole, "filePermission": of_whole})
+        if source.key is not None:
+            key = {"path": json.dumps(source.key), "objectAlias": alias}
+            if _EVERYBODY in {permission, of_whole}:  # else it has the permission of the whole
+                key["filePermission"] = permission
+            entry.setdefault("jmesPath", []).append(key)
+    return [found[arn] for arn in sorted(found)]
+
+
+def _files(workload: Workload) -> Iterator[tuple[str, Source, str]]:
+    """Yield the name, source and permission of every file: those that become variables, then the declared."""
     for variable, source in sorted(sources(workload.name, workload.environment).items()):
-        names[source.secret_arn] = source.secret_name
-        entries.setdefault(source.secret_arn, []).append(_entry(variable_file(variable), source))
+        yield variable_file(variable), source, _ROOT_ALONE
     for path, source in sorted(sources(workload.name, workload.files).items()):
-        names[source.secret_arn] = source.secret_name
-        entry = {**_entry(path, source), "filePermission": _EVERYBODY}
-        entries.setdefault(source.secret_arn, []).append(entry)
-    return [
-        {
-            "objectName": arn,
-            # The provider mounts the whole secret too, whatever keys are named: for root alone, as are the
-            # files that only the driver reads.
-            "objectAlias": f".whole@{_digest(names[arn])}",
-            "filePermission": _ROOT_ALONE,
-            "jmesPath": entries[arn],
-        }
-        for arn in sorted(entries)
-    ]
+        yield path, source, _EVERYBODY
+
+
+def _whole_files(workload: Workload) -> dict[str, str]:
+    """Return the file of each whole secret to the secret's ARN; the provider makes one file of a secret."""
+    files: dict[str, str] = {}
+    for path, source in sorted(sources(workload.name, workload.files).items()):
+        if source.key is None:
+            if source.secret_arn in files.values():
+                raise ValueError(f"{workload.name}: the driver makes one file of a whole secret")
+            files[path] = source.secret_arn
+    for variable, source in sorted(sources(workload.name, workload.environment).items()):
+        if source.key is None and source.secret_arn not in files.values():
+            files[variable_file(variable)] = source.secret_arn
+    return files
 
 
 def _digest(name: str) -> str:
     """The same whatever other secrets there are, and without the slashes of a name."""
     return hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_LENGTH]
-
-
-def _entry(alias: str, source: Source) -> dict[str, str]:
-    # a quoted identifier of JMESPath is a JSON string: hyphens, dots and slashes need it
-    return {"path": json.dumps(source.key), "objectAlias": alias}

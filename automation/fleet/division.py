@@ -15,6 +15,7 @@ from settings.fleet import LONGEST_STACK_NAME, Fleet
 from settings.mistakes import from_validation, path_of
 from settings.size import too_large
 from settings.stack_secrets import stack_secrets
+from settings.workloads import Workload
 
 KEY = "fleet"
 # What of the structure belongs to one group; the rest is for all.
@@ -158,8 +159,10 @@ def _divided(
         groups = {secret: placed[secret] for secret in reads if secret in placed}
         if len(set(groups.values())) > 1:
             mistakes.append(_torn_workload(namespace, name, groups))
+        if not reads:  # it reads secrets alone that no stack of the fleet makes
+            groups = {name: _home(workload, names, place)}
         workloads |= dict.fromkeys([name], next(iter(groups.values()), ""))
-    filled = [name for name in names if name in placed.values()]
+    filled = [name for name in names if name in placed.values() or name in workloads.values()]
     if fleet.groups and not mistakes:
         mistakes += [_empty(namespace, name, stack) for name in names if name not in filled]
     mistakes += [_long(namespace, f"{stack}.{name}") for name in names if _is_long(f"{stack}.{name}")]
@@ -177,6 +180,12 @@ def _divided(
         )
         for name in filled
     ]
+
+
+def _home(workload: Workload, names: Sequence[str], place: Callable[[str], str | None]) -> str:
+    """Return the group whose patterns fit the first existing secret that a workload reads, else the first."""
+    read = sorted({read.secret.rpartition(":")[2] for read in workload.existing_reads})
+    return (place(read[0]) if read else None) or names[0]
 
 
 def _of(group: str, placed: Mapping[str, str]) -> frozenset[str]:

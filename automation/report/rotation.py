@@ -6,7 +6,7 @@ from typing import Any
 
 from automation.report.access import as_mapping
 from automation.report.model import Change, Danger, Finding, Kind, Name, Text, counted, named
-from automation.report.steps import FUNCTION, SECRET, WRITER, Plan, Step, number
+from automation.report.steps import FUNCTION, MASTER_ROTATION, SECRET, WRITER, Plan, State, Step, number
 
 _RATE = re.compile(r"rate\((?P<number>[0-9]{1,5}) (?P<unit>hour|day)s?\)")
 _CRON = re.compile(r"cron\((?P<minute>\S+) (?P<hour>\S+) (?P<days>\S+ \S+ \S+ \S+)\)")
@@ -24,30 +24,56 @@ _BEHAVIOUR = {
 def schedule(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.secretsmanager.SecretRotation."""
     owner = plan.component(step)
-    old, new = (as_mapping(state.inputs.get("rotationRules")) for state in (step.old, step.new))
-    if step.op == "delete":
+    if step.op == "same":
+        return
+    if plan.top(step).type == MASTER_ROTATION:
+        yield from _master_schedule(step, plan)
+    elif step.op == "delete":
         if not _goes_with_its_secret(step, plan):
             text = ("Rotation ends; the secret keeps the value it has",)
             yield Danger(kind=Kind.REMOVES_ROTATION, component=owner, text=text)
         return
-    if step.op == "same":
-        return
-    if step.op == "create":
-        yield Change(component=owner, text=("Rotation is attached: ", *_said(new)))
-    elif old != new:
-        yield from _changed_rules(old, new, step, plan)
+    elif step.op == "create":
+        yield Change(component=owner, text=("Rotation is attached: ", *_said(_rules(step.new))))
+    else:
+        yield from _changed_rules(step, plan)
     if step.op == "replace":
         yield Change(component=owner, text=("Rotation is attached anew, because of ", *named(step.causes)))
     if step.op != "create" and step.changed("rotationLambdaArn"):
         yield Change(component=owner, text=("Another function rotates it",))
-    if step.new.inputs.get("rotateImmediately", True) and not _is_new(step, plan):
+    renews = step.op != "delete" and step.new.inputs.get("rotateImmediately", True)
+    if renews and not _is_new(step, plan):
         text = ("The live value is renewed at once, because of rotateImmediately",)
         yield Danger(kind=Kind.OVERWRITES_VALUE, component=owner, text=text)
 
 
-def _changed_rules(
-    old: Mapping[str, Any], new: Mapping[str, Any], step: Step, plan: Plan
-) -> Iterator[Finding]:
+def _master_schedule(step: Step, plan: Plan) -> Iterator[Finding]:
+    """One of a secret that RDS manages, and rotated before the stack knew it."""
+    owner = plan.component(step)
+    if step.op == "delete":
+        yield Change(component=owner, text=("The schedule leaves the stack, and AWS keeps it",))
+    elif step.new.inputs.get("rotationEnabled") is False:
+        text: Text = ("Rotation ends; the secret keeps the value it has",)
+        yield Danger(kind=Kind.REMOVES_ROTATION, component=owner, text=text)
+    elif step.op == "create" or step.old.inputs.get("rotationEnabled") is False:
+        text = (
+            "RDS renews the master user's password ",
+            *_said(_rules(step.new)),
+            ", whatever it did before",
+        )
+        yield Change(component=owner, text=text)
+    else:
+        yield from _changed_rules(step, plan)
+
+
+def _rules(state: State) -> Mapping[str, Any]:
+    return as_mapping(state.inputs.get("rotationRules"))
+
+
+def _changed_rules(step: Step, plan: Plan) -> Iterator[Finding]:
+    old, new = _rules(step.old), _rules(step.new)
+    if old == new:
+        return
     before, after = _said(old), _said(new)
     text: Text = ("Rotates ", *after, " instead of ", *before)
     rarer = _rarer(old, new)
@@ -107,6 +133,8 @@ def _goes_with_its_secret(step: Step, plan: Plan) -> bool:
 
 def _is_new(step: Step, plan: Plan) -> bool:
     """Whether the secret that it rotates is created as well: it has no ARN yet."""
+    if plan.top(step).type == MASTER_ROTATION:
+        return False
     return step.op == "create" and _secret_of(step, plan) is None and bool(plan.created_secrets)
 
 

@@ -21,6 +21,7 @@ SECRET_COMPONENT = "aws-secrets:index:Secret"
 LOGIN = "aws-secrets:index:PostgresLogin"
 READER = "aws-secrets:index:ReadAccess"
 ROTATION = "aws-secrets:index:Rotation"
+MASTER_ROTATION = "aws-secrets:index:MasterRotation"
 FUNCTION = "aws-secrets:index:RotationFunction"
 REDEPLOYMENT = "aws-secrets:index:EcsRedeployment"
 WRITER = "aws-secrets:index:ValueWriter"
@@ -30,6 +31,7 @@ WORDS = {
     LOGIN: "login",
     READER: "reader",
     ROTATION: "rotation",
+    MASTER_ROTATION: "master secret",
     FUNCTION: "rotation function",
     REDEPLOYMENT: "redeployment",
     WRITER: "writer",

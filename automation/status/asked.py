@@ -7,9 +7,10 @@ from typing import Any
 
 from automation.status import functions
 from automation.status.aws import Asking, Caller, Denied, Found, Key, asking
-from automation.status.declared import Declared, declared_secrets, ignored_tags
+from automation.status.declared import Declared, declared_secrets, existing_secrets, ignored_tags
 from automation.status.errors import CannotAskError, CredentialsError
-from automation.status.judged import Answers, secret_of
+from automation.status.judged import Answers, existing_secret_of, secret_of, unknown_master
+from automation.status.masters import masters, merged
 from automation.status.model import VERSION, Function, Secret, Status, Summary
 from automation.status.readers import workloads_of
 from automation.status.rotation import asks_for_versions
@@ -59,12 +60,17 @@ def status_of(
     _refuse_other_accounts(configuration, caller)
     account = Account(caller.account_id, caller.partition, checked.region)
     declared = declared_secrets(configuration, checked, account, told)
+    found_masters, unknown_masters = masters(configuration.project, checked.stack_file, aws)
+    read = existing_secrets(configuration.project, checked.stack_file, account)
+    existing = merged(read, found_masters)
     found = aws.secrets((one.name for one in declared), policies=policies)
     if declared and all(isinstance(one.described, Denied) for one in found.values()):
         raise CannotAskError(
             f"These credentials ({caller.arn}) may not call {_DESCRIBE} on any secret of the stack.\n"
             "  Allow it: docs/status.md lists what a status needs."
         )
+    # other stacks' secrets: their policies are not this stack's to compare
+    found |= aws.secrets((one.name for one in existing if not one.foreign), policies=False)
     answers = Answers(
         found=found,
         keys=_keys(aws, declared, found),
@@ -74,7 +80,11 @@ def status_of(
         on_aws=aws.on_aws,
         now=moment,
     )
-    secrets = tuple(secret_of(one, answers) for one in declared)
+    secrets = (
+        *(secret_of(one, answers) for one in declared),
+        *(existing_secret_of(one, answers) for one in existing),
+        *map(unknown_master, unknown_masters),
+    )
     rotating = functions.functions_of(secrets, declared, aws)
     return Status(
         version=VERSION,

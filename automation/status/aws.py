@@ -31,6 +31,14 @@ _ALARMS = "cloudwatch:DescribeAlarmsForMetric"
 _AT_ONCE = 16
 _ALARM_STATES: tuple[AlarmState, ...] = ("OK", "INSUFFICIENT_DATA", "ALARM")
 
+_NOT_FOUND = {
+    "DBClusterNotFoundFault",
+    "DBInstanceNotFound",
+    "DBInstanceNotFoundFault",
+    "NotFoundException",
+    "ResourceNotFoundException",
+}
+
 Answer = TypeVar("Answer")
 
 
@@ -122,6 +130,14 @@ class Asking:
         """Whether Secrets Manager is AWS's own, and not an emulated one."""
         host = urlsplit(self.client("secretsmanager").meta.endpoint_url).hostname or ""
         return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+
+    def each(self, items: Iterable[str], ask: Callable[[str], Answer]) -> dict[str, Answer]:
+        """Ask for several things at a time; the first failure ends it."""
+        return _each(items, ask)
+
+    def asked(self, action: str, ask: Callable[[], Answer]) -> Answer | Denied | None:
+        """Return the answer; None where there is no such thing."""
+        return _asked(action, ask)
 
     def secrets(self, names: Iterable[str], *, policies: bool) -> dict[str, Found]:
         """Name to what there is; all at once."""
@@ -228,7 +244,7 @@ def _asked(action: str, ask: Callable[[], Answer]) -> Answer | Denied | None:
     try:
         return ask()
     except ClientError as error:
-        if code_of(error) in {"ResourceNotFoundException", "NotFoundException"}:
+        if code_of(error) in _NOT_FOUND:
             return None
         if is_denied(error):
             return Denied(action=action)

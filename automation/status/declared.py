@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from automation.status.readers import reads_of
 from components import rotation_tags
 from components.postgres_login import PostgresLoginArgs
 from program import rotations, workloads
+from program.existing_secrets import is_foreign, name_of
 from program.making import Account, chosen, key_alias, policy_of, tags_of
 from settings import Checked, Configuration, StackFile
 from settings import rotation as declared_rotation
@@ -61,6 +62,36 @@ class Declared:
     policy: Mapping[str, Any] | None
     replicas: Mapping[str, str]
     reads: Mapping[str, tuple[str, ...]]
+
+
+# In the place of a key: all keys, whichever the secret has.
+WHOLE = "*"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Existing:
+    """A secret that workloads read or RDS manages, and the stack does not make.
+
+    Attributes:
+        name: in AWS; the full ARN of one of another account.
+        path: of the first read in the stack file.
+        foreign: it is in another account, and AWS is not asked for it.
+        reads: workload to the keys that it reads, or `*` for the whole.
+        rotation_declared: the stack file says how it rotates: a master secret of RDS.
+        schedule: that; None for never.
+    """
+
+    name: str
+    path: str
+    foreign: bool
+    reads: Mapping[str, tuple[str, ...]]
+    rotation_declared: bool = False
+    schedule: Schedule | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The JSON keys that workloads read."""
+        return tuple(dict.fromkeys(key for keys in self.reads.values() for key in keys))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +156,25 @@ def declared_secrets(
     ]
 
 
+def existing_secrets(project: str, stack_file: StackFile, account: Account) -> list[Existing]:
+    """Return all secrets that workloads read and the stack does not make."""
+    paths: dict[str, str] = {}
+    reads: dict[str, dict[str, tuple[str, ...]]] = {}
+    foreign = set()
+    for workload, declared in stack_file.workloads.items():
+        for read in declared.existing_reads:
+            elsewhere = is_foreign(read.secret, account)
+            name = read.secret if elsewhere else name_of(read.secret)
+            foreign |= {name} if elsewhere else set()
+            paths.setdefault(name, path_of(project, ("workloads", workload, *read.place)))
+            keys = reads.setdefault(name, {}).get(workload, ())
+            reads[name][workload] = tuple(dict.fromkeys([*keys, WHOLE if read.key is None else read.key]))
+    return [
+        Existing(name=name, path=path, foreign=name in foreign, reads=reads[name])
+        for name, path in paths.items()
+    ]
+
+
 def _key(encryption: str, stack_key: str) -> str:
     return stack_key if encryption == "stack-key" else encryption
 
@@ -176,11 +226,16 @@ def _schedule(stack_file: StackFile, secret: StackSecret, names: str | None) -> 
         rotation = admin if admin and admin.enabled else None
     if rotation is None:
         return None
+    return replace(schedule_of(rotation), function_arn=own_function, function_names=names)
+
+
+def schedule_of(rotation: declared_rotation.Schedule) -> Schedule:
+    """Return when it rotates, by whatever function."""
     known = rotations.schedule_of(rotation)
     return Schedule(
         days=known.automatically_after_days,
         expression=known.schedule_expression,
         duration=known.duration,
-        function_arn=own_function,
-        function_names=names,
+        function_arn=None,
+        function_names=None,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from automation.status import policies
 from automation.status.aws import Denied, Found, Key
-from automation.status.declared import Declared, IgnoredTags
+from automation.status.declared import Declared, IgnoredTags, Schedule
 from automation.status.model import Difference
 
 _AWS_MANAGED = "aws-managed"
@@ -45,7 +45,7 @@ def drift(declared: Declared, found: Found, keys: Mapping[str, Key | Denied], ig
         *_description(declared, described),
         *_tags(declared, described, ignored),
         *key,
-        *_rotation(declared, described),
+        *rotation(declared.schedule, described),
         *([] if denied or not found.policy_asked else _policy(declared, found)),
         *_replicas(declared, described),
     ]
@@ -98,8 +98,9 @@ def _key_arn(name: str, keys: Mapping[str, Key | Denied]) -> str:
     return known.arn if isinstance(known, Key) else name
 
 
-def _rotation(declared: Declared, described: Mapping[str, Any]) -> Iterator[Difference]:
-    enabled, schedule = bool(described.get("RotationEnabled")), declared.schedule
+def rotation(schedule: Schedule | None, described: Mapping[str, Any]) -> Iterator[Difference]:
+    """Return how AWS rotates a secret otherwise than it is declared; None for a rotation that is off."""
+    enabled = bool(described.get("RotationEnabled"))
     rules = described.get("RotationRules") or {}
     if schedule is None:
         if enabled:

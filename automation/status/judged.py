@@ -1,15 +1,16 @@
 """One secret: what is declared beside what AWS says, and what of it wants attention."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
 from automation.status import drift, rotation
 from automation.status.aws import Denied, Found, Key
-from automation.status.declared import Declared, IgnoredTags
-from automation.status.model import Difference, Placeholder, Problem, Reader, Secret
+from automation.status.declared import Declared, Existing, IgnoredTags
+from automation.status.masters import Unknown
+from automation.status.model import Difference, Placeholder, Problem, Reader, Rotation, Secret
 from automation.status.rotation import shown, version_with
 from components.versions import INITIAL_VERSION_LABEL, UNFILLED_LABEL
 from program.making import Account
@@ -72,12 +73,12 @@ def secret_of(declared: Declared, answers: Answers) -> Secret:
     filled = _filled(declared, described)
     known = rotation.rotation_of(described)
     versions = answers.versions.get(str(described["ARN"]), {})
-    problems = _unavailable(declared, described, answers.keys)
+    problems = _unavailable(declared.name, described, answers.keys)
     deleted = described.get("DeletedDate")
     if known is not None and not deleted:
         known, wrong = rotation.judged(known, described, versions, answers.now)
         problems += wrong
-    problems += _of_drift(declared, compared.differences)
+    problems += _of_drift(declared.name, compared.differences, declared.replicas)
     problems += _of_replicas(described)
     if filled == "waiting":
         problems.append(_waiting(declared, console))
@@ -100,6 +101,95 @@ def secret_of(declared: Declared, answers: Answers) -> Secret:
         readers=readers,
         problems=tuple(problems),
     )
+
+
+def existing_secret_of(declared: Existing, answers: Answers) -> Secret:
+    """Return the status of a secret that the stack does not make; at most its rotation is declared."""
+    readers = tuple(Reader(workload=name, keys=keys) for name, keys in declared.reads.items())
+    described = None if declared.foreign else answers.found[declared.name].described
+    secret = replace(
+        _existing(declared.name, declared.path),
+        arn=declared.name if declared.foreign else None,
+        keys=declared.keys,
+        readers=readers,
+    )
+    if declared.foreign:
+        return secret
+    if described is None:
+        text = "AWS has no secret of this name, and this stack does not make it"
+        remedy = "Have it made where it belongs, or name another one in the stack file."
+        missing = Problem(kind="unavailable", text=text, remedy=remedy)
+        return replace(secret, presence="missing", problems=(missing,))
+    if isinstance(described, Denied):
+        return replace(secret, problems=(_denied(described.action),))
+    deleted = described.get("DeletedDate")
+    known, wrong = _rotation(described, answers)
+    compared = drift.rotation(declared.schedule, described) if declared.rotation_declared else ()
+    differences = tuple(compared)
+    return replace(
+        secret,
+        presence="deletion-scheduled" if deleted else "present",
+        arn=str(described["ARN"]),
+        console=_console(declared.name, answers),
+        created=described.get("CreatedDate"),
+        last_changed=described.get("LastChangedDate"),
+        deletion_after=deleted,
+        rotation=known,
+        drift=differences,
+        problems=(
+            *_unavailable(declared.name, described, answers.keys, existing=True),
+            *wrong,
+            *_of_drift(declared.name, differences, {}),
+        ),
+        managed_by=described.get("OwningService"),
+    )
+
+
+def _existing(name: str, path: str, **known: Any) -> Secret:  # noqa: ANN401  fields of Secret
+    """Return a secret that the stack does not make and of which no more is known than this."""
+    unknown: dict[str, Any] = {
+        "presence": "unknown",
+        "arn": None,
+        "console": None,
+        "keys": (),
+        "placeholders": (),
+        "filled": "not-by-hand",
+        "created": None,
+        "last_changed": None,
+        "deletion_after": None,
+        "rotation": None,
+        "drift": (),
+        "readers": (),
+        "problems": (),
+        "existing": True,
+    }
+    return Secret(name=name, path=path, **{**unknown, **known})
+
+
+def unknown_master(unknown: Unknown) -> Secret:
+    """Return the status of a master secret that could not be found, whose rotation is declared."""
+    missing = Problem(
+        kind="unavailable",
+        text=f"RDS has no database {unknown.name}, or does not manage its master user's password",
+        remedy="Let RDS manage it (--manage-master-user-password), or remove masterRotation.",
+    )
+    return _existing(
+        f"master user of {unknown.name}",
+        unknown.path,
+        presence="unknown" if unknown.why else "missing",
+        managed_by="rds",
+        problems=(_denied(unknown.why.action) if unknown.why else missing,),
+    )
+
+
+def _rotation(described: Mapping[str, Any], answers: Answers) -> tuple[Rotation | None, list[Problem]]:
+    """Return how it rotates, and what is wrong with that."""
+    known = rotation.rotation_of(described)
+    if known is None or described.get("DeletedDate"):
+        return known, []
+    versions = answers.versions.get(str(described["ARN"]), {})
+    known, wrong = rotation.judged(known, described, versions, answers.now)
+    return known, wrong + ([_denied(versions.action)] if isinstance(versions, Denied) else [])
 
 
 def _absent(described: Denied | None) -> tuple[Literal["unknown", "missing"], Problem]:
@@ -150,22 +240,24 @@ def _waiting(declared: Declared, console: str | None) -> Problem:
 
 
 def _unavailable(
-    declared: Declared, described: Mapping[str, Any], keys: Mapping[str, Key | Denied]
+    name: str, described: Mapping[str, Any], keys: Mapping[str, Key | Denied], *, existing: bool = False
 ) -> list[Problem]:
     problems = []
     deleted = described.get("DeletedDate")
     if deleted:
         text = f"Its deletion is scheduled for {shown(deleted)}; nobody can read it"
-        remedy = f"Have it back: aws secretsmanager restore-secret --secret-id {declared.name}"
+        remedy = f"Have it back: aws secretsmanager restore-secret --secret-id {name}"
         problems.append(Problem(kind="unavailable", text=text, remedy=remedy))
     elif version_with("AWSCURRENT", described) is None:
         text = "It has no current version; nobody can read it"
         initial = version_with(INITIAL_VERSION_LABEL, described)
         remedy = (
-            "An update was interrupted: pulumi up continues it. See docs/recovery.md."
+            "Give it a value where it is made: this stack does not make it."
+            if existing
+            else "An update was interrupted: pulumi up continues it. See docs/recovery.md."
             if initial is None
             else "Make its initial version current: aws secretsmanager update-secret-version-stage "
-            f"--secret-id {declared.name} --version-stage AWSCURRENT --move-to-version-id {initial}"
+            f"--secret-id {name} --version-stage AWSCURRENT --move-to-version-id {initial}"
         )
         problems.append(Problem(kind="unavailable", text=text, remedy=remedy))
     key = keys.get(str(described.get("KmsKeyId")))
@@ -178,7 +270,7 @@ def _unavailable(
     return problems
 
 
-def _of_drift(declared: Declared, differences: tuple[Difference, ...]) -> list[Problem]:
+def _of_drift(name: str, differences: tuple[Difference, ...], replicas: Mapping[str, str]) -> list[Problem]:
     problems = []
     for one in differences:
         remedy = (
@@ -187,16 +279,16 @@ def _of_drift(declared: Declared, differences: tuple[Difference, ...]) -> list[P
         if one.what == "encryption" and one.declared == "aws-managed":
             remedy = (
                 "The provider does not take a key away: aws secretsmanager update-secret --secret-id "
-                f"{declared.name} --kms-key-id alias/aws/secretsmanager"
+                f"{name} --kms-key-id alias/aws/secretsmanager"
             )
         elif one.what == "replicas" and one.declared.startswith("none"):
             region = one.actual.partition(" ")[0]
             remedy = (
                 "pulumi up --refresh deletes this copy, because the stack file has others. If AWS is "
                 "right, add it to the stack file."
-                if declared.replicas
+                if replicas
                 else "The provider leaves copies where the stack file has none: aws secretsmanager "
-                f"remove-regions-from-replication --secret-id {declared.name} "
+                f"remove-regions-from-replication --secret-id {name} "
                 f"--remove-replica-regions {region}"
             )
         verb = "differ" if one.what in {"tags", "replicas"} else "differs"

@@ -98,15 +98,15 @@ class Reader:
 
 @dataclass(frozen=True, kw_only=True)
 class Secret:
-    """A secret that the stack file declares, and what AWS says of it.
+    """A secret that the stack file declares or that a workload reads, and what AWS says of it.
 
     Attributes:
-        name: in AWS.
-        path: in the stack file.
-        presence: `unknown` where AWS may not be asked.
+        name: in AWS; the full ARN of one of another account.
+        path: in the stack file; of an existing secret the first place that reads it.
+        presence: `unknown` where AWS may not be asked, and for a secret of another account.
         arn: full ARN; None unless it is there.
         console: address in AWS's console; None where it is not there, and on an emulated AWS.
-        keys: declared JSON keys.
+        keys: declared JSON keys; of an existing secret those that workloads read, `*` for the whole.
         placeholders: those keys that a person fills.
         filled: `waiting`: the secret still holds its first value; `filled`: somebody has written another one;
             `unclear`: rotation has, which may have come before the person; `not-by-hand`: no placeholders.
@@ -116,6 +116,8 @@ class Secret:
         drift: differences from the stack file.
         readers: workloads of the stack file that read it.
         problems: what wants attention, worst first.
+        existing: this stack does not make it.
+        managed_by: the AWS service that manages it, such as `rds`.
     """
 
     __pydantic_config__ = _JSON
@@ -135,6 +137,8 @@ class Secret:
     drift: tuple[Difference, ...]
     readers: tuple[Reader, ...]
     problems: tuple[Problem, ...]
+    existing: bool = False
+    managed_by: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +205,7 @@ class Status:
         asked_at: when.
         account, region: where.
         summary: counts.
-        secrets: as the stack file has them.
+        secrets: as the stack file has them, then those that workloads read and the stack does not make.
         workloads: who reads.
         functions: what rotates.
     """

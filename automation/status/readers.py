@@ -15,8 +15,8 @@ def reads_of(stack_file: StackFile) -> dict[str, dict[str, tuple[str, ...]]]:
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for secret in stack_secrets(stack_file):
         for name, workload in stack_file.workloads.items():
-            whole = secret.name in workload.environment_from
             named = {read.key for read in workload.reads if read.secret == secret.name}
+            whole = secret.name in workload.environment_from or None in named
             keys = tuple(key for key in secret.keys if whole or key in named)
             if keys:
                 found.setdefault(secret.name, {})[name] = keys

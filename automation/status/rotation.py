@@ -31,6 +31,11 @@ _REMEDY = (
     "The last [ERROR] in the function's log says why. Then start it again, as docs/rotation.md says under "
     '"When a rotation fails".'
 )
+# of a secret that a service of AWS rotates: it has no function, and no log but CloudTrail's
+_REMEDY_MANAGED = (
+    "The service that manages the secret rotates it: its events and CloudTrail's RotationFailed say why. "
+    "Then start it again: aws secretsmanager rotate-secret --secret-id "
+)
 
 
 def rotation_of(described: Mapping[str, Any]) -> Rotation | None:
@@ -91,7 +96,9 @@ def judged(
         running = now - begun < _RUNNING and not left
         state: Literal["running", "unfinished"] = "running" if running else "unfinished"
         found = replace(known, state=state, pending_since=since)
-        problem = _left_behind(described, pending) if left else _unfinished(found, begun)
+        problem = (
+            _left_behind(described, pending) if left else _unfinished(found, begun, _remedy(known, described))
+        )
         return found, [] if running else [problem]
     if known.state == "off":
         return known, []
@@ -104,7 +111,12 @@ def judged(
         text = f"The rotation is overdue: the last one was on {shown(known.last_rotated)}, {known.schedule}"
     else:
         return known, []
-    return replace(known, state="overdue"), [Problem(kind="rotation", text=text, remedy=_REMEDY)]
+    problem = Problem(kind="rotation", text=text, remedy=_remedy(known, described))
+    return replace(known, state="overdue"), [problem]
+
+
+def _remedy(known: Rotation, described: Mapping[str, Any]) -> str:
+    return _REMEDY if known.function else f"{_REMEDY_MANAGED}{described['Name']}"
 
 
 def _is_old(last: datetime | None, described: Mapping[str, Any], now: datetime) -> bool:
@@ -113,12 +125,12 @@ def _is_old(last: datetime | None, described: Mapping[str, Any], now: datetime) 
     return bool(last and days and now > last + timedelta(days=days) + _WINDOW + _LATE)
 
 
-def _unfinished(found: Rotation, begun: datetime) -> Problem:
+def _unfinished(found: Rotation, begun: datetime, remedy: str) -> Problem:
     value = "has a value" if found.pending_since else "has no value"
     return Problem(
         kind="rotation",
         text=f"A rotation has not ended since {shown(begun)}; the version labelled AWSPENDING {value}",
-        remedy=_REMEDY,
+        remedy=remedy,
     )
 
 

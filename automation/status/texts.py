@@ -39,7 +39,17 @@ def state(secret: Secret) -> str:
         words = ["filled by hand"] if secret.filled == "filled" else ["well"]
     if secret.filled == "unclear":
         words.append("rotated before anybody was seen to fill it")
+    if secret.existing:
+        unasked = secret.presence == "unknown" and not secret.problems
+        words = [*([] if unasked else words), origin(secret)]
     return ", ".join(words)
+
+
+def origin(secret: Secret) -> str:
+    """Return where a secret comes from that the stack does not make."""
+    if secret.name.startswith("arn:"):
+        return "in another account, which is not asked"
+    return f"managed by {secret.managed_by}" if secret.managed_by else "made elsewhere"
 
 
 def _word(kind: Kind, secret: Secret) -> str:

@@ -131,6 +131,7 @@ def _made(registration: Registration) -> RunningInstance:
     if secret is not None:
         # the password that the database has, in the place of the one that RDS made up
         text = json.dumps({"username": registration.username, "password": registration.password})
+        secret.fixed = True
         rules.put_value(secret, rules.new_token(), Content(text, None), None)
     return instance
 

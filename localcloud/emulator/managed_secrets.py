@@ -3,7 +3,6 @@
 Source: AWS Secrets Manager User Guide, "Secrets managed by other AWS services".
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +10,8 @@ from moto.core.resource_tagging import TaggedResource
 from moto.secretsmanager import urls
 from moto.secretsmanager.models import SecretsManagerBackend
 
-from localcloud.emulator import label_events, secrets_service
+from localcloud.emulator import managed_rotation, rotation, secrets_service
 from localcloud.emulator import secrets_rules as rules
-from localcloud.emulator.random_password import random_password
 from localcloud.emulator.secrets_rules import Content, Secret, Store
 
 
@@ -49,15 +47,15 @@ class ManagedSecrets(SecretsManagerBackend):
         secret.tags = {tag["Key"]: tag["Value"] for tag in more.get("tags") or []}
         secret.kms_key_id = more.get("kms_key_id") or rules.AWS_MANAGED_KEY
         # moto gives every database the same password
-        rules.put_value(secret, rules.new_token(), Content(_renewed(secret_string), None), None)
+        text = managed_rotation.renewed(secret_string)
+        rules.put_value(secret, rules.new_token(), Content(text, None), None)
+        rotation.begin_managed(self.account_id, secret)
         return secret
 
     def rotate_secret(self, secret_id: str, **_more: Any) -> None:  # type: ignore[override]  # as it is called
         """A new password at once."""
         secret = self._store.find(self.region_name, secret_id)
-        text = rules.wanted_version(secret, None, None).content.text or ""
-        with label_events.told(secret):
-            rules.put_value(secret, rules.new_token(), Content(_renewed(text), None), None)
+        managed_rotation.renew(secret, rules.new_token())
 
     def delete_secret(self, secret_id: str, **_more: Any) -> None:  # type: ignore[override]  # as it is called
         """At once, with the resource that it belongs to."""
@@ -68,10 +66,3 @@ class ManagedSecrets(SecretsManagerBackend):
         for secret in self._store.in_region(self.region_name):
             arn = rules.arn_in(secret, self.region_name)
             yield TaggedResource(arn=arn, tags=dict(secret.tags), resource_type="secretsmanager:secret")
-
-
-def _renewed(text: str) -> str:
-    found = json.loads(text)
-    if isinstance(found, dict) and "password" in found:
-        found["password"] = random_password({"ExcludePunctuation": True})
-    return json.dumps(found)

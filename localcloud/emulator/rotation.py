@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.emulator import lambda_service, rotation_schedule
+from localcloud.emulator import lambda_service, managed_rotation, rotation_schedule
 from localcloud.emulator import secrets_rules as rules
 from localcloud.emulator.lambda_role import RefusedError
 from localcloud.emulator.rotation_schedule import Schedule
@@ -116,7 +116,9 @@ def described(secret: Secret) -> dict[str, Any]:
     rotation = secret.rotation
     if rotation is None:
         return {}
-    found: dict[str, Any] = {"RotationEnabled": rotation.enabled, "RotationLambdaARN": rotation.lambda_arn}
+    found: dict[str, Any] = {"RotationEnabled": rotation.enabled}
+    if rotation.lambda_arn:  # a service that manages the secret has none
+        found["RotationLambdaARN"] = rotation.lambda_arn
     if rotation.schedule is not None:
         schedule = rotation.schedule
         days = rotation_schedule.days_between(schedule, datetime.now(UTC))
@@ -153,6 +155,8 @@ def rotate(account: str, secret: Secret, asked: Mapping[str, Any]) -> str:
     token = check_token(asked)
     rotation = secret.rotation
     schedule = _asked_schedule(asked) or (rotation.schedule if rotation else None)
+    if secret.owner is not None:
+        return _rotate_managed(account, secret, schedule, asked)
     lambda_arn = asked.get("RotationLambdaARN") or (rotation.lambda_arn if rotation else None)
     if not lambda_arn:
         raise rules.invalid_request("No Lambda rotation function ARN is associated with this secret.")
@@ -176,6 +180,27 @@ def rotate(account: str, secret: Secret, asked: Mapping[str, Any]) -> str:
     secret.rotation.plan()
     secret.changed = time.time()
     _begin(secret, token, test_alone=asked.get("RotateImmediately") is False)
+    return token
+
+
+def begin_managed(account: str, secret: Secret) -> None:
+    """Give a secret that another service manages the schedule that it has at first."""
+    secret.rotation = Rotation("", managed_rotation.DEFAULT_SCHEDULE, account=account)
+    secret.rotation.plan()
+
+
+def _rotate_managed(account: str, secret: Secret, schedule: Schedule | None, asked: Mapping[str, Any]) -> str:
+    """RotateSecret for a secret that another service manages and rotates at once, without a function."""
+    token = check_token(asked)
+    if asked.get("RotationLambdaARN"):
+        raise rules.invalid_parameter(f"The secret is managed by {secret.owner}, which rotates it itself.")
+    last = secret.rotation.last if secret.rotation else None
+    secret.rotation = Rotation("", schedule, last=last, account=account)
+    secret.rotation.plan()
+    secret.changed = time.time()
+    if asked.get("RotateImmediately") is not False:
+        managed_rotation.renew(secret, token)
+        secret.rotation.last = time.time()
     return token
 
 
@@ -409,9 +434,13 @@ def _begin_if_due(secret: Secret, rotation: Rotation) -> bool:
         or rotation.due > time.time()
     ):
         return False
+    rotation.plan()
+    if secret.owner is not None:
+        managed_rotation.renew(secret, rules.new_token())
+        rotation.last = time.time()
+        return True
     pending = secret.holder(PENDING)
     stuck = pending is not None and pending is not secret.holder(CURRENT)
-    rotation.plan()
     _begin(secret, pending.version_id if pending and stuck else rules.new_token(), test_alone=False)
     return True
 

@@ -33,7 +33,7 @@ def checked_object(
 ) -> tuple[Properties, list[Failure]]:
     """An object's properties, converted, and what is wrong with them; those that are None are left out."""
     failures = [
-        _missing(name, f"{path}{name}")
+        missing(name, f"{path}{name}")
         for name, about in described.items()
         if about.get("required") and value.get(name) is None
     ]
@@ -49,7 +49,8 @@ def checked_object(
     return found, failures
 
 
-def _missing(name: str, path: str) -> Failure:
+def missing(name: str, path: str) -> Failure:
+    """Return the refusal of an object that lacks a property."""
     return Failure(
         path,
         f'Missing required argument. The argument "{snake_case(name)}" is required, but no definition was '

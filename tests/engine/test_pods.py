@@ -45,7 +45,7 @@ TEMPLATE = {
         "keys": {"password": {"secret": "cache", "key": "PASSWORD"}},
     }
 }
-WORKLOADS = {
+WORKLOADS: dict[str, dict[str, Any]] = {
     "by-token": {
         **READS,
         "environment": {**READS["environment"], **TEMPLATE},
@@ -70,10 +70,11 @@ WORKLOADS = {
 
 @dataclass(frozen=True)
 class Deployed:
-    """A stack that was updated once, and what it says of its workloads."""
+    """A stack that was updated once, what it says of its workloads, and the name of a master secret."""
 
     stack: Stack
     workloads: Mapping[str, Any]
+    master: str
 
     @property
     def values(self) -> tuple[dict[str, str], dict[str, str]]:
@@ -121,6 +122,35 @@ def trust(principal: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
+def existing(master: str, name: str = "platform/sentry") -> dict[str, Any]:
+    """A workload that reads secrets which this stack does not make."""
+    dsn, password = {"existingSecret": name, "key": "dsn"}, {"existingSecret": master, "key": "password"}
+    return {
+        "elsewhere": {"environment": {"DSN": dsn, "PASSWORD": password}, "ecs": {}},
+        "whole": {
+            "environmentFromAll": [{"existingSecret": name}, {"secret": "vendor"}],
+            "files": {"master.json": {"existingSecret": master, "whole": True}},
+            "kubernetes": WORKLOADS["by-token"]["kubernetes"],
+        },
+    }
+
+
+def make_existing_secrets(stack: Stack) -> str:
+    """Make one with a key of its own, as another team does; return the name of RDS's for a master user."""
+    key = stack.client("kms").create_key()["KeyMetadata"]["Arn"]
+    stack.client().create_secret(Name="platform/sentry", SecretString='{"dsn": "a-dsn"}', KmsKeyId=key)
+    made = stack.client("rds").create_db_instance(
+        DBInstanceIdentifier="pods",
+        DBInstanceClass="db.t4g.micro",
+        Engine="postgres",
+        MasterUsername="master",
+        ManageMasterUserPassword=True,
+        AllocatedStorage=20,
+    )
+    arn = made["DBInstance"]["MasterUserSecret"]["SecretArn"]
+    return str(stack.client().describe_secret(SecretId=arn)["Name"])
+
+
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("pods")
@@ -140,10 +170,12 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         stack.client("eks").create_cluster(
             name=CLUSTER, roleArn=OPERATOR_ROLE, resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]}
         )
-        stack.configure(SECRETS, workloads=WORKLOADS)
+        master = make_existing_secrets(stack)
+        stack.configure(SECRETS, workloads={**WORKLOADS, **existing(master)})
         stack.up()
         stack.edit("vendor", TOKEN='filled "by hand"\n')
-        yield Deployed(stack, json.loads(stack.pulumi("stack", "output", "--json").stdout)["workloads"])
+        outputs = json.loads(stack.pulumi("stack", "output", "--json").stdout)
+        yield Deployed(stack, outputs["workloads"], master)
 
 
 def token(account: str = "web", namespace: str = "shop") -> str:
@@ -234,6 +266,35 @@ def test_a_workload_reads_no_other_secret_and_writes_none(deployed: Deployed, na
         reader.get_secret_value(SecretId="other")
     with pytest.raises(ClientError, match="AccessDenied"):
         reader.put_secret_value(SecretId="app", SecretString="{}")
+
+
+def test_a_task_reads_secrets_that_the_stack_does_not_make(deployed: Deployed) -> None:
+    reader = deployed.reader(credentials_of(deployed, "elsewhere"))
+    found = operators.ecs_container(reader, deployed.workloads["elsewhere"]["containerSecrets"])
+    assert found == {"DSN": "a-dsn", "PASSWORD": deployed.stack.value(deployed.master)["password"]}
+
+
+def test_a_pod_has_whole_secrets_whose_keys_nobody_listed(deployed: Deployed) -> None:
+    variables, files = deployed.obtained("whole", with_token(deployed, "whole", token()))
+    assert variables == {"dsn": "a-dsn", **deployed.stack.value("vendor")}
+    [(path, text)] = files.items()
+    assert path == "/run/secrets/aws/master.json"
+    assert json.loads(text) == deployed.stack.value(deployed.master)
+
+
+def test_a_preview_refuses_a_missing_secret_without_an_error_of_the_provider(deployed: Deployed) -> None:
+    stack, missing = deployed.stack, "platform/sentr"
+    written = stack.file.read_text()
+    stack.configure(SECRETS, workloads={**WORKLOADS, **existing(deployed.master, missing)})
+    try:
+        done = stack.pulumi("preview", check=False)
+    finally:
+        stack.file.write_text(written)
+    assert done.returncode != 0
+    assert f'AWS has no secret "{missing}"' in done.stdout
+    assert "aws-secrets:workloads.elsewhere.environment.DSN.existingSecret" in done.stdout
+    assert "invoking" not in done.stdout
+    assert "ResourceNotFoundException" not in done.stdout
 
 
 @pytest.mark.parametrize("name", ["by-token", "by-driver"])

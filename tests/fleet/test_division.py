@@ -267,3 +267,18 @@ def test_a_part_that_no_program_could_be_started_with_is_refused_before_anything
     grouped = mistakes({"groups": {"some": ["secret-000*"], "rest": ["*"]}}, many)
     assert grouped.keys() == {"app:fleet.groups.rest"}
     assert "more stacks" in grouped["app:fleet.groups.rest"]
+
+
+def test_a_workload_that_reads_existing_secrets_alone_is_in_one_group() -> None:
+    reading = {"ecs": {}, "environment": {"A": {"existingSecret": "b/platform"}}}
+    fleet = {"groups": {"a": ["a/*"], "b": ["b/*"]}}
+    found = divide(configuration(fleet, ["a/x"], workloads={"web": reading}))
+    assert {group.name: group.parts["workloads"] for group in found.groups} == {
+        "a": frozenset(),
+        "b": frozenset({"web"}),
+    }
+    elsewhere = {"ecs": {}, "environment": {"A": {"existingSecret": "platform"}}}
+    found = divide(configuration(fleet, ["a/x", "b/x"], workloads={"web": elsewhere}))
+    assert [group.name for group in found.groups if group.parts["workloads"]] == ["a"]
+    parts = divide(configuration({"parts": 3}, ["a"], workloads={"web": elsewhere}))
+    assert sum(len(group.parts["workloads"]) for group in parts.groups) == 1

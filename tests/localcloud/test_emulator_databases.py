@@ -127,3 +127,43 @@ def test_an_instance_made_through_rds_is_not_taken_over() -> None:
         )
         assert "delete that one" in refusal(emulator)
         assert described(emulator)["Endpoint"]["Address"] != "localhost"
+
+
+def test_a_master_secret_rotates_without_a_function_on_any_schedule() -> None:
+    with running_emulator(None) as emulator:
+        client(emulator, "rds").create_db_instance(
+            DBInstanceIdentifier="example-db",
+            DBInstanceClass="db.t4g.micro",
+            Engine="postgres",
+            AllocatedStorage=20,
+            MasterUsername="chief",
+            ManageMasterUserPassword=True,
+        )
+        arn = described(emulator)["MasterUserSecret"]["SecretArn"]
+        secrets = client(emulator, "secretsmanager")
+        about = secrets.describe_secret(SecretId=arn)
+        assert about["OwningService"] == "rds"
+        assert about["RotationEnabled"] is True
+        assert about["RotationRules"] == {"AutomaticallyAfterDays": 7}
+        assert "RotationLambdaARN" not in about
+        first = master(emulator)
+        rules = {"ScheduleExpression": "rate(20 days)"}
+        secrets.rotate_secret(SecretId=arn, RotationRules=rules, RotateImmediately=False)
+        assert master(emulator) == first
+        assert secrets.describe_secret(SecretId=arn)["RotationRules"]["ScheduleExpression"] == "rate(20 days)"
+        version = secrets.rotate_secret(SecretId=arn)["VersionId"]
+        after = secrets.describe_secret(SecretId=arn)
+        assert after["VersionIdsToStages"][version] == ["AWSCURRENT"]
+        assert after["LastRotatedDate"]
+        assert master(emulator)["password"] != first["password"]
+        with pytest.raises(secrets.exceptions.InvalidParameterException, match="managed by rds"):
+            secrets.rotate_secret(SecretId=arn, RotationLambdaARN="arn:aws:lambda:us-east-1:1:function:f")
+        secrets.cancel_rotate_secret(SecretId=arn)
+        assert secrets.describe_secret(SecretId=arn)["RotationEnabled"] is False
+
+
+def test_the_master_secret_of_a_database_that_runs_keeps_its_password_in_a_rotation() -> None:
+    with running_emulator(None) as emulator:
+        arn = register(emulator)
+        client(emulator, "secretsmanager").rotate_secret(SecretId=arn)
+        assert master(emulator)["password"] == "the-master-password"

@@ -303,6 +303,23 @@ def test_a_refresh_of_an_initial_version_shows_no_change_and_no_replacement(
         assert not answer.replaces
 
 
+def test_secrets_are_listed_by_the_beginnings_of_their_names_and_none_is_no_error(
+    plugin: Plugin, name: str
+) -> None:
+    def listed(*values: str) -> Properties:
+        filters = [{"name": "name", "values": list(values)}]
+        return plugin.invoke("aws:secretsmanager/getSecrets:getSecrets", {"filters": filters})
+
+    client = plugin.client("secretsmanager")
+    made = [client.create_secret(Name=f"{name}{number}")["ARN"] for number in range(102)]
+    client.delete_secret(SecretId=f"{name}0")
+    found = listed(f"{name}1", f"{name}0")
+    wanted = [arn for number, arn in enumerate(made) if str(number).startswith("1")]
+    assert sorted(found["arns"]) == sorted(wanted)
+    assert len(listed(name)["names"]) == 101
+    assert listed(f"{name}/gone")["arns"] == []
+
+
 def test_a_secret_with_replicas_is_deleted(plugin: Plugin, name: str) -> None:
     given: Properties = {"name": name, "replicas": [{"region": "eu-west-1"}], "recoveryWindowInDays": 0}
     identity, outputs = plugin.create(SECRET, given)

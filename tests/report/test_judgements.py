@@ -129,6 +129,13 @@ def test_the_policy_of_a_reader_that_says_nothing_of_its_secrets_cannot_be_judge
     assert [danger.kind for danger in found.dangers] == [Kind.CANNOT_BE_JUDGED]
 
 
+def test_a_reader_gains_an_existing_secret_before_its_policy_is_known(recordings: Recordings) -> None:
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!cluster-1-AbCdEf"
+    gained = set_new(readsByArn=[arn])
+    found = edited(recordings.events("harmless"), "ReadAccess::hook", gained)
+    assert (Kind.WIDENS_ACCESS, "May read rds!cluster-1") in of(found, "hook")
+
+
 def test_a_preview_that_does_not_know_a_policy_yet_says_what_the_update_says(recordings: Recordings) -> None:
     events = recordings.events("up")
     told = report(events)

@@ -18,7 +18,13 @@ PROJECT = "aws-secrets"
 STACK = "test"
 MASTER_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-1234-AbCdEf"
 MASTER_KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/master"
+_KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 _SECRET_SIGNATURE = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+
+
+def existing_arn(name: str) -> str:
+    """The ARN of a secret that somebody else made."""
+    return f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-QwErTy"
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,10 @@ class _Answers(mocks.Mocks):
         "other-engine": {"engine": "mysql", "address": "x", "port": 3306, "masterUserSecrets": []},
     }
 
+    # secrets that somebody else made, and the keys of those that have another than the rest
+    existing: ClassVar[tuple[str, ...]] = ("platform/sentry", "platform/sentry-old", "rds!cluster-1a2b")
+    keys: ClassVar[dict[str, str]] = {existing_arn("platform/sentry-old"): "alias/aws/secretsmanager"}
+
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         state = dict(args.inputs)
         match args.typ:
@@ -156,7 +166,12 @@ class _Answers(mocks.Mocks):
             case "aws:rds/getSubnetGroup:getSubnetGroup":
                 return {"subnetIds": ["subnet-b", "subnet-a"], "name": args.args["name"], "vpcId": "vpc-1"}
             case "aws:secretsmanager/getSecret:getSecret":
-                return {"arn": args.args["arn"], "kmsKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}
+                return {"arn": args.args["arn"], "kmsKeyId": self.keys.get(args.args["arn"], _KEY_ID)}
+            case "aws:secretsmanager/getSecrets:getSecrets":
+                [wanted] = args.args["filters"]
+                assert wanted["name"] == "name"
+                found = [name for name in self.existing if name.startswith(tuple(wanted["values"]))]
+                return {"arns": [existing_arn(name) for name in found], "names": found, "filters": [wanted]}
         raise AssertionError(args.token)
 
 
@@ -196,7 +211,7 @@ class _RecordingMonitor(mocks.MockMonitor):
         return response
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802, ANN401  gRPC's name, untyped
-        if "pulumi:pulumi:Stack" in request.urn:
+        if "::pulumi:pulumi:Stack::" in request.urn:
             self.recording.outputs = json_format.MessageToDict(request.outputs)
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  # as above
 

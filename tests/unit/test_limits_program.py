@@ -73,7 +73,7 @@ def as_rotated(secrets: dict[str, Any]) -> dict[str, Any]:
 def passed(secrets: dict[str, Any], **more: Any) -> list[Mistake]:  # noqa: ANN401  as above
     """The limits that a stack passes, without a run of the program."""
     declared = StackFile.model_validate_json(json.dumps({"secrets": secrets, **more}))
-    return limits.mistakes(declared, Account("123456789012", "aws", "us-east-1"), {})
+    return limits.mistakes(declared, Account("123456789012", "aws", "us-east-1"), {}, {})
 
 
 Division = Callable[[list[str]], role_policies.Division]
@@ -300,3 +300,26 @@ def test_a_secret_is_refused_more_readers_of_other_accounts_than_its_policy_hold
     message = refused(secrets, workloads=read_by(fits + 1))
     assert f"with {fits + 1} roles of other accounts" in message
     assert "Secrets Manager takes 20480" in message
+
+
+def test_existing_secrets_are_divided_with_those_of_the_stack() -> None:
+    names = [f"team/{number:03}-{'n' * 60}" for number in range(40)]
+    arns = [f"arn:aws:secretsmanager:eu-west-1:210987654321:secret:{name}-AbCdEf" for name in names]
+    key = "arn:aws:kms:eu-west-1:210987654321:key/00000000-0000-0000-0000-000000000000"
+    args = read_access.ReadAccessArgs(
+        account_id="123456789012",
+        partition="aws",
+        region="us-east-1",
+        reader=read_access.EcsTasks(),
+        secret_arns=[],
+        secret_names=names,
+        existing_secret_arns=arns,
+        existing_secret_keys=[key] * len(arns),
+        kms_key_ids=[key],
+        secret_keys=[None] * len(names),
+    )
+    divided = read_access.division(args)
+    assert divided.managed
+    assert {place for part in divided.parts for place in part} == set(range(len(names) + len(arns)))
+    assert divided.sizes[0] <= role_policies.MOST_INLINE
+    assert max(divided.sizes[1:]) <= role_policies.MOST_MANAGED

@@ -104,6 +104,26 @@ def test_the_role_for_previews_may_only_look() -> None:
     assert denied["Resource"] == "*"
 
 
+def test_existing_secrets_that_workloads_read_are_looked_up_and_bounded() -> None:
+    named, foreign = "platform/sentry", MASTER.replace(ACCOUNT, "210987654321")
+    recording = made(existingSecrets=[named, foreign])
+    arns = [f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:{named}-??????", foreign]
+    for name in ("preview-policy", "update-policy"):
+        found = {statement.get("Sid"): statement for statement in statements(recording, name)}
+        assert found["FindExistingSecrets"]["Resource"] == ["*"]
+        assert found["FindExistingSecrets"]["Action"] == ["secretsmanager:ListSecrets"]
+        assert found["LookUpExistingSecrets"]["Resource"] == arns
+        assert "secretsmanager:GetSecretValue" not in found["LookUpExistingSecrets"]["Action"]
+    found = {statement["Sid"]: statement for statement in statements(recording, "update-boundary")}
+    assert found["ReadExistingSecrets"]["Resource"] == arns
+    keys = found["UseKeysForThem"]
+    assert keys["Resource"] == [f"arn:aws:kms:*:{account}:key/*" for account in (ACCOUNT, "210987654321")]
+    assert (
+        foreign.replace("us-east-1", "*")
+        in keys["Condition"]["StringLike"]["kms:EncryptionContext:SecretARN"]
+    )
+
+
 def test_one_role_for_previews_reads_the_state_of_all_its_stacks() -> None:
     """A token of a pull request names no stack: a role for each would keep nobody out."""
     recording = made(stacks=["dev", "staging"])

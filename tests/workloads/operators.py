@@ -19,6 +19,7 @@ from tests.workloads import go_template
 
 _OTHERS_READ = 0o004
 _LONGEST_NAME = 255
+_ARN = 7  # parts of a secret's ARN
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,23 @@ def external_secrets(secrets: Any, manifests: list[dict[str, Any]]) -> dict[str,
         spec = manifest["spec"]
         assert spec["secretStoreRef"]["name"] in stores
         data: dict[str, str] = {}
-        for entry in spec["data"]:
+        for entry in spec.get("dataFrom", []):
+            # of the JSON at its top: texts as they are, all else as JSON
+            extracted = json.loads(_current(secrets, entry["extract"]["key"]))
+            for key, found in extracted.items():
+                assert re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", key), "the operator would rename it"
+                data[key] = found if isinstance(found, str) else json.dumps(found)
+        for entry in spec.get("data", []):
             remote = entry["remoteRef"]
-            wanted = remote["property"]
+            wanted = remote.get("property", "")
             if remote["key"] not in documents:
                 documents[remote["key"]] = _current(secrets, remote["key"])
             document = documents[remote["key"]]
-            # it looks for the whole text as one key first
-            value = _gjson(document, wanted.replace(".", "\\.")) if "." in wanted else None
-            value = _gjson(document, wanted) if value is None else value
+            value: object = document
+            if wanted:
+                # it looks for the whole text as one key first
+                value = _gjson(document, wanted.replace(".", "\\.")) if "." in wanted else None
+                value = _gjson(document, wanted) if value is None else value
             assert isinstance(value, str), f"key {wanted} does not exist in secret {remote['key']}"
             assert re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", entry["secretKey"]), "no key of a Kubernetes Secret"
             assert entry["secretKey"] not in data, "two sources for one key"
@@ -104,6 +113,7 @@ def secrets_store_csi(
     translation = {"": "_", "false": ""}.get(parameters.get("pathTranslation", "").lower(), "_")
     files: dict[str, Mounted] = {}
     aliases: set[str] = set()
+    names: set[str] = set()
 
     def mount(name: str, content: str, permission: str) -> None:
         assert name not in aliases, f"Name already in use for objectAlias: {name}"
@@ -124,6 +134,8 @@ def secrets_store_csi(
     for entry in yaml.safe_load(parameters["objects"]):
         arn = entry["objectName"].split(":")
         assert arn[2:4] == ["secretsmanager", parameters["region"]], "ARN region must match region"
+        assert entry["objectName"] not in names, f"Name already in use for objectName: {entry['objectName']}"
+        names.add(entry["objectName"])
         document = _current(secrets, entry["objectName"])
         permission = entry.get("filePermission", "0644")
         mount(entry.get("objectAlias") or entry["objectName"], document, permission)
@@ -177,11 +189,12 @@ def ecs_container(secrets: Any, declared: Sequence[Mapping[str, str]]) -> dict[s
     """The variables of a container of ECS: after the ARN come key, stage and version, each maybe empty."""
     variables = {}
     for entry in declared:
-        *arn, key, stage, version = entry["valueFrom"].split(":")
-        assert len(arn) == 7, "not a full ARN, or a colon too many"
+        arn, rest = entry["valueFrom"].split(":")[:_ARN], entry["valueFrom"].split(":")[_ARN:]
+        assert len(rest) in {0, 3}, "not a full ARN, or a colon too many"
+        key, stage, version = rest or ("", "", "")
         assert not version
-        document = json.loads(_current(secrets, ":".join(arn), stage or "AWSCURRENT"))
-        variables[entry["name"]] = document[key]
+        text = _current(secrets, ":".join(arn), stage or "AWSCURRENT")
+        variables[entry["name"]] = json.loads(text)[key] if key else text
     return variables
 
 
@@ -192,5 +205,6 @@ def lambda_function(secrets: Any, environment: Mapping[str, str]) -> dict[str, s
         if not name.endswith("_SECRET_ARN") or not arn.startswith("arn:"):
             continue
         variable = name.removesuffix("_SECRET_ARN")
-        found[variable] = json.loads(_current(secrets, arn))[environment[f"{variable}_SECRET_KEY"]]
+        text, key = _current(secrets, arn), environment.get(f"{variable}_SECRET_KEY")
+        found[variable] = text if key is None else json.loads(text)[key]
     return found

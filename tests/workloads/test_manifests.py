@@ -4,7 +4,8 @@ import itertools
 import json
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,72 @@ def test_awkward_keys_and_values_arrive_as_they_are(emulated: Any, operator: Ope
     assert files == {
         f"/run/secrets/aws/deep/{number}/key.pem": value for number, value in enumerate(AWKWARD.values())
     }
+
+
+def whole(sources: Mapping[str, Source]) -> Source:
+    """The whole of the secret that these keys are of."""
+    return replace(next(iter(sources.values())), key=None)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_a_whole_secret_arrives_as_its_json_next_to_single_keys(emulated: Any, operator: Operator) -> None:  # noqa: ANN401  boto3
+    value = {"A": "one", "b.c": 'a "two"\n'}
+    app, other = stored(emulated, value), stored(emulated, {"K": "other"})
+    declared = workload(
+        environment={"APP": whole(app), "A": app["A"], "K": other["K"], "OTHER": whole(other)},
+        files={"app.json": whole(app), "a": app["A"], "k": other["K"]},
+    )
+    variables, files = obtained(emulated, declared, operator)
+    text, other_text = json.dumps(value), json.dumps({"K": "other"})
+    assert variables == {"APP": text, "A": "one", "K": "other", "OTHER": other_text}
+    assert files == {
+        "/run/secrets/aws/app.json": text,
+        "/run/secrets/aws/a": "one",
+        "/run/secrets/aws/k": "other",
+    }
+
+
+def test_a_whole_secret_is_one_variable_of_a_task_and_of_a_function(emulated: Any) -> None:  # noqa: ANN401  boto3
+    app = stored(emulated, {"A": "one"})
+    declared = workload(environment={"APP": whole(app), "A": app["A"]})
+    found = {"APP": '{"A": "one"}', "A": "one"}
+    assert operators.ecs_container(emulated, container_secrets(declared)) == found
+    assert operators.lambda_function(emulated, lambda_environment(declared)) == found
+
+
+def test_every_key_that_a_secret_has_in_aws_becomes_a_variable(emulated: Any) -> None:  # noqa: ANN401  boto3 is untyped
+    app, other = stored(emulated, {"A": "one", "B": "two"}), stored(emulated, {"B": "of other", "T": "t"})
+    declared = workload(
+        environment={
+            "A": other["T"],
+            "URL": Template(pieces=tuple(parse("x:${t}")), sources={"t": other["T"]}),
+        },
+        environment_from_all=(whole(app), whole(other)),
+        restart="reloader",
+    )
+    expected = {"A": "t", "B": "of other", "T": "t", "URL": "x:t"}
+    assert obtained(emulated, declared, "external-secrets") == (expected, {})
+    by_hand = json.dumps({"A": "one", "ADDED": "by hand"})
+    emulated.put_secret_value(SecretId=app["A"].secret_arn, SecretString=by_hand)
+    assert obtained(emulated, declared, "external-secrets") == ({**expected, "ADDED": "by hand"}, {})
+    annotations = pod_part(declared, "external-secrets")["metadata"]["annotations"]
+    assert annotations == {"secret.reloader.stakater.com/reload": "web-environment-from,web-environment"}
+
+
+@pytest.mark.parametrize(
+    "renderer",
+    [container_secrets, lambda_environment, lambda declared: manifests(declared, "secrets-store-csi")],
+)
+def test_nobody_but_the_external_secrets_operator_finds_keys_by_itself(emulated: Any, renderer: Any) -> None:  # noqa: ANN401  boto3, any renderer
+    declared = workload(environment_from_all=(whole(stored(emulated, {"A": "one"})),))
+    with pytest.raises(ValueError, match="no variables by itself"):
+        renderer(declared)
+
+
+def test_the_csi_driver_makes_no_second_file_of_a_whole_secret(emulated: Any) -> None:  # noqa: ANN401  boto3 is untyped
+    app = whole(stored(emulated, {"A": "one"}))
+    with pytest.raises(ValueError, match="one file of a whole secret"):
+        manifests(workload(files={"a": app, "b": app}), "secrets-store-csi")
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

@@ -72,6 +72,10 @@ def full_workload() -> Workload:
 @pytest.mark.parametrize("pod_identity", [False, True])
 def test_manifests_are_what_the_api_server_takes(operator: Operator, pod_identity: bool) -> None:
     declared = replace(full_workload(), pod_identity=pod_identity)
+    wholes = replace(source("PLAIN", "whole"), key=None)
+    declared = replace(declared, files={**declared.files, "whole.json": wholes})
+    if operator == "external-secrets":
+        declared = replace(declared, environment_from_all=(wholes,))
     found = list(yaml.safe_load_all(render(manifests(declared, operator))))
     assert found
     for manifest in found:

@@ -84,6 +84,25 @@ def _secret(account: Account, args: Properties) -> Properties:
     }
 
 
+def _secrets(account: Account, args: Properties) -> Properties:
+    """Secrets that all filters match; none is no error, and those scheduled for deletion do not count."""
+    client = account.client("secretsmanager", args)
+    given = args.get("filters") or []
+    filters = [{"Key": one["name"], "Values": sorted(set(one["values"]))} for one in given]
+    with doing("reading Secrets Manager Secrets"):
+        pages = list(client.get_paginator("list_secrets").paginate(Filters=filters))
+    found = [secret for page in pages for secret in page["SecretList"]]
+    region = args.get("region") or account.region
+    return {
+        # sets of the official provider, each in an order of its own
+        "arns": sorted(secret["ARN"] for secret in found),
+        "filters": given or None,
+        "id": region,
+        "names": sorted(secret["Name"] for secret in found),
+        "region": region,
+    }
+
+
 def _secret_versions(account: Account, args: Properties) -> Properties:
     """Versions with a staging label: the official provider never asks for the deprecated ones."""
     secret = args["secretId"]
@@ -141,6 +160,7 @@ FUNCTIONS: Mapping[str, Callable[[Any, Properties], Properties]] = {
     "aws:index/getPartition:getPartition": _partition,
     "aws:index/getRegion:getRegion": _region,
     "aws:secretsmanager/getSecret:getSecret": _secret,
+    "aws:secretsmanager/getSecrets:getSecrets": _secrets,
     "aws:secretsmanager/getSecretVersion:getSecretVersion": _secret_version,
     "aws:secretsmanager/getSecretVersions:getSecretVersions": _secret_versions,
 }

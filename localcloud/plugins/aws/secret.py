@@ -28,6 +28,8 @@ def _create(account: Account, inputs: Properties) -> str:
     }
     if inputs.get("kmsKeyId"):
         request["KmsKeyId"] = inputs["kmsKeyId"]
+    if inputs.get("type"):
+        request["Type"] = inputs["type"]
     if inputs.get("tagsAll"):
         request["Tags"] = tags.as_list(inputs["tagsAll"])
     if inputs.get("replicas"):
@@ -73,6 +75,7 @@ def _read(account: Account, identity: str, known: Properties) -> Properties | No
         "recoveryWindowInDays": known.get("recoveryWindowInDays"),
         "region": known.get("region") or account.region,
         "replicas": [_read_replica(replica) for replica in found.get("ReplicationStatus", [])],
+        **({"type": found["Type"]} if found.get("Type") else {}),
         **tags.outputs(tags.as_map(found.get("Tags", [])), known, account.default_tags),
     }
 

@@ -7,7 +7,7 @@ from localcloud.plugins.aws import arns, retries
 from localcloud.plugins.aws.account import Account, doing, is_error, unless_gone
 from localcloud.plugins.aws.names import unique_id
 from localcloud.plugins.aws.schema import shape
-from localcloud.plugins.property_types import Failure
+from localcloud.plugins.property_types import Failure, missing
 from localcloud.plugins.resource import Resource
 from localcloud.plugins.values import UNKNOWN, Properties
 
@@ -47,6 +47,10 @@ def _rotate(account: Account, inputs: Properties, action: str) -> str:
     }
     if inputs.get("rotationLambdaArn"):
         request["RotationLambdaARN"] = inputs["rotationLambdaArn"]
+    if inputs.get("externalSecretRotationRoleArn"):
+        request["ExternalSecretRotationRoleArn"] = inputs["externalSecretRotationRoleArn"]
+    if inputs.get("externalSecretRotationMetadatas"):
+        request["ExternalSecretRotationMetadata"] = _metadata(inputs)
     with doing(f"{action} Secrets Manager Secret Rotation ({inputs['secretId']})"):
         answer = retries.retried(
             lambda: client.rotate_secret(**request),
@@ -55,8 +59,22 @@ def _rotate(account: Account, inputs: Properties, action: str) -> str:
     return str(answer["ARN"])
 
 
+def _metadata(properties: Properties) -> list[dict[str, str]]:
+    given = properties.get("externalSecretRotationMetadatas") or []
+    return [{"Key": one["key"], "Value": one["value"]} for one in given]
+
+
 def _create(account: Account, inputs: Properties) -> str:
+    if inputs.get("rotationEnabled") is False:
+        return _switch_off(account, inputs, "creating")
     return _rotate(account, inputs, "creating")
+
+
+def _switch_off(account: Account, inputs: Properties, action: str) -> str:
+    """End a rotation that AWS began by itself; the secret's ARN."""
+    with doing(f"{action} Secrets Manager Secret Rotation ({inputs['secretId']})"):
+        client = account.client("secretsmanager", inputs)
+        return str(client.cancel_rotate_secret(SecretId=inputs["secretId"])["ARN"])
 
 
 def _read(account: Account, identity: str, known: Properties) -> Properties | None:
@@ -80,6 +98,18 @@ def _read(account: Account, identity: str, known: Properties) -> Properties | No
         "rotationLambdaArn": found.get("RotationLambdaARN", "") if enabled else "",
         "rotationRules": _read_rules(found.get("RotationRules") if enabled else None),
         "secretId": identity,
+        **(_read_external(found) if enabled else {}),
+    }
+
+
+def _read_external(found: dict[str, Any]) -> Properties:
+    """Return what only a secret of a partner has."""
+    metadata = found.get("ExternalSecretRotationMetadata")
+    role = found.get("ExternalSecretRotationRoleArn")
+    given = [{"key": one["Key"], "value": one["Value"]} for one in metadata or []]
+    return {
+        **({"externalSecretRotationMetadatas": given} if given else {}),
+        **({"externalSecretRotationRoleArn": role} if role else {}),
     }
 
 
@@ -98,10 +128,18 @@ def _read_rules(rules: dict[str, Any] | None) -> Properties | None:
 def _update(account: Account, _identity: str, olds: Properties, news: Properties) -> None:
     """RotateSecret, but not for another rotateImmediately alone: that would rotate."""
 
-    def attached(properties: Properties) -> tuple[object, object]:
-        return properties.get("rotationLambdaArn") or "", _rules(properties)
+    def attached(properties: Properties) -> tuple[object, ...]:
+        return (
+            properties.get("rotationLambdaArn") or "",
+            _rules(properties),
+            properties.get("externalSecretRotationRoleArn") or "",
+            _metadata(properties),
+        )
 
-    if attached(olds) != attached(news):
+    if news.get("rotationEnabled") is False:
+        if olds.get("rotationEnabled") is not False:
+            _switch_off(account, news, "updating")
+    elif attached(olds) != attached(news):
         _rotate(account, news, "updating")
 
 
@@ -114,7 +152,12 @@ def _delete(account: Account, identity: str, olds: Properties) -> None:
 def _check(inputs: Properties) -> list[Failure]:
     wrong = arns.refusal("rotation_lambda_arn", inputs.get("rotationLambdaArn"))
     failures = [Failure("rotationLambdaArn", wrong)] if wrong else []
-    rules = inputs.get("rotationRules")
+    rules, enabled = inputs.get("rotationRules"), inputs.get("rotationEnabled")
+    if rules is None and enabled is not False:
+        failures.append(missing("rotationRules", "rotationRules"))
+    if rules is not None and enabled is False:
+        reason = '"rotation_rules" must be omitted when "rotation_enabled" is false'
+        failures.append(Failure("rotationRules", reason))
     return failures + _check_rules(rules) if isinstance(rules, dict) else failures
 
 

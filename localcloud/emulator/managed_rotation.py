@@ -1,0 +1,33 @@
+"""Rotation of secrets that another AWS service manages, such as RDS: without a Lambda function.
+
+Source: AWS Secrets Manager User Guide, "Managed rotation"; RDS User Guide, "Password management with Amazon
+RDS and AWS Secrets Manager" (every seven days by default).
+"""
+
+import json
+
+from localcloud.emulator import label_events
+from localcloud.emulator import secrets_rules as rules
+from localcloud.emulator.random_password import random_password
+from localcloud.emulator.rotation_schedule import Schedule
+from localcloud.emulator.secrets_rules import Content, Secret
+
+DEFAULT_SCHEDULE = Schedule(days=7)
+
+
+def renew(secret: Secret, token: str) -> None:
+    """Make a version with a new password current.
+
+    A database that really runs keeps the password it has, so its secret does too.
+    """
+    text = rules.wanted_version(secret, None, None).content.text or ""
+    with label_events.told(secret):
+        rules.put_value(secret, token, Content(text if secret.fixed else renewed(text), None), None)
+
+
+def renewed(text: str) -> str:
+    """Return the secret's JSON with another password."""
+    found = json.loads(text)
+    if isinstance(found, dict) and "password" in found:
+        found["password"] = random_password({"ExcludePunctuation": True})
+    return json.dumps(found)
