@@ -39,6 +39,7 @@ def as_json(report: Report) -> str:
             for detail in report.details
         ],
         "counts": dict(report.counts),
+        "notes": [in_words(note) for note in report.notes],
     }
     if report.stacks:
         document["stacks"] = [

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from automation.report.model import Change, Component, Danger, Detail, Kind, Name, Report, Text, counted
 from automation.report.names import code_lines, visible
@@ -12,8 +12,8 @@ from automation.report.verdict import said
 # GitHub refuses a longer comment. What it counts has been characters and bytes at times: see `size`.
 GITHUB_LIMIT = 65_536
 # A report of counts alone is always shorter.
-LEAST_LIMIT = 4_096
-_MOST_PROBLEMS = 5
+LEAST_LIMIT = 5_120
+_MOST_PROBLEMS = _MOST_NOTES = 5
 _MOST_PROPERTIES = 20
 
 
@@ -46,6 +46,9 @@ def markdown(report: Report, limit: int = GITHUB_LIMIT) -> str:
     changes, details = _change_lines(report.changes), [_detail_line(detail) for detail in report.details]
     # the lines that count what is left out are at their longest where nothing is shown
     left = limit - size(_written(report, by_kind, changes, details, _NOTHING))
+    if left < 0:  # counts always have room, notes of many names may not
+        report = replace(report, notes=())
+        left = limit - size(_written(report, by_kind, changes, details, _NOTHING))
     lines = _danger_lines(dangers, limit)
     number, left = _fitting(lines, left)
     changes_shown, left = _fitting(changes, left)
@@ -97,6 +100,8 @@ def _written(
     if report.stacks:
         stack += f" in {counted(len(report.stacks), 'stack')}"
     lines = [marker(report.stack), f"{sign} **{what}{stack}:** {_inline(report.verdict)}.", ""]
+    if report.notes:
+        lines += [*(f"{_inline(note)}.  " for note in report.notes[:_MOST_NOTES]), ""]
     if report.problems:
         lines += ["#### Incomplete", *_problem_lines(report.problems), ""]
     if report.dangers:

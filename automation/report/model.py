@@ -27,11 +27,13 @@ class Kind(StrEnum):
     OVERWRITES_VALUE = "overwrites-value"
     DELETES_KEY = "deletes-key"
     WIDENS_ACCESS = "widens-access"
+    REVERTS_EDIT = "reverts-edit"
     CHANGES_LOGIN = "changes-login"
     REMOVES_ROTATION = "removes-rotation"
     ROTATES_LESS_OFTEN = "rotates-less-often"
     REMOVES_PROTECTION = "removes-protection"
     SHORTENS_RECOVERY = "shortens-recovery"
+    BLOCKED_IN_AWS = "blocked-in-aws"
     STAYS_OUT_OF_AWS = "stays-out-of-aws"
     CANNOT_BE_JUDGED = "cannot-be-judged"
 
@@ -112,6 +114,7 @@ class Report:
         counts: operation of the engine to number of resources, components included.
         does: (`creates` and the like, `secret` and the like) to how many.
         stacks: the reports that this one brings together; empty in one of one stack.
+        notes: what the report rests on, such as what AWS was asked.
     """
 
     stack: str
@@ -124,6 +127,7 @@ class Report:
     counts: Mapping[str, int] = field(default_factory=dict)
     does: Mapping[tuple[str, str], int] = field(default_factory=dict)
     stacks: tuple["Report", ...] = ()
+    notes: tuple[Text, ...] = ()
 
     @property
     def complete(self) -> bool:

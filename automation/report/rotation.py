@@ -33,7 +33,7 @@ def schedule(step: Step, plan: Plan) -> Iterator[Finding]:
     if step.op == "same":
         return
     if step.op == "create":
-        yield Change(component=owner, text=("Rotation is attached: ", *_said(new)))
+        yield Change(component=owner, text=("Rotation is attached: ", *in_words(new)))
     elif old != new:
         yield from _changed_rules(old, new, step, plan)
     if step.op == "replace":
@@ -48,7 +48,7 @@ def schedule(step: Step, plan: Plan) -> Iterator[Finding]:
 def _changed_rules(
     old: Mapping[str, Any], new: Mapping[str, Any], step: Step, plan: Plan
 ) -> Iterator[Finding]:
-    before, after = _said(old), _said(new)
+    before, after = in_words(old), in_words(new)
     text: Text = ("Rotates ", *after, " instead of ", *before)
     rarer = _rarer(old, new)
     if rarer:
@@ -79,7 +79,8 @@ def _hours(rules: Mapping[str, Any]) -> int | None:
     return int(rate["number"]) * (1 if rate["unit"] == "hour" else _HOURS_A_DAY) if rate else None
 
 
-def _said(rules: Mapping[str, Any]) -> Text:
+def in_words(rules: Mapping[str, Any]) -> Text:
+    """Return rotation rules as a schedule, such as `every 30 days within 3h`."""
     days = number(rules.get("automaticallyAfterDays"))
     expression = str(rules.get("scheduleExpression") or "")
     duration = str(rules.get("duration") or "")

@@ -19,6 +19,7 @@ def _lines(report: Report) -> Iterator[str]:
     if report.stacks:
         stack += f" in {counted(len(report.stacks), 'stack')}"
     yield f"{what}{stack}: {in_words(report.verdict)}."
+    yield from (f"{in_words(note)}." for note in report.notes)
     if report.problems:
         yield from ("", "Incomplete")
         yield from (f"  {in_words(problem)}" for problem in report.problems)
