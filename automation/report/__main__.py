@@ -19,6 +19,7 @@ from automation.report.model import Danger, Report, Text
 from automation.report.names import visible
 from automation.report.origin import Comparison, ComparisonError, dangers
 from automation.report.reporting import combined, report
+from automation.report.since import since
 from automation.report.terminal import terminal
 
 DANGEROUS, INCOMPLETE = 3, 4
@@ -76,6 +77,16 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="what AWS has now, from python -m automation.report.live; one for each log, in their order",
     )
     parser.add_argument("--base", metavar="COMMIT", help="the commit that the change is compared with")
+    parser.add_argument(
+        "--previous",
+        metavar="FILE",
+        type=Path,
+        help="the comment that the report before this one made: what is new since is marked",
+    )
+    parser.add_argument(
+        "--revision", metavar="COMMIT", default="", help="the commit that was previewed, for --previous"
+    )
+    parser.add_argument("--also-json", metavar="FILE", type=Path, help="write the JSON there as well")
     parser.add_argument("--fail-on-danger", action="store_true", help="exit with 3 if something is dangerous")
     options = parser.parse_args(arguments)
     if (options.checkout is None) is not (options.base is None):
@@ -101,7 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             snapshots = map(_live, options.live) if options.live else itertools.repeat(None)
             reports = [report(_log(one), live=live) for one, live in zip(several, snapshots, strict=False)]
             made = combined(reports, options.stack)
+    if options.previous:
+        made = since(made, _previous(options.previous), options.revision)
     sys.stdout.write(_written(made, options))
+    if options.also_json:
+        options.also_json.write_text(as_json(made))
     if not made.complete:
         return INCOMPLETE
     return DANGEROUS if made.dangers and options.fail_on_danger else 0
@@ -116,6 +131,15 @@ def _origin(options: argparse.Namespace) -> tuple[Sequence[Danger], Sequence[Tex
     except ComparisonError as error:
         sys.stderr.write(f"error: {error}\n")
         return (), (("nobody knows which program made the log: the commits cannot be compared",),)
+
+
+def _previous(file: Path) -> str:
+    """Return the comment; empty where there is none yet."""
+    try:
+        return file.read_text("utf-8", "replace")
+    except OSError as error:
+        sys.stderr.write(f"error: {visible(str(file))} cannot be read: {error.strerror}\n")
+        return ""
 
 
 def _live(file: Path) -> Snapshot:

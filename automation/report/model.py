@@ -100,6 +100,23 @@ class Detail:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Since:
+    """What a report says that the one before the last push did not.
+
+    Attributes:
+        revision: the commit that was previewed; may be empty.
+        known: whether there was a report before, and what it said is known.
+        new: what is new.
+        gone: what is no longer said, in the form in which comments keep it.
+    """
+
+    revision: str
+    known: bool = False
+    new: frozenset[Finding] = frozenset()
+    gone: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What a preview or an update does.
 
@@ -115,6 +132,7 @@ class Report:
         does: (`creates` and the like, `secret` and the like) to how many.
         stacks: the reports that this one brings together; empty in one of one stack.
         notes: what the report rests on, such as what AWS was asked.
+        since: how it differs from the report before it; None if nobody asked.
     """
 
     stack: str
@@ -128,11 +146,33 @@ class Report:
     does: Mapping[tuple[str, str], int] = field(default_factory=dict)
     stacks: tuple["Report", ...] = ()
     notes: tuple[Text, ...] = ()
+    since: Since | None = None
 
     @property
     def complete(self) -> bool:
         """Whether nothing that happens can be missing here."""
         return not self.problems
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the dangers and the changes."""
+        return (*self.dangers, *self.changes)
+
+    @property
+    def unchanged(self) -> bool:
+        """Return whether it is certain that nothing changes."""
+        return self.complete and not (self.dangers or self.changes or self.details)
+
+    def is_new(self, finding: Finding) -> bool:
+        """Return whether the report before the last push did not say this."""
+        return self.since is not None and finding in self.since.new
+
+
+def labels(report: Report) -> tuple[str, ...]:
+    """Return what a pull request is labelled with: the kinds of its dangers, worst first."""
+    kinds = {danger.kind for danger in report.dangers}
+    found = tuple(kind.value for kind in Kind if kind in kinds)
+    return found if report.complete else ("incomplete", *found)
 
 
 def plain(text: Text) -> str:

@@ -236,6 +236,8 @@ def test_programs_read_what_people_read(recordings: Recordings) -> None:
             "changes",
             "resources",
             "notes",
+            "unchanged",
+            "labels",
         ),
         "counts",
     }
