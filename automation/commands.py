@@ -3,7 +3,7 @@
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,6 +13,8 @@ from automation.exit_codes import ExitCode, epilogue
 from automation.operation import Operation
 from automation.report import report
 from automation.report.as_json import as_json
+from automation.report.events import Event
+from automation.report.live import Snapshot
 from automation.report.markdown import markdown
 from automation.report.terminal import terminal as report_as_text
 from automation.results import Result
@@ -94,6 +96,24 @@ def add_common_arguments(command: argparse.ArgumentParser, stack: str) -> None:
     command.add_argument("--json", action="store_true", help="one JSON document on stdout, and nothing else")
 
 
+def add_live_argument(command: argparse.ArgumentParser) -> None:
+    """Add --no-live: a preview has credentials, so its report asks AWS unless it is told not to."""
+    command.add_argument(
+        "--live",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="let the report compare with what AWS has now; reads no value",
+    )
+
+
+def live_side(events: Iterable[Event]) -> Snapshot:
+    """Return what AWS has now of the secrets in a preview's events."""
+    # imports the AWS SDKs, which takes every other command half a second as well
+    from automation.report.live.asking import snapshot  # noqa: PLC0415
+
+    return snapshot(events)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m automation",
@@ -118,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help=f"end with {ExitCode.DANGEROUS} if something is dangerous",
             )
+            add_live_argument(command)
         if name == "refresh":
             command.add_argument(
                 "--clear-pending-creates",
@@ -139,7 +160,9 @@ def _run(stack: Stack, chosen: argparse.Namespace, *, asks: bool) -> tuple[objec
 def _previewed(stack: Stack, chosen: argparse.Namespace) -> tuple[object, int]:
     quiet = chosen.json or chosen.report in {"markdown", "json"}
     result = _followed(stack.preview(), quiet=quiet, total=None)
-    made = report(result.engine_events, stack.name)
+    reports = chosen.report or chosen.fail_on_danger
+    live = live_side(result.engine_events) if reports and chosen.live else None
+    made = report(result.engine_events, stack.name, live=live)
     if chosen.report:
         sys.stdout.write(REPORTS[chosen.report](made))
     else:

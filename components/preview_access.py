@@ -1,12 +1,12 @@
 """The role with which a pipeline previews pull requests: it reads no secret value, and changes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_aws as aws
 
-from components.pipeline_scope import PipelineScope, lookups, read_state
+from components.pipeline_scope import PipelineScope, Statement, allow, lookups, read_state
 from components.policies import document
 
 
@@ -16,16 +16,29 @@ class PreviewAccessArgs:
 
     Attributes:
         scope: the repository and its stacks.
+        key_aliases: of the stacks' KMS keys, without the leading `alias/`.
         tags: of the role.
     """
 
     scope: PipelineScope
+    key_aliases: Sequence[str] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def _permissions(scope: PipelineScope) -> str:
+def _live(scope: PipelineScope, key_aliases: Sequence[str]) -> Iterator[Statement]:
+    """What compares a change with what AWS has now: metadata of the stacks' secrets and keys."""
+    metadata = ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"]
+    yield allow("SeeWhatWasEditedInAws", metadata, scope.secrets)
+    if key_aliases:  # a key's ARN is not known before it is made
+        aliases = {"kms:ResourceAliases": [f"alias/{alias}" for alias in key_aliases]}
+        keys = scope.arns("kms", ["key/*"])
+        yield allow("SeeWhetherKeysWork", ["kms:DescribeKey"], keys, **{"ForAnyValue:StringEquals": aliases})
+
+
+def _permissions(scope: PipelineScope, key_aliases: Sequence[str]) -> str:
     return document(
         *lookups(scope),
+        *_live(scope, key_aliases),
         *read_state(scope),
         {
             "Sid": "ReadNoValue",  # whatever other policies come to this role, or to a secret
@@ -59,7 +72,7 @@ class PreviewAccess(pulumi.ComponentResource):
         aws.iam.RolePolicy(
             f"{name}-policy",
             role=role.name,
-            policy=_permissions(args.scope),
+            policy=_permissions(args.scope, args.key_aliases),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.role_arn = role.arn

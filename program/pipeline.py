@@ -26,9 +26,8 @@ def declare(declared: Pipeline, account: Account, tags: Mapping[str, str]) -> di
     scope = _scope(declared, account)
     aliases = [key_alias(scope.project, stack) for stack in declared.stacks]
     _refuse_what_is_too_long(scope, aliases)
-    preview = (
-        PreviewAccess("preview", PreviewAccessArgs(scope=scope, tags=tags)) if declared.previews else None
-    )
+    seeing = PreviewAccessArgs(scope=scope, key_aliases=aliases, tags=tags)
+    preview = PreviewAccess("preview", seeing) if declared.previews else None
     update = UpdateAccess(
         "update",
         UpdateAccessArgs(

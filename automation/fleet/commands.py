@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help=f"end with {ExitCode.DANGEROUS} if something is dangerous",
             )
+            commands.add_live_argument(command)
     return parser
 
 
@@ -162,7 +163,7 @@ def _write(found: Fleet, chosen: argparse.Namespace) -> None:
 def _previewed(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]) -> int:
     quiet = chosen.json or chosen.report in {"markdown", "json"}
     outcomes = _followed(found.preview(groups), quiet=quiet)
-    made = combined([_report(outcome) for outcome in outcomes], found.source.name)
+    made = combined([_report(outcome, live=chosen.live) for outcome in outcomes], found.source.name)
     if chosen.json:
         commands.print_document(_document(found, outcomes))
     else:
@@ -173,9 +174,10 @@ def _previewed(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]
     return ExitCode.DANGEROUS if made.dangers and chosen.fail_on_danger else ExitCode.DONE
 
 
-def _report(outcome: Outcome) -> Report:
+def _report(outcome: Outcome, *, live: bool) -> Report:
     """Of a preview that failed what is known of it: that says of itself that it is not complete."""
-    return report(outcome.done.engine_events if outcome.done else (), outcome.stack)
+    events = outcome.done.engine_events if outcome.done else ()
+    return report(events, outcome.stack, live=commands.live_side(events) if live else None)
 
 
 def _changed(found: Fleet, chosen: argparse.Namespace, together: Together) -> int:

@@ -1,6 +1,7 @@
 """`python -m automation.report`: what a preview's event log means, for people and programs."""
 
 import argparse
+import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -8,12 +9,14 @@ from pathlib import Path
 
 from automation.exit_codes import ExitCode, epilogue
 from automation.report.as_json import as_json
-from automation.report.events import parsed
+from automation.report.events import Event, parsed
+from automation.report.live import Snapshot, parse
 from automation.report.markdown import GITHUB_LIMIT, LEAST_LIMIT, markdown
 from automation.report.model import Danger, Report, Text
 from automation.report.names import visible
 from automation.report.origin import Comparison, ComparisonError, dangers
 from automation.report.reporting import combined, report
+from automation.report.since import since
 from automation.report.terminal import terminal
 
 CODES = frozenset({ExitCode.DONE, ExitCode.USAGE, ExitCode.DANGEROUS, ExitCode.INCOMPLETE_REPORT})
@@ -62,7 +65,25 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="a clone whose HEAD is the change that was previewed: files that a preview runs make the report "
         "doubtful where they differ from --base",
     )
+    parser.add_argument(
+        "--live",
+        metavar="FILE",
+        action="append",
+        type=Path,
+        default=[],
+        help="what AWS has now, from python -m automation.report.live; one for each log, in their order",
+    )
     parser.add_argument("--base", metavar="COMMIT", help="the commit that the change is compared with")
+    parser.add_argument(
+        "--previous",
+        metavar="FILE",
+        type=Path,
+        help="the comment that the report before this one made: what is new since is marked",
+    )
+    parser.add_argument(
+        "--revision", metavar="COMMIT", default="", help="the commit that was previewed, for --previous"
+    )
+    parser.add_argument("--also-json", metavar="FILE", type=Path, help="write the JSON there as well")
     parser.add_argument(
         "--fail-on-danger",
         action="store_true",
@@ -75,6 +96,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--checkout needs --stack, to know the stack file")
     if options.checkout is not None and len(options.events or []) > 1:
         parser.error("--checkout takes the event log of one stack")
+    if len(options.live) not in {0, len(options.events or [_STANDARD_INPUT])}:
+        parser.error("--live goes with each --events, or with none")
     return options
 
 
@@ -83,10 +106,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _arguments(arguments)
     match options.events or [_STANDARD_INPUT]:
         case [one]:
-            made = _made(one, options.stack, *_origin(options))
+            origin, doubts = _origin(options)
+            live = _live(options.live[0]) if options.live else None
+            made = report(_log(one), options.stack, origin, doubts, live=live)
         case several:
-            made = combined([_made(one, "") for one in several], options.stack)
+            snapshots = map(_live, options.live) if options.live else itertools.repeat(None)
+            reports = [report(_log(one), live=live) for one, live in zip(several, snapshots, strict=False)]
+            made = combined(reports, options.stack)
+    if options.previous:
+        made = since(made, _previous(options.previous), options.revision)
     sys.stdout.write(_written(made, options))
+    if options.also_json:
+        options.also_json.write_text(as_json(made))
     if not made.complete:
         return ExitCode.INCOMPLETE_REPORT
     return ExitCode.DANGEROUS if made.dangers and options.fail_on_danger else ExitCode.DONE
@@ -103,7 +134,25 @@ def _origin(options: argparse.Namespace) -> tuple[Sequence[Danger], Sequence[Tex
         return (), (("nobody knows which program made the log: the commits cannot be compared",),)
 
 
-def _made(events: str, stack: str, origin: Sequence[Danger] = (), doubts: Sequence[Text] = ()) -> Report:
+def _previous(file: Path) -> str:
+    """Return the comment; empty where there is none yet."""
+    try:
+        return file.read_text("utf-8", "replace")
+    except OSError as error:
+        sys.stderr.write(f"error: {visible(str(file))} cannot be read: {error.strerror}\n")
+        return ""
+
+
+def _live(file: Path) -> Snapshot:
+    """Return AWS's answers; without them the report says so."""
+    try:
+        return parse(file.read_bytes())
+    except OSError as error:
+        sys.stderr.write(f"error: {visible(str(file))} cannot be read: {error.strerror}\n")
+        return Snapshot(unavailable="there is no file with AWS's answers")
+
+
+def _log(events: str) -> Iterator[Event | None]:
     with ExitStack() as files:
         try:
             log: Iterable[bytes] = (
@@ -114,7 +163,7 @@ def _made(events: str, stack: str, origin: Sequence[Danger] = (), doubts: Sequen
         except OSError as error:
             sys.stderr.write(f"error: {visible(events)} cannot be read: {error.strerror}\n")
             log = ()
-        return report(parsed(_readable(log)), stack, origin, doubts)
+        yield from parsed(_readable(log))
 
 
 def _readable(log: Iterable[bytes]) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 import json
 
-from automation.report.model import Finding, Name, Report, Text
+from automation.report.model import Finding, Name, Report, Text, labels
 from automation.report.terminal import in_words
 
 # A field may be added within a version; none changes its meaning or goes.
@@ -21,12 +21,12 @@ def as_json(report: Report) -> str:
         "dangers": [
             {
                 "kind": danger.kind.value,
-                **_said(danger),
+                **_said(danger, report),
                 **({"code": list(danger.code)} if danger.code else {}),
             }
             for danger in report.dangers
         ],
-        "changes": [_said(change) for change in report.changes],
+        "changes": [_said(change, report) for change in report.changes],
         "resources": [
             {
                 "op": detail.op,
@@ -39,6 +39,9 @@ def as_json(report: Report) -> str:
             for detail in report.details
         ],
         "counts": dict(report.counts),
+        "notes": [in_words(note) for note in report.notes],
+        "unchanged": report.unchanged,
+        "labels": list(labels(report)),
     }
     if report.stacks:
         document["stacks"] = [
@@ -54,7 +57,7 @@ def as_json(report: Report) -> str:
     return json.dumps(document, indent=2).replace("##", "#\\u0023") + "\n"
 
 
-def _said(finding: Finding) -> dict[str, object]:
+def _said(finding: Finding, report: Report) -> dict[str, object]:
     return {
         "component": {
             "what": finding.component.what,
@@ -63,6 +66,7 @@ def _said(finding: Finding) -> dict[str, object]:
         },
         "text": in_words(finding.text),
         "names": _names(finding.text),
+        **({"new": report.is_new(finding)} if report.since and report.since.known else {}),
     }
 
 

@@ -3,17 +3,20 @@
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from automation.report.model import Change, Component, Danger, Detail, Kind, Name, Report, Text, counted
+from automation.report.model import Component, Danger, Detail, Kind, Name, Report, Text, counted
 from automation.report.names import code_lines, visible
+from automation.report.since import block
 from automation.report.verdict import said
 
 # GitHub refuses a longer comment. What it counts has been characters and bytes at times: see `size`.
 GITHUB_LIMIT = 65_536
 # A report of counts alone is always shorter.
-LEAST_LIMIT = 4_096
-_MOST_PROBLEMS = 5
+LEAST_LIMIT = 5_120
+_MOST_PROBLEMS = _MOST_NOTES = 5
+_NEW = "**new** "
+_COUNTS_ALONE = 4_400
 _MOST_PROPERTIES = 20
 
 
@@ -43,10 +46,16 @@ def markdown(report: Report, limit: int = GITHUB_LIMIT) -> str:
     dangers = [
         danger for danger in turns if danger is not None
     ]  # the first of each kind before the second of any
-    changes, details = _change_lines(report.changes), [_detail_line(detail) for detail in report.details]
+    changes, details = _change_lines(report), [_detail_line(detail) for detail in report.details]
+    # for programs, so that people keep most of the room; in a small place there is none
+    hidden = block(report, min(limit // 4, limit - _COUNTS_ALONE)) if report.since else ""
+    limit -= size(f"{hidden}\n") if hidden else 0
     # the lines that count what is left out are at their longest where nothing is shown
     left = limit - size(_written(report, by_kind, changes, details, _NOTHING))
-    lines = _danger_lines(dangers, limit)
+    if left < 0:  # counts always have room, notes of many names may not
+        report = replace(report, notes=())
+        left = limit - size(_written(report, by_kind, changes, details, _NOTHING))
+    lines = _danger_lines(dangers, report, limit)
     number, left = _fitting(lines, left)
     changes_shown, left = _fitting(changes, left)
     details_shown, _ = _fitting(details, left)
@@ -54,7 +63,7 @@ def markdown(report: Report, limit: int = GITHUB_LIMIT) -> str:
     for danger, line in zip(dangers[:number], lines, strict=False):
         shown_dangers[danger.kind].append(line)
     shown = _Shown(dangers=shown_dangers, changes=changes_shown, details=details_shown)
-    return _written(report, by_kind, changes, details, shown)
+    return _written(report, by_kind, changes, details, shown) + (f"{hidden}\n" if hidden else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +106,8 @@ def _written(
     if report.stacks:
         stack += f" in {counted(len(report.stacks), 'stack')}"
     lines = [marker(report.stack), f"{sign} **{what}{stack}:** {_inline(report.verdict)}.", ""]
+    if report.notes:
+        lines += [*(f"{_inline(note)}.  " for note in report.notes[:_MOST_NOTES]), ""]
     if report.problems:
         lines += ["#### Incomplete", *_problem_lines(report.problems), ""]
     if report.dangers:
@@ -132,11 +143,12 @@ def _more(number: int, noun: str) -> list[str]:
     return [f"- ... and {number} more {what}, for want of room"]
 
 
-def _danger_lines(dangers: Sequence[Danger], limit: int) -> list[str]:
+def _danger_lines(dangers: Sequence[Danger], report: Report, limit: int) -> list[str]:
     """One text for each danger, its code in full as long as all code takes no more than half of the room."""
     lines, left = [], limit // 2
     for danger in dangers:
-        line = f"  - {_component(danger.component)}: {_inline(danger.text)}"
+        new = _NEW if report.is_new(danger) else ""
+        line = f"  - {new}{_component(danger.component)}: {_inline(danger.text)}"
         if danger.code:
             code = "".join(f"\n{_code_block(one)}" for one in danger.code)
             left -= size(code)
@@ -152,11 +164,13 @@ def _code_block(code: str) -> str:
     return "\n".join(f"    {line}" for line in ("", f"{fence}sql", *code_lines(code), fence))
 
 
-def _change_lines(changes: Sequence[Change]) -> list[str]:
+def _change_lines(report: Report) -> list[str]:
     """One for each change; the first of a component brings its heading."""
     lines = []
-    for component, found in itertools.groupby(changes, key=lambda change: change.component):
-        first, *others = (f"  - {_inline(change.text)}" for change in found)
+    for component, found in itertools.groupby(report.changes, key=lambda change: change.component):
+        first, *others = (
+            f"  - {_NEW if report.is_new(change) else ''}{_inline(change.text)}" for change in found
+        )
         lines += [f"- {_component(component)}\n{first}", *others]
     return lines
 

@@ -27,11 +27,13 @@ class Kind(StrEnum):
     OVERWRITES_VALUE = "overwrites-value"
     DELETES_KEY = "deletes-key"
     WIDENS_ACCESS = "widens-access"
+    REVERTS_EDIT = "reverts-edit"
     CHANGES_LOGIN = "changes-login"
     REMOVES_ROTATION = "removes-rotation"
     ROTATES_LESS_OFTEN = "rotates-less-often"
     REMOVES_PROTECTION = "removes-protection"
     SHORTENS_RECOVERY = "shortens-recovery"
+    BLOCKED_IN_AWS = "blocked-in-aws"
     STAYS_OUT_OF_AWS = "stays-out-of-aws"
     CANNOT_BE_JUDGED = "cannot-be-judged"
 
@@ -98,6 +100,23 @@ class Detail:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Since:
+    """What a report says that the one before the last push did not.
+
+    Attributes:
+        revision: the commit that was previewed; may be empty.
+        known: whether there was a report before, and what it said is known.
+        new: what is new.
+        gone: what is no longer said, in the form in which comments keep it.
+    """
+
+    revision: str
+    known: bool = False
+    new: frozenset[Finding] = frozenset()
+    gone: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What a preview or an update does.
 
@@ -112,6 +131,8 @@ class Report:
         counts: operation of the engine to number of resources, components included.
         does: (`creates` and the like, `secret` and the like) to how many.
         stacks: the reports that this one brings together; empty in one of one stack.
+        notes: what the report rests on, such as what AWS was asked.
+        since: how it differs from the report before it; None if nobody asked.
     """
 
     stack: str
@@ -124,11 +145,34 @@ class Report:
     counts: Mapping[str, int] = field(default_factory=dict)
     does: Mapping[tuple[str, str], int] = field(default_factory=dict)
     stacks: tuple["Report", ...] = ()
+    notes: tuple[Text, ...] = ()
+    since: Since | None = None
 
     @property
     def complete(self) -> bool:
         """Whether nothing that happens can be missing here."""
         return not self.problems
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the dangers and the changes."""
+        return (*self.dangers, *self.changes)
+
+    @property
+    def unchanged(self) -> bool:
+        """Return whether it is certain that nothing changes."""
+        return self.complete and not (self.dangers or self.changes or self.details)
+
+    def is_new(self, finding: Finding) -> bool:
+        """Return whether the report before the last push did not say this."""
+        return self.since is not None and finding in self.since.new
+
+
+def labels(report: Report) -> tuple[str, ...]:
+    """Return what a pull request is labelled with: the kinds of its dangers, worst first."""
+    kinds = {danger.kind for danger in report.dangers}
+    found = tuple(kind.value for kind in Kind if kind in kinds)
+    return found if report.complete else ("incomplete", *found)
 
 
 def plain(text: Text) -> str:

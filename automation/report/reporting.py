@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from automation.report.events import Event, Reading, read
 from automation.report.judging import findings
+from automation.report.live import Sides, Snapshot, compare
 from automation.report.model import Change, Component, Danger, Detail, Kind, Name, Report, Text, plain
 from automation.report.steps import Plan, merged
 from automation.report.verdict import done, verdict, worded
@@ -18,6 +19,8 @@ def report(
     stack: str = "",
     origin: Sequence[Danger] = (),
     doubts: Sequence[Text] = (),
+    *,
+    live: Snapshot | None = None,
 ) -> Report:
     """What a preview or an update does.
 
@@ -27,6 +30,8 @@ def report(
         stack: its name, where the events are too few to have it.
         origin: what makes the events themselves doubtful.
         doubts: why the report is incomplete, whatever the events are.
+        live: what AWS has now (`automation.report.live.asking.snapshot`); None to compare the stack file with
+            Pulumi's state alone.
 
     Returns:
         The report; the same for the same steps in whatever order the engine took them. A log that is cut
@@ -36,6 +41,8 @@ def report(
     plan, more_problems = merged(reading.steps)
     problems = (*doubts, *reading.problems, *more_problems)
     found = [*findings(plan), *map(_went_on, reading.went_on)]
+    sides = compare(plan, found, live) if live else Sides()
+    found += sides.findings
     dangers = sorted(
         {finding: None for finding in (*origin, *found) if isinstance(finding, Danger)},
         key=lambda danger: (_KINDS.index(danger.kind), danger.component, plain(danger.text), danger.code),
@@ -54,6 +61,7 @@ def report(
         details=_details(plan),
         counts=dict(sorted(Counter(step.op for step in plan.steps).items())),
         does=done(plan),
+        notes=sides.notes,
     )
 
 
@@ -104,6 +112,7 @@ def combined(reports: Sequence[Report], name: str) -> Report:
         counts=dict(sorted(counts.items())),
         does=does,
         stacks=tuple(reports),
+        notes=tuple(("stack ", Name(one.stack), ": ", *note) for one in reports for note in one.notes),
     )
 
 

@@ -34,7 +34,7 @@ def schedule(step: Step, plan: Plan) -> Iterator[Finding]:
             yield Danger(kind=Kind.REMOVES_ROTATION, component=owner, text=text)
         return
     elif step.op == "create":
-        yield Change(component=owner, text=("Rotation is attached: ", *_said(_rules(step.new))))
+        yield Change(component=owner, text=("Rotation is attached: ", *in_words(_rules(step.new))))
     else:
         yield from _changed_rules(step, plan)
     if step.op == "replace":
@@ -58,7 +58,7 @@ def _master_schedule(step: Step, plan: Plan) -> Iterator[Finding]:
     elif step.op == "create" or step.old.inputs.get("rotationEnabled") is False:
         text = (
             "RDS renews the master user's password ",
-            *_said(_rules(step.new)),
+            *in_words(_rules(step.new)),
             ", whatever it did before",
         )
         yield Change(component=owner, text=text)
@@ -74,7 +74,7 @@ def _changed_rules(step: Step, plan: Plan) -> Iterator[Finding]:
     old, new = _rules(step.old), _rules(step.new)
     if old == new:
         return
-    before, after = _said(old), _said(new)
+    before, after = in_words(old), in_words(new)
     text: Text = ("Rotates ", *after, " instead of ", *before)
     rarer = _rarer(old, new)
     if rarer:
@@ -105,7 +105,8 @@ def _hours(rules: Mapping[str, Any]) -> int | None:
     return int(rate["number"]) * (1 if rate["unit"] == "hour" else _HOURS_A_DAY) if rate else None
 
 
-def _said(rules: Mapping[str, Any]) -> Text:
+def in_words(rules: Mapping[str, Any]) -> Text:
+    """Return rotation rules as a schedule, such as `every 30 days within 3h`."""
     days = number(rules.get("automaticallyAfterDays"))
     expression = str(rules.get("scheduleExpression") or "")
     duration = str(rules.get("duration") or "")

@@ -19,6 +19,7 @@ def _lines(report: Report) -> Iterator[str]:
     if report.stacks:
         stack += f" in {counted(len(report.stacks), 'stack')}"
     yield f"{what}{stack}: {in_words(report.verdict)}."
+    yield from (f"{in_words(note)}." for note in report.notes)
     if report.problems:
         yield from ("", "Incomplete")
         yield from (f"  {in_words(problem)}" for problem in report.problems)
@@ -28,13 +29,16 @@ def _lines(report: Report) -> Iterator[str]:
             dangers = list(found)
             yield f"  {said(kind, len(dangers))}"
             for danger in dangers:
-                yield f"    {_component(danger.component)}: {in_words(danger.text)}"
+                new = "new: " if report.is_new(danger) else ""
+                yield f"    {new}{_component(danger.component)}: {in_words(danger.text)}"
                 yield from (f"      | {line}" for code in danger.code for line in code_lines(code))
     if report.changes:
         yield from ("", "Besides" if report.dangers else "Changes")
         for component, changes in itertools.groupby(report.changes, key=lambda change: change.component):
             yield f"  {_component(component)}"
-            yield from (f"    {in_words(change.text)}" for change in changes)
+            yield from (
+                f"    {'new: ' if report.is_new(change) else ''}{in_words(change.text)}" for change in changes
+            )
     if report.details:
         yield from ("", "Resources")
         yield from map(_detail, report.details)

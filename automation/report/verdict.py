@@ -13,11 +13,13 @@ _SAID = {
     Kind.OVERWRITES_VALUE: ("overwrites {}", "live value"),
     Kind.DELETES_KEY: ("takes away {}", "encryption key or alias"),
     Kind.WIDENS_ACCESS: ("widens access in {}", "place"),
+    Kind.REVERTS_EDIT: ("takes back {} made in AWS", "edit"),
     Kind.CHANGES_LOGIN: ("changes who logs in, or where, in {}", "place"),
     Kind.REMOVES_ROTATION: ("ends {}", "rotation"),
     Kind.ROTATES_LESS_OFTEN: ("rotates less often in {}", "place"),
     Kind.REMOVES_PROTECTION: ("takes protection away in {}", "place"),
     Kind.SHORTENS_RECOVERY: ("shortens recovery in {}", "place"),
+    Kind.BLOCKED_IN_AWS: ("is blocked in AWS in {}", "place"),
     Kind.STAYS_OUT_OF_AWS: ("does not bring {} to AWS", "change"),
     Kind.CANNOT_BE_JUDGED: ("has {} that cannot be judged", "change"),
 }

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -14,10 +16,11 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
+from automation.report.live import Snapshot, parse
 from settings.pipeline import AUTONAMING
 from tests.engine.ecs_services import CLUSTER, SERVICE
 from tests.engine.shops import SECRET, Shop
-from tests.engine.stacks import Stack
+from tests.engine.stacks import ROOT, Stack
 
 ACCOUNT = "123456789012"
 ISSUER = "token.actions.githubusercontent.com"
@@ -124,6 +127,13 @@ class Pipeline:
             endpoint_url=self.stack.endpoint,
             **{name.lower(): value for name, value in session.items()},
         )
+
+    def live(self, log: Path) -> Snapshot:
+        """What the role for previews sees in AWS of the secrets in an event log."""
+        command = [sys.executable, "-m", "automation.report.live", "--events", str(log)]
+        environment = {**self.stack.environment, **self.previewing}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+        return parse(done.stdout)
 
     def acting(self, session: Mapping[str, str]) -> Stack:
         """The stack, whose commands run with the credentials of a session."""

@@ -76,6 +76,12 @@ def test_a_pull_request_is_previewed_without_a_secret_value(pipeline: Pipeline) 
     said = previewed.pulumi("preview", "--event-log", str(log)).stdout
     assert {"create shop-new-secret", f"update {SECRET}-rotation-schedule"} <= set(steps(log))
     assert "TOKEN of shop-vendor is not filled in yet" in said
+    answers = pipeline.live(log)
+    assert (answers.unavailable, answers.denied) == ("", ()), answers
+    presences = {name: live.presence for name, live in answers.secrets.items()}
+    assert presences.pop("shop-new") == "missing"
+    assert set(presences.values()) == {"present"}
+    assert {key.state for key in answers.keys.values()} == {"Enabled"}
     pipeline.configure()
     assert previewed.preview() == []
 
@@ -155,7 +161,8 @@ def test_the_role_for_previews_reads_and_changes_nothing_more(pipeline: Pipeline
         lambda: secrets.get_secret_value(SecretId="shop-app"),
         lambda: secrets.get_secret_value(SecretId=arn, VersionStage="AWSCURRENT"),
         lambda: secrets.batch_get_secret_value(SecretIdList=["shop-app"]),
-        lambda: secrets.describe_secret(SecretId="shop-app"),
+        lambda: secrets.describe_secret(SecretId="other"),
+        lambda: secrets.get_resource_policy(SecretId="other"),
         secrets.list_secrets,
         lambda: secrets.put_secret_value(SecretId="shop-app", SecretString="{}"),
         lambda: secrets.update_secret(SecretId="shop-app", Description="x"),
@@ -167,6 +174,7 @@ def test_the_role_for_previews_reads_and_changes_nothing_more(pipeline: Pipeline
         rds.describe_db_instances,
         lambda: rds.describe_db_clusters(DBClusterIdentifier="shop"),
         lambda: pipeline.client(session, "kms").list_keys(),
+        lambda: pipeline.client(session, "kms").describe_key(KeyId=pipeline.state_key_arn),
         lambda: pipeline.client(session, "lambda").list_functions(),
     ):
         refused(call)

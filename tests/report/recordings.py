@@ -3,23 +3,27 @@
 import copy
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from automation.report.live import Snapshot, parse
 from tests.engine.shops import Shop
 from tests.engine.stacks import CONFIGURED, ROOT, Stack
 
 PROVIDER = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC"
 READER = "arn:aws:iam::210987654321:role/reader"
 OTHER = "arn:aws:iam::210987654321:role/other"
+FRIEND = "arn:aws:iam::210987654321:role/friend"
 # What must show in no report, wherever in a stack file or a log it stands.
 PLANTED = (
     *("plain-first-value", "another-plain-first-value", "hint-of-a-placeholder", "value-of-a-keeper"),
     *("a-description", "another-description", "value-of-a-tag", "another-value-of-a-tag"),
     *("value-in-a-condition", "value-in-a-principal", "value-in-an-action", "value-in-a-statement-id"),
-    *("value-in-an-error", "configured-value-of-another-day"),
+    *("value-in-an-error", "configured-value-of-another-day", "description-by-hand", "tag-by-hand"),
 )
 
 
@@ -31,6 +35,10 @@ class Recordings:
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.jsonl"
+
+    def live(self, name: str) -> Snapshot:
+        """What AWS had at the end, of the secrets in a log."""
+        return parse((self.folder / f"{name}.live").read_bytes())
 
     def events(self, name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log(name).read_text().splitlines()]
@@ -109,6 +117,8 @@ def record(shop: Shop, folder: Path) -> None:
     _record_database(recorder)
     recorder.configure()
     recorder.run("refresh", "refresh", "--preview-only")
+    _edit_in_aws(stack)
+    recorder.ask("dangerous")
     _record_with_another_program(recorder)
 
 
@@ -138,6 +148,17 @@ class _Recorder:
         log = self.folder / f"{name}.jsonl"
         self.shop.stack.pulumi(*arguments, "--event-log", str(log), check=check)
 
+    def ask(self, name: str) -> None:
+        """Asks AWS about the secrets of a log, as the job of a pull request does."""
+        command = [sys.executable, "-m", "automation.report.live"]
+        files = [
+            "--events",
+            str(self.folder / f"{name}.jsonl"),
+            "--output",
+            str(self.folder / f"{name}.live"),
+        ]
+        subprocess.run([*command, *files], cwd=ROOT, env=dict(self.shop.stack.environment), check=True)
+
     def configure(
         self,
         secrets: Mapping[str, Any] = SECRETS,
@@ -153,6 +174,19 @@ class _Recorder:
             "logins": {"shop-database": declared, **(logins or {})},
         }
         shop.stack.configure(dict(secrets), databases={"shop": database}, workloads=dict(workloads))
+
+
+def _edit_in_aws(stack: Stack) -> None:
+    """What people do by hand, in an incident or for convenience."""
+    client = stack.client()
+    client.update_secret(SecretId="app", Description="description-by-hand")
+    client.tag_resource(SecretId="app", Tags=[{"Key": "team", "Value": "tag-by-hand"}])
+    [statement] = SECRETS["team/pay"]["policy"]["Statement"]
+    by_hand = {**statement, "Principal": {"AWS": FRIEND}}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [by_hand]})
+    client.put_resource_policy(SecretId="team/pay", ResourcePolicy=policy)
+    client.cancel_rotate_secret(SecretId="shop-database")
+    client.delete_secret(SecretId="other", RecoveryWindowInDays=14)
 
 
 def _record_harmless(recorder: _Recorder) -> None:

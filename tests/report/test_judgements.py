@@ -214,6 +214,11 @@ def test_a_deletion_at_once_is_told_as_one(recordings: Recordings) -> None:
 def test_the_documentation_names_every_danger_field_and_exit_code(recordings: Recordings) -> None:
     text = Path(ROOT, "docs", "preview.md").read_text()
     assert re.findall(r"^\*\*`([a-z-]+)`\*\*", text, re.MULTILINE) == [kind.value for kind in Kind]
+    created = re.search(
+        r"for kind in (.*?); do gh label create", Path(ROOT, "docs", "pipeline.md").read_text(), re.DOTALL
+    )
+    assert created
+    assert created[1].replace("\\", "").split() == ["incomplete", *(kind.value for kind in Kind)]
     codes = re.findall(r"^\| (\d+) \|", text, re.MULTILINE)
     assert codes == [str(int(code)) for code in sorted(CODES)]
     fields = text.partition("## JSON")[2]

@@ -165,6 +165,7 @@ def test_a_report_of_counts_alone_keeps_the_least_limit() -> None:
             dangers=dangers,
             changes=tuple(Change(component=component, text=danger.text) for danger in dangers),
             details=(Detail(op="update", urn=long, type=long, name=long, properties=(long,) * 99),) * 50,
+            notes=tuple((*named([f"{number}{long}" for number in range(20)]),) for _ in range(9)),
         )
         assert size(markdown(made, LEAST_LIMIT)) <= LEAST_LIMIT
 
@@ -234,6 +235,9 @@ def test_programs_read_what_people_read(recordings: Recordings) -> None:
             "dangers",
             "changes",
             "resources",
+            "notes",
+            "unchanged",
+            "labels",
         ),
         "counts",
     }

@@ -90,6 +90,7 @@ def test_the_role_for_previews_may_only_look() -> None:
     found = statements(made(), "preview-policy")
     assert actions(found) == {
         "kms:Decrypt",
+        "kms:DescribeKey",
         "rds:DescribeDBClusters",
         "rds:DescribeDBInstances",
         "rds:DescribeDBSubnetGroups",
@@ -99,6 +100,14 @@ def test_the_role_for_previews_may_only_look() -> None:
         "secretsmanager:GetResourcePolicy",
         "secretsmanager:ListSecretVersionIds",
     }
+    by_sid = {statement["Sid"]: statement for statement in found}
+    metadata = by_sid["SeeWhatWasEditedInAws"]
+    prefixes = [
+        f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:{name}*" for name in ("example-", "team/")
+    ]
+    assert metadata["Resource"] == prefixes
+    [condition] = by_sid["SeeWhetherKeysWork"]["Condition"].items()
+    assert condition == ("ForAnyValue:StringEquals", {"kms:ResourceAliases": [f"alias/{PROJECT}/dev"]})
     [denied] = [statement for statement in found if statement["Effect"] == "Deny"]
     assert set(denied["Action"]) == {"secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue"}
     assert denied["Resource"] == "*"
@@ -147,7 +156,12 @@ def test_without_previews_nothing_lets_pull_requests_in() -> None:
 
 def test_roles_get_nothing_for_what_the_pipeline_does_not_name() -> None:
     recording = made(databases=None, eksClusters=None, ecsServices=None, state=None)
-    assert actions(statements(recording, "preview-policy")) == {"secretsmanager:ListSecretVersionIds"}
+    assert actions(statements(recording, "preview-policy")) == {
+        "kms:DescribeKey",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetResourcePolicy",
+        "secretsmanager:ListSecretVersionIds",
+    }
     services = {action.partition(":")[0] for action in actions(statements(recording, "update-policy"))}
     assert not services & {"rds", "eks", "events", "s3"}
     assert MASTER not in json.dumps(statements(recording, "update-boundary"))

@@ -79,7 +79,7 @@ class Job:
         for checkout in ("base", "change"):  # whatever the one in the change is, it is not run
             if not (self.folder / checkout / ".venv" / "bin" / "python").exists():
                 virtual_environment(self.folder / checkout)
-        assert self.run("Report", STACK="dev") == 0
+        assert self.run("Report", STACK="dev", HEAD=request.head) == 0
         said = dict(outputs((self.folder / "output").read_text()))
         return self.run("Fail if", CODE=said["code"], OUTCOME=outcome), said["report"]
 

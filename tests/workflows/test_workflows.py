@@ -126,9 +126,10 @@ def test_credentials_code_of_a_pull_request_and_the_verdict_are_jobs_of_their_ow
         WORKFLOWS["preview-stack.yml"]["jobs"][key] for key in ("preview", "report", "comment")
     )
     assert preview["permissions"] == {"contents": "read", "id-token": "write"}
-    assert report["permissions"] == {"contents": "read"}
+    assert report["permissions"] == {"contents": "read", "pull-requests": "read"}
     assert comment["permissions"] == {"pull-requests": "write"}
-    assert "automation.report" not in json.dumps(preview)
+    # it asks AWS, and reports nothing
+    assert re.findall(r"automation\.\S+", json.dumps(preview)) == ["automation.report.live"]
     assert preview["outputs"].keys() == {"outcome"}
     texts = json.dumps([report, comment])
     assert not re.search("secrets[.]|AWS_|PULUMI_|configure-aws", texts)
@@ -153,7 +154,9 @@ def test_the_report_is_written_whatever_became_of_the_preview() -> None:
 
 
 def test_forks_get_no_preview_and_so_no_credentials() -> None:
-    [job] = WORKFLOWS["preview.yml"]["jobs"].values()
+    job, labels = (WORKFLOWS["preview.yml"]["jobs"][key] for key in ("stack", "labels"))
+    assert labels["needs"] == "stack"
+    assert "needs.stack.result != 'skipped'" in labels["if"]
     assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"]
 
 
@@ -177,10 +180,10 @@ def test_the_engine_of_workflows_is_the_one_of_the_tests() -> None:
     assert used == {engine_version(ROOT / "localcloud" / "engine")}
 
 
-def script(job: str, name: str) -> str:
+def script(job: str, name: str, workflow: str = "preview-stack.yml") -> str:
     [found] = [
         step["run"]
-        for step in WORKFLOWS["preview-stack.yml"]["jobs"][job]["steps"]
+        for step in WORKFLOWS[workflow]["jobs"][job]["steps"]
         if step.get("name", "").startswith(name)
     ]
     return str(found)
@@ -203,7 +206,7 @@ def gh(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
     program.write_text(f"#!{sys.executable}\n{_GH}")
     program.chmod(0o755)
 
-    def comment(report: str, *before: dict[str, Any]) -> list[dict[str, Any]]:
+    def comment(report: str, *before: dict[str, Any], **more: str) -> list[dict[str, Any]]:
         if before or not comments.exists():
             comments.write_text(json.dumps(before))
         code = ran(
@@ -213,6 +216,7 @@ def gh(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
             NUMBER="7",
             REPORT=report,
             GITHUB_REPOSITORY="acme/shop",
+            **{"UNCHANGED": "false", "WHEN": "", **more},
         )
         assert code == (0 if report.startswith("<!-- aws-secrets-preview:") else 1)
         found: list[dict[str, Any]] = json.loads(comments.read_text())
@@ -225,13 +229,23 @@ _GH = """
 import json, os, subprocess, sys
 from pathlib import Path
 
-file = Path(os.environ["COMMENTS"])
+file, labels = Path(os.environ["COMMENTS"]), Path("labels.json")
 comments = json.loads(file.read_text())
 arguments = sys.argv[2:]
+issue = "repos/acme/shop/issues/7"
+known = json.loads(labels.read_text()) if labels.exists() else []
 if "--jq" in arguments:
-    assert "repos/acme/shop/issues/7/comments" in arguments
+    asked = {f"{issue}/comments": comments, f"{issue}/labels": [{"name": name} for name in known]}
+    [listed] = [asked[argument] for argument in arguments if argument in asked]
     query = arguments[arguments.index("--jq") + 1]
-    sys.exit(subprocess.run(["jq", "-r", query], input=json.dumps(comments), text=True).returncode)
+    sys.exit(subprocess.run(["jq", "-r", query], input=json.dumps(listed), text=True).returncode)
+if f"{issue}/labels" in arguments:
+    labels.write_text(json.dumps([*known, arguments[-1].removeprefix("labels[]=")]))
+    sys.exit()
+if arguments[-1].startswith(f"{issue}/labels/"):
+    known.remove(arguments[-1].rpartition("/")[2])
+    labels.write_text(json.dumps(known))
+    sys.exit()
 body = Path(arguments[-1].partition("body=@")[2]).read_text()
 method = arguments[arguments.index("--method") + 1]
 if method == "POST":
@@ -269,6 +283,63 @@ def test_there_is_one_comment_for_a_stack_which_is_written_anew(
     assert gh("\nwhat is no report takes no comment's place") == second
 
 
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands for the one that gh has inside")
+def test_nothing_is_posted_where_nothing_changes_and_no_comment_says_otherwise(
+    gh: Callable[..., list[dict[str, Any]]],
+) -> None:
+    nothing = f"{MARKER}\nChanges nothing"
+    assert gh(nothing, UNCHANGED="true") == []
+    assert len(gh(nothing, UNCHANGED="true", WHEN="always")) == 1
+    gh(f"{MARKER}\ndeletes a secret")
+    [comment] = gh(nothing, UNCHANGED="true")
+    assert comment["body"].endswith("Changes nothing\n")
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands for the one that gh has inside")
+def test_a_pull_request_has_the_labels_of_all_its_stacks(
+    gh: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    def report(stack: str, *labels: str) -> str:
+        block = json.dumps({"labels": labels})
+        name = f"<!-- aws-secrets-findings: {json.dumps({'labels': ['of-a-name']})} -->"
+        marker = f"<!-- aws-secrets-preview:{stack} -->"
+        return f"{marker}\n- `{name}`\n<!-- aws-secrets-findings: {block} -->"
+
+    forged = {"id": 1, "user": {"login": "somebody"}, "body": report("dev", "forged")}
+    gh(report("dev", "deletes-secret", "widens-access"), forged)
+    gh(report("prod", "deletes-secret", "incomplete", "not a label\n"))
+    (tmp_path / "labels.json").write_text('["bug", "preview:changes-login", "preview:widens-access"]')
+
+    def label() -> set[str]:
+        environment = {"COMMENTS": str(tmp_path / "comments.json"), "NUMBER": "7"}
+        code = ran(
+            script("labels", "Label", "preview.yml"), tmp_path, **environment, GITHUB_REPOSITORY="acme/shop"
+        )
+        assert code == 0
+        return set(json.loads((tmp_path / "labels.json").read_text()))
+
+    expected = {"bug", "preview:deletes-secret", "preview:incomplete", "preview:widens-access"}
+    assert label() == expected
+    gh("<!-- aws-secrets-preview:dev -->\nChanges nothing")
+    assert label() == expected - {"preview:widens-access"}
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands for the one that gh has inside")
+def test_the_report_reads_the_comment_of_its_own_stack(
+    gh: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    gh("<!-- aws-secrets-preview:dev_1 -->\nother", {"id": 1, "user": {"login": "somebody"}, "body": MARKER})
+    gh(f"{MARKER}\nbefore")
+    environment = {"COMMENTS": str(tmp_path / "comments.json"), "NUMBER": "7", "RUNNER_TEMP": str(tmp_path)}
+    for stack, expected in (
+        ("dev", f"{MARKER}\nbefore"),
+        ("dev-1", "<!-- aws-secrets-preview:dev_1 -->\nother"),
+    ):
+        step = script("report", "Read the last report")
+        assert ran(step, tmp_path, **environment, STACK=stack, GITHUB_REPOSITORY="acme/shop") == 0
+        assert (tmp_path / "previous.md").read_text().strip() == expected
+
+
 @pytest.mark.parametrize("code", [0, 3, 4])
 def test_the_report_is_passed_on_whatever_its_verdict_and_decides_in_the_end(
     tmp_path: Path, code: int
@@ -284,9 +355,9 @@ def test_the_report_is_passed_on_whatever_its_verdict_and_decides_in_the_end(
         "GITHUB_OUTPUT": str(output),
         "GITHUB_STEP_SUMMARY": str(summary),
     }
-    assert ran(script("report", "Report"), tmp_path, STACK="dev", TEXT=text, **environment) == 0
+    assert ran(script("report", "Report"), tmp_path, STACK="dev", HEAD="", TEXT=text, **environment) == 0
     found = dict(outputs(output.read_text()))
-    assert found == {"report": text, "code": str(code)}
+    assert found == {"report": text, "code": str(code), "unchanged": "false"}
     assert summary.read_text() == text
     last = script("report", "Fail if")
     assert ran(last, tmp_path, CODE=found["code"], OUTCOME="success") == code

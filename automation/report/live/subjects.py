@@ -1,0 +1,106 @@
+"""Which secrets a report is about: those that it changes or calls dangerous."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from automation.report.model import Component, Finding
+from automation.report.steps import SECRET, Plan, Step
+
+POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
+ROTATION = "aws:secretsmanager/secretRotation:SecretRotation"
+_VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
+# Input that names the secret.
+_REFERENCES = {POLICY: "secretArn", ROTATION: "secretId", _VERSION: "secretId"}
+_ARN_PARTS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A secret, with the steps that write what AWS says of it.
+
+    Attributes:
+        identifier: ARN, or its name if the update creates it.
+        secret, policy, rotation: None for one that is not in the stack.
+    """
+
+    identifier: str
+    component: Component
+    secret: Step | None = None
+    policy: Step | None = None
+    rotation: Step | None = None
+
+    @property
+    def created(self) -> bool:
+        """Return whether the update creates it."""
+        return self.secret is not None and self.secret.op == "create"
+
+
+def subjects(plan: Plan, findings: Iterable[Finding]) -> list[Subject]:
+    """Return the secrets that findings are about or that steps touch, in the order of their identifiers."""
+    named = {finding.component for finding in findings}
+    by_arn = {arn: step for step in plan.steps if step.type == SECRET and (arn := _arn(step))}
+    found: dict[str, dict[str, Step]] = {}
+    touched: set[str] = set()
+    components: dict[str, Component] = {}
+    for step, identifier, role in _steps_of_secrets(plan, by_arn):
+        found.setdefault(identifier, {}).setdefault(role, step)
+        owner = plan.component(step)
+        if role == "secret" or identifier not in components:
+            components[identifier] = owner
+        if step.op != "same" or owner in named:
+            touched.add(identifier)
+    return [
+        Subject(
+            identifier=identifier,
+            component=components[identifier],
+            secret=steps.get("secret"),
+            policy=steps.get("policy"),
+            rotation=steps.get("rotation"),
+        )
+        for identifier, steps in sorted(found.items())
+        if identifier in touched
+    ]
+
+
+def account_of(identifier: str) -> str:
+    """Return the account of an ARN; empty for anything else."""
+    parts = identifier.split(":", _ARN_PARTS - 1)
+    return parts[4] if len(parts) == _ARN_PARTS and parts[0] == "arn" else ""
+
+
+def region_of(identifier: str) -> str:
+    """Return the region of an ARN; empty for anything else."""
+    parts = identifier.split(":", _ARN_PARTS - 1)
+    return parts[3] if len(parts) == _ARN_PARTS and parts[0] == "arn" else ""
+
+
+def _steps_of_secrets(plan: Plan, by_arn: dict[str, Step]) -> Iterator[tuple[Step, str, str]]:
+    """Yield each step that is about a secret, the secret's identifier and what the step is to it."""
+    roles = {SECRET: "secret", POLICY: "policy", ROTATION: "rotation", _VERSION: "version"}
+    names = {step.parent: name for step in plan.steps if step.type == SECRET and (name := _name(step))}
+    for step in plan.steps:
+        if step.type == SECRET:
+            identifier = _arn(step) if step.op != "create" else _name(step)
+        elif step.type in _REFERENCES:
+            key = _REFERENCES[step.type]
+            arn = str(step.old.inputs.get(key) or step.new.inputs.get(key) or "")
+            identifier = arn if arn in by_arn or account_of(arn) else _of_parent(step, names, by_arn)
+        else:
+            continue
+        if identifier:
+            yield step, identifier, roles[step.type]
+
+
+def _of_parent(step: Step, names: dict[str, str], by_arn: dict[str, Step]) -> str:
+    """Return the identifier of the secret next to a step; empty if there is none."""
+    arns = {secret.parent: arn for arn, secret in by_arn.items() if secret.op != "create"}
+    return arns.get(step.parent) or names.get(step.parent, "")
+
+
+def _arn(step: Step) -> str:
+    arn = str(step.old.outputs.get("arn") or "")
+    return arn if account_of(arn) else ""
+
+
+def _name(step: Step) -> str:
+    return str(step.new.inputs.get("name") or "")
