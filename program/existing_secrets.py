@@ -150,7 +150,7 @@ def _listed(names: Iterable[str]) -> Iterator[str]:
         ).arns
 
 
-def _described(arn: str) -> aws.secretsmanager.GetSecretResult:
+def _described(arn: str) -> "aws.secretsmanager.GetSecretResult":
     return _asked(f"secret {arn}", partial(aws.secretsmanager.get_secret, arn=arn))
 
 
