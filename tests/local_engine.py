@@ -8,6 +8,7 @@ from pathlib import Path
 from localcloud.environment import aws_variables, cleaned, pulumi_variables
 from localcloud.layout import checkout
 from localcloud.tools import provide_tools
+from tests.command_nursery import launchers
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,16 @@ def stack_environment(tmp: Path, endpoint: str) -> dict[str, str]:
     Only the plugins are shared with the checkout, so tests run beside each other and beside `make up`.
     """
     engine = local_engine()
+    commands, plugins = launchers(engine.pulumi, engine.plugins, engine.python)
     home, state, empty = tmp / "pulumi-home", tmp / "state", tmp / "empty-aws-config"
     home.mkdir(parents=True, exist_ok=True)
     state.mkdir(parents=True, exist_ok=True)
     empty.touch()
     if not (home / "plugins").is_symlink():
-        (home / "plugins").symlink_to(engine.plugins)
+        (home / "plugins").symlink_to(plugins)
     return (
         cleaned(os.environ)
         | aws_variables(endpoint, empty)
         | pulumi_variables(home, state, official=False)
-        | {"PATH": f"{engine.bin}{os.pathsep}{os.environ['PATH']}"}
+        | {"PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
     )

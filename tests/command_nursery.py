@@ -1,0 +1,264 @@
+"""Begins the engine's Python processes as forks of two that have imported what these import.
+
+Each command of the engine starts four: the language host, the program, and two plugins. Their imports are
+four fifths of what a command costs. So the tests' engine finds launchers in their places, which ask a process
+that has imported the same, and has run nothing, for a fork of itself: same code, same arguments, environment,
+folder, input and output. A launcher passes signals on, ends as the fork does, and takes it along.
+
+The program's own modules are imported in each fork, so that a test may change them.
+"""
+
+import atexit
+import importlib.util
+import json
+import os
+import random
+import runpy
+import select
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+_LENGTH = 8
+# What a program of this project imports, as far as others made it.
+_OF_PROGRAMS = (
+    *("asyncio", "google.protobuf.json_format", "grpc", "pulumi", "pulumi.runtime", "pulumi_aws"),
+    *("pulumi_random", "pydantic.fields", "pydantic.json_schema", "pydantic.main", "yaml"),
+    *(f"pulumi_aws.{name}" for name in ("cloudwatch", "iam", "kms", "lambda_", "secretsmanager")),
+)
+_PLUGINS = ("aws", "random")
+
+_LAUNCHER = """\
+#!{python} -IS
+import json, os, signal, socket, sys
+nursery = socket.socket(socket.AF_UNIX)
+nursery.connect({address!r})
+asked = json.dumps({{"kind": {kind!r}, "arguments": sys.argv[1:], "environment": dict(os.environ), "folder": os.getcwd()}})
+socket.send_fds(nursery, [len(asked.encode()).to_bytes({length}, "big")], [0, 1, 2])
+nursery.sendall(asked.encode())
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, _: nursery.send(bytes([number])))
+code = int(nursery.recv({length}) or b"1")
+if code < 0:
+    signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+os._exit(code)
+"""
+
+
+@cache
+def launchers(pulumi: Path, plugins: Path, python: Path) -> tuple[Path, Path]:
+    """Return a folder of commands and one of plugins like those of the checkout, whose Python is forked.
+
+    They are this process's, and go with it.
+
+    Args:
+        pulumi: the engine, with the script that runs programs next to it.
+        plugins: folder of the installed plugins.
+        python: interpreter of the virtual environment.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="nursery-", dir=pulumi.parent.parent))
+    atexit.register(shutil.rmtree, folder)
+    executor = pulumi.with_name("pulumi-language-python-exec")
+    bin_folder, plugin_folder = folder / "bin", folder / "plugins"
+    bin_folder.mkdir()
+    os.link(pulumi, bin_folder / "pulumi")  # the engine looks for the language host next to itself
+
+    def write(path: Path, kind: str, address: str) -> None:
+        text = _LAUNCHER.format(python=python, address=address, kind=kind, length=_LENGTH)
+        path.write_text(text)
+        path.chmod(0o755)
+
+    tools = _started("tools", folder, python, executor)
+    programs = _started("programs", folder, python, executor)
+    write(bin_folder / "pulumi-language-python", f"host {bin_folder / executor.name}", tools)
+    write(bin_folder / executor.name, f"program {executor}", programs)
+    for installed in plugins.iterdir():
+        if not installed.is_dir():
+            continue
+        (plugin_folder / installed.name).mkdir(parents=True)
+        (plugin_folder / f"{installed.name}.lock").touch()
+        for command in installed.iterdir():
+            name = command.name.removeprefix("pulumi-resource-")
+            if name in _PLUGINS and b"localcloud.plugins" in command.read_bytes():
+                write(plugin_folder / installed.name / command.name, f"plugin {name}", tools)
+            else:  # an official one
+                os.link(command, plugin_folder / installed.name / command.name)
+    return bin_folder, plugin_folder
+
+
+def _started(kind: str, folder: Path, python: Path, executor: Path) -> str:
+    """Start a nursery; return its address. It ends when this process does: its standard input ends then."""
+    address = str(folder / kind)
+    command = [str(python), "-P", __file__, kind, address, str(executor)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    nursery = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert nursery.stdout is not None
+    assert nursery.stdout.readline() == b"ready\n"
+    atexit.register(nursery.kill)
+    return address
+
+
+def _tools() -> dict[str, Callable[[str, list[str]], None]]:
+    """What stands for the language host and the plugins, which import the protocol without the SDK."""
+    found = importlib.util.spec_from_file_location("language_host", ROOT / "localcloud" / "language_host.py")
+    assert found
+    assert found.loader
+    host = importlib.util.module_from_spec(found)
+    found.loader.exec_module(host)
+    plugins = {name: importlib.import_module(f"localcloud.plugins.{name}.plugin").PLUGIN for name in _PLUGINS}
+    serve = importlib.import_module("localcloud.plugins.serve").serve
+
+    def plugin(name: str, _arguments: list[str]) -> None:
+        serve(plugins[name])
+
+    return {"host": lambda executor, arguments: host.main([executor, *arguments]), "plugin": plugin}
+
+
+def _programs() -> dict[str, Callable[[str, list[str]], None]]:
+    for name in _OF_PROGRAMS:
+        importlib.import_module(name)
+
+    def program(executor: str, arguments: list[str]) -> None:
+        sys.argv = [executor, *arguments]
+        sys.path.insert(0, str(Path(executor).parent))
+        sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]  # a text file
+        runpy.run_path(executor, run_name="__main__")
+
+    return {"program": program}
+
+
+def _become(
+    run: Callable[[str, list[str]], None], about: str, asked: Mapping[str, Any], files: Sequence[int]
+) -> int:
+    """Run what is asked for in this process; return the exit code."""
+    for target, file in enumerate(files):
+        os.dup2(file, target)
+        os.close(file)
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    random.seed()
+    code = 1
+    try:
+        run(about, asked["arguments"])
+        code = 0
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+        if isinstance(ending.code, str):
+            sys.stderr.write(f"{ending.code}\n")
+    except KeyboardInterrupt:
+        code = -signal.SIGINT
+    except BaseException:  # noqa: BLE001  shown as the interpreter shows it
+        sys.excepthook(*sys.exc_info())
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    return code
+
+
+def _follow(launcher: socket.socket) -> None:
+    """Do what happens to the launcher: its signals come as bytes, and its end is the end of the file."""
+    while received := launcher.recv(1):
+        os.kill(os.getpid(), received[0])
+    os.killpg(0, signal.SIGKILL)
+
+
+def serve(kind: str, address: str) -> None:
+    """Fork for each launcher, until standard input ends."""
+    runs = {"tools": _tools, "programs": _programs}[kind]()
+    if kind == "programs":
+        sys.path.remove(str(ROOT))  # a program brings its own
+    atexit._clear()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen(64)
+    woken, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the launchers
+    children: dict[int, socket.socket] = {}
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    while True:
+        readable, _, _ = select.select([0, woken, listener], [], [])
+        if 0 in readable:
+            break
+        if woken in readable:
+            os.read(woken, 4096)
+            _tell_ends(children)
+        if listener in readable:
+            _begin(listener, runs, children)
+    for child in children:
+        os.killpg(child, signal.SIGKILL)
+
+
+def _tell_ends(children: dict[int, socket.socket]) -> None:
+    while children:
+        child, status = os.waitpid(-1, os.WNOHANG)
+        if not child:
+            return
+        launcher = children.pop(child)
+        try:
+            launcher.send(str(os.waitstatus_to_exitcode(status)).encode())
+        except OSError:  # it ended first
+            pass
+        launcher.close()
+
+
+def _begin(
+    listener: socket.socket,
+    runs: Mapping[str, Callable[[str, list[str]], None]],
+    children: dict[int, socket.socket],
+) -> None:
+    launcher, _ = listener.accept()
+    head, files, _, _ = socket.recv_fds(launcher, _LENGTH, 3)
+    body = b""
+    while head and len(body) < int.from_bytes(head, "big"):
+        part = launcher.recv(1 << 20)
+        if not part:
+            break
+        body += part
+    if not body or len(files) != 3:  # noqa: PLR2004  input, output, errors
+        launcher.close()
+        return
+    child = os.fork()
+    if child:
+        for file in files:
+            os.close(file)
+        children[child] = launcher
+        return
+    code = 1
+    try:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        listener.close()
+        for other in children.values():
+            other.close()
+        asked = json.loads(body)
+        threading.Thread(target=_follow, args=[launcher], daemon=True).start()
+        name, _, about = asked["kind"].partition(" ")
+        code = _become(runs[name], about, asked, files)
+    finally:
+        if code < 0:
+            signal.signal(-code, signal.SIG_DFL)
+            os.kill(os.getpid(), -code)
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    assert stat.S_ISFIFO(os.fstat(0).st_mode)
+    serve(sys.argv[1], sys.argv[2])
