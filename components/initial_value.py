@@ -87,7 +87,32 @@ class FilledByHand:
     hint: str
 
 
-InitialValue: TypeAlias = Random | RandomBytes | Given | Made | Joined | FilledByHand
+Source: TypeAlias = Random | RandomBytes | Given | FilledByHand
+InitialValue: TypeAlias = Source | Made | Joined
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A secret that is one text; AWS takes no empty one."""
+
+    source: Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binary:
+    """A secret that is binary.
+
+    A Given value holds the bytes in base64; RandomBytes have the encoding base64, in which Pulumi's provider
+    and the writer take them.
+    """
+
+    source: RandomBytes | Given | FilledByHand
+
+
+Whole: TypeAlias = Text | Binary
+
+PLACEHOLDER = "\n"
+"""What a whole secret holds until a person fills it: AWS takes no empty value; readers strip a line end."""
 
 
 def _encoded(digits: str, encoding: Encoding) -> str:
@@ -161,6 +186,16 @@ def resolve(name: str, value: InitialValue, opts: pulumi.ResourceOptions) -> pul
             raise TypeError(
                 "a joined value is made by the writer: use Made where Pulumi writes the first value"
             )
+
+
+def resolve_whole(name: str, value: Whole, opts: pulumi.ResourceOptions) -> dict[str, pulumi.Input[str]]:
+    """Return the argument of a SecretVersion that has a whole value, as `resolve` finds it."""
+    text = PLACEHOLDER if isinstance(value.source, FilledByHand) else resolve(name, value.source, opts)
+    if isinstance(value, Text):
+        return {"secret_string": text}
+    if isinstance(value.source, FilledByHand):
+        text = base64.b64encode(PLACEHOLDER.encode()).decode()
+    return {"secret_binary": text}
 
 
 def origin(value: InitialValue) -> pulumi.Input[object]:

@@ -57,7 +57,11 @@ def declare(settings: Settings) -> None:
     secrets = {
         name: Secret(
             name,
-            replace(making.secret_args(name, secret), values=making.initial_values(secret.values)),
+            replace(
+                making.secret_args(name, secret),
+                values=making.initial_values(secret.values),
+                whole=making.whole(secret),
+            ),
             making.options(secret),
         )
         for name, secret in declared.secrets.items()
@@ -91,6 +95,8 @@ def _secret_outputs(secret: Secret) -> dict[str, object]:
         "keys": secret.keys,
         "references": secret.references,
         "filledByHand": secret.filled_by_hand,
+        **({} if secret.content == "keys" else {"content": secret.content}),
+        **({} if secret.hint is None else {"hint": secret.hint}),
     }
 
 

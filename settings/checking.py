@@ -129,6 +129,8 @@ def _values(structure: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], obj
     for secret, declared in _map(structure.get("secrets")).items():
         for key, value in _map(_map(declared).get("values")).items():
             yield ("secrets", secret, "values", key), value
+        for content in ("text", "binary"):
+            yield ("secrets", secret, content), _map(declared).get(content)
     for database, declared in _map(structure.get("databases")).items():
         place = ("databases", database)
         yield (*place, "admin", "password"), _map(_map(declared).get("admin")).get("password")

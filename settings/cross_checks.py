@@ -1,6 +1,6 @@
 """Mistakes between parts of a stack file that are each right in themselves."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
@@ -10,13 +10,15 @@ from settings.mistakes import Mistake, nearest, path_of
 from settings.modes import wrong_modes
 from settings.reads import NamedRead, check_variable
 from settings.stack_file import StackFile
-from settings.stack_secrets import by_name, stack_secrets
+from settings.stack_secrets import StackSecret, by_name, stack_secrets
 from settings.workloads import Workload
 
 if TYPE_CHECKING:
     from settings.secrets import Replica
 
 Place = tuple[str | int, ...]
+
+_NOT_IN_A_TEMPLATE = 2  # of the place of a read: where, and under which name
 
 
 def mistakes_between(namespace: str, stack_file: StackFile, region: str | None, stack: str) -> list[Mistake]:
@@ -92,29 +94,51 @@ def _shared_roles(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
 
 
 def _wrong_reads(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
-    keys = {name: secret.keys for name, secret in by_name(stack_file).items()}
+    secrets = by_name(stack_file)
     for name, workload in stack_file.workloads.items():
         place: Place = ("workloads", name)
         for read in workload.reads:
-            yield from _wrong_read(namespace, (*place, *read.place), read, keys)
-        yield from _wrong_whole_secrets(namespace, place, workload, keys)
+            yield from _wrong_read(namespace, (*place, *read.place), read, secrets)
+            yield from _wrong_platform(namespace, (*place, *read.place), read, workload, secrets)
+        yield from _wrong_whole_secrets(namespace, place, workload, secrets)
         yield from _wrong_files(namespace, place, workload)
-        yield from _same_whole_file_twice(namespace, place, workload)
+        yield from _same_whole_file_twice(namespace, place, workload, secrets)
         yield from _wrong_authorities(namespace, place, workload, stack_file)
 
 
 def _wrong_read(
-    namespace: str, place: Place, read: NamedRead, keys: Mapping[str, Sequence[str]]
+    namespace: str, place: Place, read: NamedRead, secrets: Mapping[str, StackSecret]
 ) -> Iterator[Mistake]:
-    known = keys.get(read.secret)
-    if known is None:
-        yield _unknown_secret(namespace, (*place, "secret"), read.secret, keys)
-    elif read.key is not None and read.key not in known:
+    secret = secrets.get(read.secret)
+    if secret is None:
+        yield _unknown_secret(namespace, (*place, "secret"), read.secret, secrets)
+        return
+    key = read.key_of(secret.content)
+    if secret.content != "keys":
+        if read.key is not None:
+            yield Mistake(
+                path_of(namespace, (*place, "key")),
+                f"{read.secret} is one {secret.content} value and has no keys",
+                "The workload would not start",
+                "Drop key: the whole value is read",
+            )
+        if read.place[0] == "environmentFromAll":
+            yield _without_keys(namespace, place, secret)
+    elif read.whole:
+        return
+    elif key is None:
+        yield Mistake(
+            path_of(namespace, place),
+            "the key is missing",
+            "Which key of the secret is meant cannot be guessed",
+            f'Add "key" with one of {", ".join(secret.keys)}, or whole: true for all as one JSON text',
+        )
+    elif key not in secret.keys:
         yield Mistake(
             path_of(namespace, (*place, "key")),
-            f'{read.secret} has no key "{read.key}"{nearest(read.key, known)}',
+            f'{read.secret} has no key "{key}"{nearest(key, secret.keys)}',
             "The workload would not start, or start without it",
-            f"Its keys are {', '.join(known)}",
+            f"Its keys are {', '.join(secret.keys)}",
         )
 
 
@@ -140,7 +164,37 @@ def _wrong_existing_reads(namespace: str, stack_file: StackFile, region: str | N
                 )
 
 
-def _unknown_secret(namespace: str, place: Place, secret: str, keys: Mapping[str, Sequence[str]]) -> Mistake:
+def _without_keys(namespace: str, place: Place, secret: StackSecret) -> Mistake:
+    return Mistake(
+        path_of(namespace, place),
+        f"{secret.name} is one {secret.content} value and has no keys",
+        "It is unclear which variable would hold it",
+        f"Write environment: {{VARIABLE: {{secret: {secret.name}}}}}",
+    )
+
+
+def _wrong_platform(
+    namespace: str, place: Place, read: NamedRead, workload: Workload, secrets: Mapping[str, StackSecret]
+) -> Iterator[Mistake]:
+    """Yield what the workload's platform cannot bring to it."""
+    secret = secrets.get(read.secret)
+    if secret is None or secret.content != "binary" or workload.lambda_:
+        return
+    if read.place[0] == "environment" or len(read.place) > _NOT_IN_A_TEMPLATE:
+        remedy = (
+            "Write it under files, or declare the secret as text: {config: ...}, with the bytes in base64"
+            if workload.kubernetes
+            else "Declare the secret as text: {config: ...}, with the bytes in base64"
+        )
+        yield Mistake(
+            path_of(namespace, place),
+            f"{read.secret} is binary, and {'ECS reads texts only' if workload.ecs else 'this is a text'}",
+            "The workload would not start",
+            remedy,
+        )
+
+
+def _unknown_secret(namespace: str, place: Place, secret: str, keys: Iterable[str]) -> Mistake:
     return Mistake(
         path_of(namespace, place),
         f'this stack makes no secret "{secret}"{nearest(secret, keys)}',
@@ -150,15 +204,17 @@ def _unknown_secret(namespace: str, place: Place, secret: str, keys: Mapping[str
 
 
 def _wrong_whole_secrets(
-    namespace: str, place: Place, workload: Workload, keys: Mapping[str, Sequence[str]]
+    namespace: str, place: Place, workload: Workload, secrets: Mapping[str, StackSecret]
 ) -> Iterator[Mistake]:
     taken = {variable: f"environment.{variable}" for variable in workload.environment}
     for index, secret in enumerate(workload.environment_from):
         here = path_of(namespace, (*place, "environmentFrom", index))
-        if secret not in keys:
-            yield _unknown_secret(namespace, (*place, "environmentFrom", index), secret, keys)
+        if secret not in secrets:
+            yield _unknown_secret(namespace, (*place, "environmentFrom", index), secret, secrets)
             continue
-        for key in keys[secret]:
+        if secrets[secret].content != "keys":
+            yield _without_keys(namespace, (*place, "environmentFrom", index), secrets[secret])
+        for key in secrets[secret].keys:
             try:
                 check_variable(key)
             except PydanticCustomError:
@@ -190,14 +246,18 @@ def _wrong_files(namespace: str, place: Place, workload: Workload) -> Iterator[M
             )
 
 
-def _same_whole_file_twice(namespace: str, place: Place, workload: Workload) -> Iterator[Mistake]:
+def _same_whole_file_twice(
+    namespace: str, place: Place, workload: Workload, secrets: Mapping[str, StackSecret]
+) -> Iterator[Mistake]:
     """Yield whole secrets that are several files, of which AWS's provider for the CSI driver makes one."""
     if not workload.kubernetes or workload.kubernetes.operator != "secrets-store-csi":
         return
     seen: dict[str, str] = {}
     for path, file in workload.files.items():
         secret = file.secret or file.existing_secret
-        if secret is None or not file.whole:
+        known = secrets.get(file.secret or "")
+        whole = file.whole or (known is not None and known.content != "keys")
+        if secret is None or not whole:
             continue
         if secret in seen:
             yield Mistake(

@@ -15,7 +15,7 @@ from settings import Checked, Configuration, StackFile
 from settings import rotation as declared_rotation
 from settings.databases import Database, Login
 from settings.mistakes import path_of
-from settings.secrets import Secret
+from settings.secrets import Content, Secret
 from settings.stack_secrets import StackSecret, stack_secrets
 
 # The logical names that program/rotations.py gives, with the suffix that Pulumi gives to physical ones.
@@ -44,14 +44,18 @@ class Declared:
     """A secret as it is declared.
 
     Attributes:
+        content: whether it has keys, or is one text or binary.
+        keys: none unless it has keys.
+        placeholders: key to where a person gets its value; the whole value has an empty one.
         description: pattern that the whole of it matches.
         encryption: `aws-managed`, or the ARN of a KMS key or alias.
         replicas: region to `aws-managed` or the ARN of a KMS key.
-        reads: workload to the keys that it reads.
+        reads: workload to the keys that it reads; none of a whole value.
     """
 
     name: str
     path: str
+    content: Content
     keys: tuple[str, ...]
     placeholders: Mapping[str, str]
     description: str
@@ -135,10 +139,11 @@ def declared_secrets(
         Declared(
             name=secret.name,
             path=path_of(configuration.project, secret.place),
+            content=secret.content,
             keys=secret.keys,
             placeholders={
-                key: value.filled_by_hand
-                for key, value in secret.values.items()
+                place[1] if place[0] == "values" else "": value.filled_by_hand
+                for place, value in secret.sources
                 if value.filled_by_hand is not None
             },
             **_description(stack_file, secret),

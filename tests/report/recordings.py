@@ -277,7 +277,7 @@ def _record_with_another_program(recorder: _Recorder) -> None:
 
 
 def _edits() -> Iterator[tuple[str, str, str]]:
-    yield "secret.py", 'ignore_changes=["secretString", "versionStages"],', ""
+    yield "secret.py", 'ignore_changes=["secretString", "secretBinary", "versionStages"],', ""
     yield (
         "secret.py",
         "name=args.secret_name,",

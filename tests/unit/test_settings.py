@@ -47,6 +47,10 @@ def value(value: object) -> dict[str, Any]:
     return {"secrets": {"app": {"values": {"K": value}}}}
 
 
+def whole(content: str, source: object, **settings: object) -> dict[str, Any]:
+    return {"secrets": {"app": {content: source, **settings}}}
+
+
 S = "aws-secrets:secrets.app"
 V = f"{S}.values.K"
 
@@ -66,7 +70,28 @@ V = f"{S}.values.K"
             f"aws-secrets:secrets.{'a' * 513}",
             "512",
         ),
-        ({"secrets": {"app": {}}}, f"{S}.values", "missing"),
+        ({"secrets": {"app": {}}}, S, "exactly one of values, text and binary, found none"),
+        (secret(text={"value": "t"}), S, "found values and text"),
+        (whole("text", {}), f"{S}.text", "exactly one kind, found none"),
+        (whole("text", {"value": "a", "random": {}}), f"{S}.text", "found random and value"),
+        (whole("text", {"value": ""}), S, "the text is empty"),
+        (whole("text", {"value": "x" * 65_537}), S, "65537 bytes"),
+        (whole("text", {"config": "nope"}), f"{S}.text.config", "pulumi config set --secret nope"),
+        (whole("text", {"value": "t"}, removedKeys=["K"]), S, "It has no keys"),
+        (whole("text", {"value": "t"}, rotation={"keys": ["K"]}), S, "functionArn"),
+        (
+            whole("text", {"config": "known"}, initialValues="account"),
+            f"{S}.text.config",
+            "initialValues is account",
+        ),
+        (whole("binary", {"value": "t"}), f"{S}.binary.value", "Known keys here"),
+        (whole("binary", {}), f"{S}.binary", "randomBytes, config or filledByHand"),
+        (
+            whole("binary", {"randomBytes": {"encoding": "hex"}}),
+            f"{S}.binary.randomBytes.encoding",
+            "unknown",
+        ),
+        (whole("binary", {"filledByHand": "ask", "generation": 2}), f"{S}.binary", "Drop generation"),
         (secret(values={}), f"{S}.values", "empty"),
         (secret(values={"a:b": {"random": {}}}), f'{S}.values["a:b"]', "ECS"),
         (secret(descriptoin="d"), f"{S}.descriptoin", 'did you mean "description"'),

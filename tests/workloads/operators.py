@@ -31,7 +31,11 @@ class Mounted:
 
 
 def _current(secrets: Any, name: str, stage: str = "AWSCURRENT") -> str:  # noqa: ANN401  boto3 is untyped
-    return str(secrets.get_secret_value(SecretId=name, VersionStage=stage)["SecretString"])
+    """The value; bytes as a text of the characters 0 to 255."""
+    answer = secrets.get_secret_value(SecretId=name, VersionStage=stage)
+    if "SecretString" in answer:
+        return str(answer["SecretString"])
+    return str(answer["SecretBinary"].decode("latin-1"))
 
 
 def _gjson(document: str, path: str) -> object:

@@ -181,6 +181,43 @@ def test_the_csi_driver_makes_no_second_file_of_a_whole_secret(emulated: Any) ->
         manifests(workload(files={"a": app, "b": app}), "secrets-store-csi")
 
 
+def stored_whole(emulated: Any, content: str | bytes) -> Source:  # noqa: ANN401  boto3 is untyped
+    name = f"team/whole-{next(_number)}"
+    kind = "SecretString" if isinstance(content, str) else "SecretBinary"
+    return Source(
+        secret_name=name, secret_arn=emulated.create_secret(Name=name, **{kind: content})["ARN"], key=None
+    )
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_a_secret_without_keys_arrives_whole_next_to_keys_of_others(
+    emulated: Any,  # noqa: ANN401  boto3 is untyped
+    operator: Operator,
+) -> None:
+    [key] = stored(emulated, {"K": "of a key"}).values()
+    text, token, keystore = (
+        stored_whole(emulated, content) for content in (PEM, '{"K": "a text of JSON"}', bytes(range(256)))
+    )
+    declared = workload(
+        environment={"PEM": text, "AGAIN": text, "TOKEN": token, "K": key},
+        files={"tls/server.key": text, "store.p12": keystore, "k": key},
+    )
+    variables, files = obtained(emulated, declared, operator)
+    assert variables == {"PEM": PEM, "AGAIN": PEM, "TOKEN": '{"K": "a text of JSON"}', "K": "of a key"}
+    assert files == {
+        "/run/secrets/aws/tls/server.key": PEM,
+        "/run/secrets/aws/store.p12": bytes(range(256)).decode("latin-1"),
+        "/run/secrets/aws/k": "of a key",
+    }
+
+
+def test_a_secret_without_keys_is_a_variable_of_a_task_and_of_a_function(emulated: Any) -> None:  # noqa: ANN401  boto3
+    text = stored_whole(emulated, PEM)
+    declared = workload(environment={"PEM": text})
+    assert operators.ecs_container(emulated, container_secrets(declared)) == {"PEM": PEM}
+    assert operators.lambda_function(emulated, lambda_environment(declared)) == {"PEM": PEM}
+
+
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_the_longest_value_that_the_service_takes_arrives_whole(emulated: Any, operator: Operator) -> None:  # noqa: ANN401  boto3
     value = "k" * (LIMIT - len(json.dumps({"K": ""})))

@@ -236,7 +236,7 @@ def test_a_refusal_changes_nothing_and_says_so_without_a_value(world: World, cas
 
 def test_a_binary_value_a_deleted_secret_and_a_strange_event_are_refused(world: World) -> None:
     arn = world.make()
-    world.put_secret_value(SecretId=arn, SecretBinary="aGlkZGVu")
+    world.put_secret_value(SecretId=arn, SecretBinary=b"hidden")
     before = world.snapshot(arn)
     assert "is binary" in refusal(lambda: ask(arn, EVERY_KIND))
     world.secret(arn).deleted = 2e9
