@@ -13,10 +13,12 @@ from components.initial_value import (
     FilledByHand,
     Given,
     InitialValue,
+    Structure,
     Text,
     Whole,
     declaration,
     origin,
+    random_name,
     resolve,
     resolve_whole,
 )
@@ -101,7 +103,8 @@ class Secret(pulumi.ComponentResource):
         content: whether it has keys, or is one text or binary.
         filled_by_hand: JSON key to where a person gets its value.
         hint: where a person gets the whole value, if one fills it.
-        references: JSON key to `ARN:key::`, the form that ECS and others read one key by.
+        references: JSON key to `ARN:key::`, the form that ECS and others read one key by; without keys that
+            have a colon, which cannot be named so.
     """
 
     arn: pulumi.Output[str]
@@ -167,7 +170,9 @@ class Secret(pulumi.ComponentResource):
         }
         source = args.whole.source if args.whole else None
         self.hint = source.hint if isinstance(source, FilledByHand) else None
-        self.references = secret.arn.apply(lambda arn: {key: f"{arn}:{key}::" for key in args.values})
+        self.references = secret.arn.apply(
+            lambda arn: {key: f"{arn}:{key}::" for key in args.values if ":" not in key}
+        )
         self.register_outputs(
             {"arn": self.arn, "secretName": self.secret_name, "references": self.references}
         )
@@ -175,13 +180,15 @@ class Secret(pulumi.ComponentResource):
     def _initial_version(
         self, name: str, args: SecretArgs, guards: Guards, secret: "aws.secretsmanager.Secret"
     ) -> "aws.secretsmanager.SecretVersion":
-        # ":" cannot be part of a secret's name, so no two secrets make the same child name
         options = pulumi.ResourceOptions(parent=self)
         if args.whole is not None:
-            value = resolve_whole(f"{name}-random:", args.whole, options)
+            value = resolve_whole(random_name(name, ""), args.whole, options)
         else:
             first_values = {
-                key: resolve(f"{name}-random:{key}", value, options) for key, value in args.values.items()
+                key: value.value
+                if isinstance(value, Structure)
+                else resolve(random_name(name, key), value, options)
+                for key, value in args.values.items()
             }
             value = {"secret_string": pulumi.Output.json_dumps(first_values)}
         return aws.secretsmanager.SecretVersion(

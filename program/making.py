@@ -128,7 +128,12 @@ class Making:
         self, values: Mapping[str, declared_secrets.Value]
     ) -> dict[str, initial_value.InitialValue]:
         """Where the first values of a secret's keys come from."""
-        return {key: self._initial_value(value) for key, value in values.items()}
+        return {
+            key: self._initial_value(value)
+            if value.json_ is None
+            else initial_value.Structure(value=value.json_, generation=value.generation)
+            for key, value in values.items()
+        }
 
     def whole(self, secret: declared_secrets.Secret) -> initial_value.Whole | None:
         """Where a secret's whole value comes from; None if it has keys."""
@@ -149,7 +154,7 @@ class Making:
             )
         return initial_value.Binary(source=initial_value.FilledByHand(hint=declared.filled_by_hand or ""))
 
-    def _initial_value(self, value: declared_secrets.Value) -> initial_value.Source:
+    def _initial_value(self, value: declared_secrets.Text) -> initial_value.Source:
         generation = value.generation
         if value.random is not None:
             return initial_value.Random(**value.random.model_dump(), generation=generation)

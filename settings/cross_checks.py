@@ -1,5 +1,6 @@
 """Mistakes between parts of a stack file that are each right in themselves."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -155,6 +156,13 @@ def _wrong_existing_reads(namespace: str, stack_file: StackFile, region: str | N
                     "It would be looked for in AWS before it is made",
                     f"Write secret: {read.secret}",
                 )
+            elif workload.ecs and read.key and ":" in read.key:
+                yield Mistake(
+                    path_of(namespace, ("workloads", name, *read.place)),
+                    f'{_COLON}, and "{read.key}" of {read.secret} has one itself',
+                    "The workload would not start",
+                    _remedy(_COLON),
+                )
             elif arn and region and arn[3] != region:
                 yield Mistake(
                     path,
@@ -178,7 +186,13 @@ def _wrong_platform(
 ) -> Iterator[Mistake]:
     """Yield what the workload's platform cannot bring to it."""
     secret = secrets.get(read.secret)
-    if secret is None or secret.content != "binary" or workload.lambda_:
+    if secret is None:
+        return
+    key = read.key_of(secret.content)
+    wrong = None if key is None else _unnameable(workload, secret, key)
+    if wrong is not None:
+        yield Mistake(path_of(namespace, place), wrong, "The workload would not start", _remedy(wrong))
+    if secret.content != "binary" or workload.lambda_:
         return
     if read.place[0] == "environment" or len(read.place) > _NOT_IN_A_TEMPLATE:
         remedy = (
@@ -192,6 +206,37 @@ def _wrong_platform(
             "The workload would not start",
             remedy,
         )
+
+
+def _yaml(key: str) -> str:
+    """Return a key as it is written in YAML, in quotes unless it is a plain word."""
+    return key if re.fullmatch(r"[A-Za-z0-9_./-]+", key) else "'" + key.replace("'", "''") + "'"
+
+
+_COLON = "ECS puts colons between a secret's ARN and key"
+
+
+def _unnameable(workload: Workload, secret: StackSecret, key: str) -> str | None:
+    """Return why the workload's platform cannot bring a key to it; None where it can.
+
+    Sources: the ECS agent prints what is not text in a form of Go (agent/asm/asm.go); AWS's provider for the
+    CSI driver refuses it (provider/secret_value.go).
+    """
+    if workload.ecs and ":" in key:
+        return f'{_COLON}, and "{key}" of {secret.name} has one itself'
+    value = secret.values.get(key)
+    if value is None or value.json_ is None or isinstance(value.json_, str) or workload.lambda_:
+        return None
+    if workload.kubernetes and workload.kubernetes.operator == "external-secrets":
+        return None
+    platform = "ECS" if workload.ecs else "The CSI driver"
+    return f'{platform} reads texts, and "{key}" of {secret.name} is JSON that is not a text'
+
+
+def _remedy(wrong: str) -> str:
+    if wrong.startswith(_COLON):
+        return "Give the key another name, or read it in the program by AWS's SDK"
+    return "Write it as a text, {value: '...'}, or read it with the External Secrets Operator"
 
 
 def _unknown_secret(namespace: str, place: Place, secret: str, keys: Iterable[str]) -> Mistake:
@@ -215,6 +260,10 @@ def _wrong_whole_secrets(
         if secrets[secret].content != "keys":
             yield _without_keys(namespace, (*place, "environmentFrom", index), secrets[secret])
         for key in secrets[secret].keys:
+            wrong = _unnameable(workload, secrets[secret], key)
+            if wrong is not None:
+                yield Mistake(here, wrong, "The workload would not start", _remedy(wrong))
+                continue
             try:
                 check_variable(key)
             except PydanticCustomError:
@@ -222,7 +271,8 @@ def _wrong_whole_secrets(
                     here,
                     f'the key "{key}" of {secret} is no name of an environment variable',
                     "Shells and many programs could not read it",
-                    f"Write environment: {{VARIABLE: {{secret: {secret}, key: {key}}}}} for what you need",
+                    f"Write environment: {{VARIABLE: {{secret: {secret}, key: {_yaml(key)}}}}} for what you "
+                    "need",
                 )
             if key in taken:
                 yield Mistake(

@@ -10,7 +10,6 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pulumi_aws as aws
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
 
 from settings.mistakes import matching, nearest, refusal
 from settings.model import Model
@@ -20,6 +19,7 @@ from settings.rotation import SecretRotation
 # AWS Secrets Manager quotas: bytes of a secret's value, tags and replicas of a secret
 MAX_VALUE_BYTES = 65_536
 _MAX_TAGS = 50
+_LONGEST_KEY = 256
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:(key|alias)/[A-Za-z0-9/_-]+")
 
 
@@ -44,14 +44,22 @@ SecretName = Annotated[
         "Use 1 to 512 of the characters A-Z a-z 0-9 / _ + = . @ -",
     ),
 ]
+
+
+def _check_json_key(key: str) -> str:
+    if not 1 <= len(key) <= _LONGEST_KEY or not key.isprintable():
+        raise refusal(
+            "not a valid JSON key here",
+            "It could not be shown as it is in previews and logs",
+            f"Use 1 to {_LONGEST_KEY} printable characters, blanks included",
+        )
+    return key
+
+
 JsonKey = Annotated[
     str,
-    matching(
-        r"[A-Za-z0-9_./-]{1,256}",
-        "this is not a key that every reader of the secret can name",
-        "ECS, the CSI driver and External Secrets would fail to find it",
-        "Use 1 to 256 of the characters A-Z a-z 0-9 _ . / -",
-    ),
+    AfterValidator(_check_json_key),
+    Field(json_schema_extra={"minLength": 1, "maxLength": _LONGEST_KEY}),
 ]
 
 
@@ -226,11 +234,16 @@ Content = Literal["keys", "text", "binary"]
 
 
 def _exactly_one(names: Iterable[str]) -> dict[str, Any]:
-    return {"oneOf": [{"required": [to_camel(name)]} for name in names]}
+    return {"oneOf": [{"required": [name]} for name in names]}
 
 
 def _with_one_kind(schema: dict[str, Any], model: type["_Source"]) -> None:
-    schema |= _exactly_one(model.kinds)
+    schema |= _exactly_one(_written(model).values())
+
+
+def _written(model: type["_Source"]) -> dict[str, str]:
+    """Return each kind to how it is written in the stack file."""
+    return {kind: model.model_fields[kind].alias or kind for kind in model.kinds}
 
 
 class _Source(Model):
@@ -250,10 +263,11 @@ class _Source(Model):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        kinds = [key for key in self.kinds if getattr(self, key) is not None]
+        names = _written(type(self))
+        kinds = [name for key, name in names.items() if getattr(self, key) is not None]
         if len(kinds) != 1:
-            found = " and ".join(to_camel(kind) for kind in kinds) or "none"
-            *others, last = map(to_camel, self.kinds)
+            found = " and ".join(kinds) or "none"
+            *others, last = names.values()
             raise refusal(
                 f"a value has exactly one kind, found {found}",
                 "It would be unclear what the secret holds at first",
@@ -268,7 +282,7 @@ class _Source(Model):
         return self
 
 
-class Value(_Source):
+class Text(_Source):
     """Where a text comes from: exactly one of the five kinds."""
 
     kinds: ClassVar[tuple[str, ...]] = ("random", "random_bytes", "value", "config", "filled_by_hand")
@@ -279,6 +293,23 @@ class Value(_Source):
     config: Annotated[
         str | None,
         Field(description="Key of a secret config value: pulumi config set --secret KEY", min_length=1),
+    ] = None
+
+
+class Value(Text):
+    """Where a key's value comes from: exactly one of the six kinds."""
+
+    kinds: ClassVar[tuple[str, ...]] = (
+        *("random", "random_bytes", "value", "json_"),
+        *("config", "filled_by_hand"),
+    )
+
+    json_: Annotated[
+        Any,
+        Field(
+            alias="json",
+            description="This structure as JSON (map, list, number, boolean); for what is no secret",
+        ),
     ] = None
 
 
@@ -334,7 +365,7 @@ class Secret(Kept):
         dict[JsonKey, Value], Field(min_length=1, description="JSON key to where its first value comes from")
     ] = Field(default_factory=dict)
     text: Annotated[
-        Value | None,
+        Text | None,
         Field(description="The value is one text, such as a PEM file: where it comes from"),
     ] = None
     binary: Annotated[
@@ -345,7 +376,7 @@ class Secret(Kept):
     )
 
     @property
-    def whole(self) -> Value | Binary | None:
+    def whole(self) -> Text | Binary | None:
         """Where the whole value comes from; None if the secret has keys."""
         return self.text or self.binary
 
@@ -412,7 +443,7 @@ class Secret(Kept):
         return self
 
 
-def _least_size(value: Value | Binary) -> int:
+def _least_size(value: Text | Binary) -> int:
     """Return the bytes that a value takes at least, in JSON where the stack file has the text."""
     if isinstance(value.random_bytes, RandomBytes):
         encoded = {"hex": 2.0, "base64": 4 / 3, "base64url": 4 / 3}[value.random_bytes.encoding]
@@ -421,4 +452,6 @@ def _least_size(value: Value | Binary) -> int:
         return value.random_bytes.length if value.random_bytes else 0
     if value.random:
         return value.random.length
+    if isinstance(value, Value) and value.json_ is not None:
+        return len(json.dumps(value.json_)) - 2
     return len(json.dumps(value.value or "")) - 2

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from settings.databases import ADMIN_KEY, LOGIN_KEYS
-from settings.secrets import Binary, Content, Kept, Secret, Value
+from settings.secrets import Binary, Content, Kept, Secret, Text, Value
 from settings.stack_file import StackFile
 
 
@@ -26,7 +26,7 @@ class StackSecret:
     place: tuple[str | int, ...]
     kept: Kept
     values: Mapping[str, Value] = field(default_factory=dict)
-    whole: Value | Binary | None = None
+    whole: Text | Binary | None = None
     own_keys: tuple[str, ...] = ()
     configured_password: tuple[str | int, ...] | None = None
 
@@ -41,7 +41,7 @@ class StackSecret:
         return self.kept.content if isinstance(self.kept, Secret) else "keys"
 
     @property
-    def sources(self) -> Iterator[tuple[tuple[str, ...], Value | Binary]]:
+    def sources(self) -> Iterator[tuple[tuple[str, ...], Text | Binary]]:
         """Where its values come from, each with its place below the secret."""
         for key, value in self.values.items():
             yield ("values", key), value

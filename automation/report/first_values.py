@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from automation.report.model import Change, Component, Danger, Finding, Kind, Name, Text, joined, named
 from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, UNKNOWN, Plan, Step, hidden
@@ -155,7 +156,7 @@ def random_value(step: Step, plan: Plan) -> Iterator[Finding]:
     if step.op == "same" or plan.begins(step) or plan.ends(step) or _writes_a_value(step, plan):
         return
     parent = plan.parent(step)
-    key = step.name.rpartition("-random:")[2]
+    key = unquote(step.name.partition("-random:")[2])
     owner = plan.component(step)
     if not key and parent is not None:
         key = reach.whole_name(parent.new.inputs or parent.old.inputs) or key

@@ -64,7 +64,7 @@ class Document:
         text = self.text_of(key)
         return not (text.strip() if self.form is Form.TEXT else text)
 
-    def with_text(self, key: str, value: str) -> "Document":
+    def with_value(self, key: str, value: object) -> "Document":
         """The document with a new value for a key, at its place, or at the end if the key is new."""
         name, text = (json.dumps(part, ensure_ascii=False) for part in (key, value))
         return Document({**self.members, key: Member(value, f"{name}: {text}")})

@@ -17,6 +17,7 @@ from .request import (
     RandomBytes,
     Reference,
     Request,
+    Structure,
     shown,
 )
 
@@ -120,14 +121,14 @@ def _filled(request: Request, document: Document, names: list[str], made: Made) 
     # every key first, so that new ones are appended in the order of their declaration
     for name in names:
         if name not in document:
-            document = document.with_text(name, "")
+            document = document.with_value(name, "")
     waiting = {}
     for name in names:
         source = request.keys[name].source
         if isinstance(source, Joined):
             waiting[name] = source
         else:
-            document = document.with_text(name, _value(name, source, made))
+            document = document.with_value(name, _value(name, source, made))
     while waiting:
         ready = [name for name, source in waiting.items() if not waiting.keys() & _referred(source)]
         if not ready:
@@ -136,7 +137,7 @@ def _filled(request: Request, document: Document, names: list[str], made: Made) 
                 "changed. Join them of other keys."
             )
         for name in ready:
-            document = document.with_text(name, _joined(request.arn, name, waiting.pop(name), document))
+            document = document.with_value(name, _joined(request.arn, name, waiting.pop(name), document))
     return document
 
 
@@ -147,18 +148,19 @@ def _whole(request: Request, made: Made) -> Document:
         if request.form is Form.BINARY:
             text = values.encoded(PLACEHOLDER.encode(), "base64")
         return whole(text, request.form)
-    if isinstance(source, Joined):
+    if isinstance(source, Given):
+        return whole(source.value, request.form)
+    if not isinstance(source, Random | RandomBytes):
         raise TypeError(source)  # request.py has refused it
-    if isinstance(source, Random | RandomBytes):
-        _refuse_too_large(request.arn, source.length)
-    return whole(_value(WHOLE, source, made), request.form)
+    _refuse_too_large(request.arn, source.length)
+    return whole(made.value(WHOLE, source), request.form)
 
 
-def _value(name: str, source: Random | RandomBytes | Given | FilledByHand, made: Made) -> str:
+def _value(name: str, source: Random | RandomBytes | Given | Structure | FilledByHand, made: Made) -> object:
     match source:
         case Random() | RandomBytes():
             return made.value(name, source)
-        case Given(value):
+        case Given(value) | Structure(value):
             return value
         case FilledByHand():
             return ""

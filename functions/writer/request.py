@@ -6,11 +6,14 @@
 
 The second and third are of a secret whose whole value is one text, or binary; bytes are in base64.
 
-A source is one of "random", "randomBytes", "value", "filledByHand" and "joined". "Salt" may hold anything.
+A source is one of "random", "randomBytes", "value", "json", "filledByHand" and "joined". "Salt" may hold
+anything.
+
 A mistake is told by its place and never by what stands there: that may be a value.
 """
 
 import base64
+import json
 import re
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -87,7 +90,14 @@ class Joined:
     pieces: tuple[str | Reference, ...]
 
 
-Source: TypeAlias = Random | RandomBytes | Given | FilledByHand | Joined
+@dataclass(frozen=True)
+class Structure:
+    """A value that comes with the request and is whatever JSON holds."""
+
+    value: object
+
+
+Source: TypeAlias = Random | RandomBytes | Given | Structure | FilledByHand | Joined
 
 
 @dataclass(frozen=True)
@@ -200,8 +210,8 @@ def _whole_value(given: object, form: Form) -> Key:
                 raise _MalformedError("Binary.value must not be empty.")
         case Given(""):
             raise _MalformedError("Text.value must not be empty.")
-        case Joined():
-            raise _MalformedError(f"{form.value} has no keys to be joined.")
+        case Joined() | Structure():
+            raise _MalformedError(f"{form.value} takes no joined value and no JSON.")
         case Random() if form is Form.BINARY:
             raise _MalformedError("Binary.random is not possible; randomBytes is.")
         case RandomBytes(length, _) if form is Form.BINARY:
@@ -255,6 +265,14 @@ def _given(given: object, place: str) -> Given:
     return Given(_text(given, place))
 
 
+def _structure(given: object, place: str) -> Structure:
+    try:
+        json.dumps(given, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _MalformedError(f"{place} holds half of a surrogate pair, which is no text.") from None
+    return Structure(given)
+
+
 def _filled_by_hand(given: object, place: str) -> FilledByHand:
     _text(given, place)
     return FilledByHand()
@@ -279,6 +297,7 @@ _SOURCES: Mapping[str, Callable[[object, str], Source]] = {
     "random": _random,
     "randomBytes": _random_bytes,
     "value": _given,
+    "json": _structure,
     "filledByHand": _filled_by_hand,
     "joined": _joined,
 }

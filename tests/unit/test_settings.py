@@ -93,7 +93,17 @@ V = f"{S}.values.K"
         ),
         (whole("binary", {"filledByHand": "ask", "generation": 2}), f"{S}.binary", "Drop generation"),
         (secret(values={}), f"{S}.values", "empty"),
-        (secret(values={"a:b": {"random": {}}}), f'{S}.values["a:b"]', "ECS"),
+        (secret(values={"": {"random": {}}}), f'{S}.values[""]', "printable"),
+        (secret(values={"k" * 257: {"random": {}}}), f"{S}.values.{'k' * 257}", "256"),
+        (secret(values={'a"b': {}}), f'{S}.values["a\\"b"]', "exactly one kind"),
+        (
+            secret(values={"a b": {"random": {}}}, rotation={"keys": ["a b"]}),
+            f"{S}.rotation.keys[0]",
+            "not of the form",
+        ),
+        (value({"json": None}), V, "found none"),
+        (value({"json": 1, "value": "a"}), V, "found value and json"),
+        (whole("text", {"json": 1}), f"{S}.text.json", "unknown key"),
         (secret(descriptoin="d"), f"{S}.descriptoin", 'did you mean "description"'),
         (secret(description=7), f"{S}.description", "in quotes"),
         (secret(description="d" * 2049), f"{S}.description", "2048"),
@@ -183,6 +193,19 @@ def test_a_mistake_is_named_by_its_path_with_the_remedy(
     found = mistakes(structure)
     assert path in found, found
     assert words in found[path]
+
+
+@pytest.mark.parametrize("character", ["\n", "\x1b", "\u202e", "\u2028"])
+def test_a_key_that_could_not_be_shown_as_it_is_is_refused(character: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        run(
+            {
+                "aws:region": "us-east-1",
+                "aws-secrets:secrets": secret(values={f"a{character}": {}})["secrets"],
+            }
+        )
+    assert "printable" in str(raised.value)
+    assert character not in str(raised.value).replace("\n", "" if character == "\n" else "\n")
 
 
 def test_an_unknown_region_is_refused_with_the_nearest_known() -> None:

@@ -84,7 +84,9 @@ def external_secrets(secrets: Any, manifests: list[dict[str, Any]]) -> dict[str,
                 # it looks for the whole text as one key first
                 value = _gjson(document, wanted.replace(".", "\\.")) if "." in wanted else None
                 value = _gjson(document, wanted) if value is None else value
-            assert isinstance(value, str), f"key {wanted} does not exist in secret {remote['key']}"
+            assert value is not None, f"key {wanted} does not exist in secret {remote['key']}"
+            if not isinstance(value, str):
+                value = json.dumps(value, ensure_ascii=False)  # the document's own text, as tests write it
             assert re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", entry["secretKey"]), "no key of a Kubernetes Secret"
             assert entry["secretKey"] not in data, "two sources for one key"
             data[entry["secretKey"]] = value

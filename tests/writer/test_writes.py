@@ -19,6 +19,7 @@ EVERY_KIND: dict[str, dict[str, object]] = {
     "RAILS_ENV": {"value": "production"},
     "VENDOR": {"filledByHand": "ask them"},
     "URL": {"joined": ["postgres://app:", {"key": "PASSWORD", "quoted": True}, "@host:5432/db"]},
+    "with: blank [$]": {"json": {"port": 5432, "ratio": 1.50, "list": [1, None, {"é": True}]}},
 }
 
 
@@ -28,6 +29,7 @@ def test_a_secret_without_a_value_gets_its_first_one(world: World) -> None:
     value = world.read(arn)
     assert list(value) == list(EVERY_KIND)
     assert (value["RAILS_ENV"], value["VENDOR"], len(value["TOKEN"])) == ("production", "", 43)
+    assert value["with: blank [$]"] == {"port": 5432, "ratio": 1.5, "list": [1, None, {"é": True}]}
     assert value["URL"] == f"postgres://app:{quote(value['PASSWORD'], safe='')}@host:5432/db"
     assert (answer["Added"], answer["Regenerated"], answer["Removed"]) == (list(EVERY_KIND), [], [])
     assert answer["VersionId"] == world.holder(arn, CURRENT)
