@@ -62,6 +62,8 @@ def load() -> Settings:
             mistakes=tuple(written_otherwise(Path(), stack, values)),
         )
     )
+    for warning in checked.warnings:
+        pulumi.log.warn(warning)
     for key in checked.idle:
         # its secret may have left the stack file for a while; losing the value would be worse
         pulumi.log.warn(f"Nothing reads the config value {key}. Remove it with: pulumi config rm {key}")

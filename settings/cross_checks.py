@@ -35,12 +35,16 @@ def mistakes_between(namespace: str, stack_file: StackFile, region: str | None, 
     ]
 
 
-def _wrong_replicas(namespace: str, stack_file: StackFile, region: str | None) -> Iterator[Mistake]:
-    places: dict[Place, Sequence[Replica]] = {
+def replicas_of(stack_file: StackFile) -> dict[Place, Sequence["Replica"]]:
+    """Return every list of replicas by its place."""
+    return {
         ("replicas",): stack_file.replicas,
         **{(*secret.place, "replicas"): secret.kept.replicas or () for secret in stack_secrets(stack_file)},
     }
-    for place, replicas in places.items():
+
+
+def _wrong_replicas(namespace: str, stack_file: StackFile, region: str | None) -> Iterator[Mistake]:
+    for place, replicas in replicas_of(stack_file).items():
         seen = {region}
         for index, replica in enumerate(replicas):
             if replica.region in seen:

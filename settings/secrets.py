@@ -3,6 +3,7 @@
 Secret values are never part of it: they are random, filled by hand, or named by a config key of their own.
 """
 
+import difflib
 import json
 import re
 from collections.abc import Iterable
@@ -23,16 +24,45 @@ _LONGEST_KEY = 256
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:(key|alias)/[A-Za-z0-9/_-]+")
 
 
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d{1,2}")
+_COMPASS = tuple(f"{first}{second}" for first in ("north", "south", "") for second in ("east", "west", ""))[
+    :-1
+]
+_DIRECTIONS = (*_COMPASS, "central")
+_TYPO = 0.75  # of a direction, in difflib's measure
+
+
 def check_region(region: str) -> str:
-    """Raises a refusal for a region that pulumi-aws does not list."""
-    known = [known.value for known in aws.Region]
-    if region not in known:
+    """Raise a refusal for what is not the code of a region; one that pulumi-aws does not list may be new."""
+    if region_is_known(region):
+        return region
+    direction = region.split("-")[-2] if _REGION.fullmatch(region) else ""
+    if not direction or (
+        direction not in _DIRECTIONS and difflib.get_close_matches(direction, _DIRECTIONS, cutoff=_TYPO)
+    ):
         raise refusal(
-            f'unknown AWS region "{region}"{nearest(region, known)}',
+            f'unknown AWS region "{region}"{_nearest_region(region)}',
             "Requests would go to a host that does not exist",
-            "Write a region's code, for example us-east-1; for a region newer than this, update pulumi-aws",
+            "Write a region's code, for example us-east-1",
         )
     return region
+
+
+def region_is_known(region: str) -> bool:
+    """Return whether pulumi-aws lists the region."""
+    return region in {known.value for known in aws.Region}
+
+
+def unlisted_region(path: str, region: str) -> str:
+    """Return the warning for a region that pulumi-aws does not list."""
+    return (
+        f'{path}: pulumi-aws does not list the region "{region}"{_nearest_region(region)}. If it is newer '
+        "than pulumi-aws, go on; otherwise nothing answers there, and the update fails."
+    )
+
+
+def _nearest_region(region: str) -> str:
+    return nearest(region, [known.value for known in aws.Region])
 
 
 SecretName = Annotated[

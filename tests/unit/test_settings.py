@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -210,6 +211,30 @@ def test_a_key_that_could_not_be_shown_as_it_is_is_refused(character: str) -> No
 
 def test_an_unknown_region_is_refused_with_the_nearest_known() -> None:
     assert 'did you mean "eu-west-1"' in mistakes(secret(), aws__region="eu-wst-1")["aws:region"]
+
+
+@pytest.mark.parametrize(
+    "region", ["us-east-9", "mx-north-1", "eu-isoe-south-2", "eusc-de-west-1", "af-oasis-1"]
+)
+def test_a_region_that_is_newer_than_the_sdk_is_a_warning(
+    region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", told.append)
+    run({"aws:region": region, "aws-secrets:secrets": secret(replicas=[{"region": "us-west-9"}])["secrets"]})
+    assert [warning.partition(" does not list")[0] for warning in told] == [
+        "aws:region: pulumi-aws",
+        f"{S}.replicas[0].region: pulumi-aws",
+    ]
+    assert region in told[0]
+    assert '"us-west-9" (did you mean "us-west-' in told[1]
+
+
+@pytest.mark.parametrize(
+    "region", ["us-esat-1", "eu-wset-2", "ap-souteast-1", "us-centrl-1", "US-EAST-1", "us-east", "us_east_1"]
+)
+def test_a_misspelt_region_is_refused(region: str) -> None:
+    assert "unknown AWS region" in mistakes(secret(), aws__region=region)["aws:region"]
 
 
 def test_a_missing_region_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
