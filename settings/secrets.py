@@ -17,7 +17,7 @@ from settings.policies import check_policy
 from settings.rotation import SecretRotation
 
 # AWS Secrets Manager quotas: bytes of a secret's value, tags and replicas of a secret
-_MAX_VALUE_BYTES = 65_536
+MOST_VALUE_BYTES = 65_536
 _MAX_TAGS = 50
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:(key|alias)/[A-Za-z0-9/_-]+")
 
@@ -312,17 +312,17 @@ class Secret(Kept):
 
     @model_validator(mode="after")
     def _fits(self) -> "Secret":
-        size = len(json.dumps({key: "x" * _least_size(value) for key, value in self.values.items()}))
-        if size > _MAX_VALUE_BYTES:
+        size = len(json.dumps({key: "x" * least_size(value) for key, value in self.values.items()}))
+        if size > MOST_VALUE_BYTES:
             raise refusal(
                 f"the first value would have at least {size} bytes",
-                f"AWS would refuse more than {_MAX_VALUE_BYTES}",
+                f"AWS would refuse more than {MOST_VALUE_BYTES}",
                 "Shorten the values, or spread the keys over several secrets",
             )
         return self
 
 
-def _least_size(value: Value) -> int:
+def least_size(value: Value) -> int:
     """Bytes that a value takes in JSON, as far as the stack file tells."""
     if value.random:
         return value.random.length
