@@ -82,6 +82,15 @@ def served_by(
     return served
 
 
+def admin_servers(serves: Serves) -> list[AdminServer]:
+    """Servers on which the passwords of administrators' existing secrets may be used."""
+    return [
+        AdminServer(secret_arn=found.admin.arn, host=found.server.host, port=found.server.port)
+        for found in serves.databases
+        if found.admin
+    ]
+
+
 def declare_functions(
     making: Making, servers: Mapping[str, Found], archive_path: str
 ) -> dict[str, RotationFunction]:
@@ -97,11 +106,7 @@ def declare_functions(
                 handler=build.HANDLER,
                 secret_names=serves.secret_names,
                 admin_secret_arns=serves.admin_secret_arns,
-                admin_servers=[
-                    AdminServer(secret_arn=found.admin.arn, host=found.server.host, port=found.server.port)
-                    for found in serves.databases
-                    if found.admin
-                ],
+                admin_servers=admin_servers(serves),
                 kms_key_ids=serves.kms_key_ids,
                 network=network,
                 certificate_authorities=authorities,

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Iterator, Mapping
 
 from settings.mistakes import Mistake, path_of
-from settings.secrets import MAX_VALUE_BYTES
+from settings.secrets import MOST_VALUE_BYTES
 from settings.stack_file import StackFile
 from settings.stack_secrets import StackSecret, stack_secrets
 
@@ -49,11 +49,11 @@ def _wrong_value(place: str, name: str, value: str, secret: StackSecret) -> Iter
             "AWS would refuse it",
             f"Set it with: pulumi config set --secret {name}; what a person fills in is a filledByHand",
         )
-    if size > MAX_VALUE_BYTES:
+    if size > MOST_VALUE_BYTES:
         yield Mistake(
             place,
             f'the config value "{name}" has {size} bytes',
-            f"AWS would refuse more than {MAX_VALUE_BYTES}",
+            f"AWS would refuse more than {MOST_VALUE_BYTES}",
             "Shorten it, or spread it over several secrets",
         )
 

@@ -18,7 +18,7 @@ from settings.policies import check_policy
 from settings.rotation import SecretRotation
 
 # AWS Secrets Manager quotas: bytes of a secret's value, tags and replicas of a secret
-MAX_VALUE_BYTES = 65_536
+MOST_VALUE_BYTES = 65_536
 _MAX_TAGS = 50
 _LONGEST_KEY = 256
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:(key|alias)/[A-Za-z0-9/_-]+")
@@ -455,13 +455,13 @@ class Secret(Kept):
         if self.text and self.text.value is not None:
             size = len(self.text.value.encode())
         elif self.whole:
-            size = _least_size(self.whole)
+            size = least_size(self.whole)
         else:
-            size = len(json.dumps({key: "x" * _least_size(value) for key, value in self.values.items()}))
-        if size > MAX_VALUE_BYTES:
+            size = len(json.dumps({key: "x" * least_size(value) for key, value in self.values.items()}))
+        if size > MOST_VALUE_BYTES:
             raise refusal(
                 f"the first value would have at least {size} bytes",
-                f"AWS would refuse more than {MAX_VALUE_BYTES}",
+                f"AWS would refuse more than {MOST_VALUE_BYTES}",
                 "Shorten it, or spread it over several secrets",
             )
         if self.text and self.text.value == "":
@@ -473,7 +473,7 @@ class Secret(Kept):
         return self
 
 
-def _least_size(value: Text | Binary) -> int:
+def least_size(value: Text | Binary) -> int:
     """Return the bytes that a value takes at least, in JSON where the stack file has the text."""
     if isinstance(value.random_bytes, RandomBytes):
         encoded = {"hex": 2.0, "base64": 4 / 3, "base64url": 4 / 3}[value.random_bytes.encoding]
