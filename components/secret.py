@@ -61,6 +61,8 @@ class SecretArgs:
         policy: a resource policy document (IAM JSON as a mapping); refused if it makes the secret public.
         replicas: copies in other regions.
         tags: tags of the secret.
+        partner_type: AWS's type of a vendor's credentials that it rotates itself; another one replaces the
+            secret.
         guards: hooks shared with other secrets of the program; hooks of its own if left out.
 
     Raises:
@@ -79,6 +81,7 @@ class SecretArgs:
     policy: Mapping[str, object] | None = None
     replicas: Sequence[Replica] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    partner_type: str | None = None
     guards: Guards | None = None
 
     def __post_init__(self) -> None:
@@ -144,6 +147,7 @@ class Secret(pulumi.ComponentResource):
             ]
             or None,
             tags=dict(args.tags) or None,
+            type=args.partner_type,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 hooks=pulumi.ResourceHookBinding(

@@ -67,6 +67,7 @@ def declare(settings: Settings) -> None:
         for name, secret in declared.secrets.items()
     }
     rotations.attach(making, secrets, functions)
+    rotations.attach_partners(making, secrets)
     rotations.declare_master_rotations(making, servers)
     logins = rotations.declare_logins(making, servers, functions)
     made = {

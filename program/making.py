@@ -77,6 +77,7 @@ class Making:
     def secret_args(self, name: str, secret: declared_secrets.Kept) -> SecretArgs:
         """How a secret is kept, without values."""
         stack_wide = self.settings.stack_file
+        partner = secret.partner if isinstance(secret, declared_secrets.Secret) else None
         return SecretArgs(
             secret_name=name,
             values={},
@@ -92,6 +93,7 @@ class Making:
                 for replica in chosen(secret.replicas, stack_wide.replicas)
             ],
             tags=tags_of(stack_wide, secret),
+            partner_type=partner.type if partner else None,
             guards=self.guards,
         )
 

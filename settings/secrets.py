@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from settings.mistakes import matching, nearest, refusal
 from settings.model import Model
+from settings.partners import Partner
 from settings.policies import check_policy
 from settings.rotation import SecretRotation
 
@@ -404,6 +405,20 @@ class Secret(Kept):
     rotation: Annotated[SecretRotation | None, Field(description="Renews keys of the secret on schedule")] = (
         None
     )
+    partner: Annotated[
+        Partner | None,
+        Field(description="Credentials of a vendor that AWS rotates itself (managed external secrets)"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _rotates_one_way(self) -> "Secret":
+        if self.rotation and self.partner:
+            raise refusal(
+                "rotation and partner are both given",
+                "A secret rotates one way",
+                "Write the schedule under partner: rotation, and remove rotation",
+            )
+        return self
 
     @property
     def whole(self) -> Text | Binary | None:

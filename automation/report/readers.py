@@ -18,7 +18,17 @@ from automation.report.access import (
 )
 from automation.report.model import Change, Danger, Finding, Kind, Name, Text, named
 from automation.report.policies import Wider, wider
-from automation.report.steps import FUNCTION, READER, REDEPLOYMENT, UNKNOWN, WRITER, Plan, State, Step
+from automation.report.steps import (
+    FUNCTION,
+    PARTNER_ROTATION,
+    READER,
+    REDEPLOYMENT,
+    UNKNOWN,
+    WRITER,
+    Plan,
+    State,
+    Step,
+)
 
 # What a reader does with a secret and its key, and what the function does to rotate.
 _READING = {
@@ -145,7 +155,7 @@ def _is_unknown(after: Iterable[State]) -> bool:
 def _may_read(step: Step, plan: Plan) -> str:
     """How it is said that a component may read; empty for what is no component of ours."""
     top = plan.top(step)
-    if top.type == FUNCTION:
+    if top.type in {FUNCTION, PARTNER_ROTATION}:
         return "May rotate, and so read, "
     if top.type == WRITER:
         return "May write, and so read, "

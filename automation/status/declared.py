@@ -15,6 +15,7 @@ from settings import Checked, Configuration, StackFile
 from settings import rotation as declared_rotation
 from settings.databases import Database, Login
 from settings.mistakes import path_of
+from settings.partners import Partner
 from settings.secrets import Content, Secret
 from settings.stack_secrets import StackSecret, stack_secrets
 
@@ -51,6 +52,7 @@ class Declared:
         encryption: `aws-managed`, or the ARN of a KMS key or alias.
         replicas: region to `aws-managed` or the ARN of a KMS key.
         reads: workload to the keys that it reads; none of a whole value.
+        partner: whose credentials AWS rotates itself.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Declared:
     policy: Mapping[str, Any] | None
     replicas: Mapping[str, str]
     reads: Mapping[str, tuple[str, ...]]
+    partner: Partner | None = None
 
 
 # In the place of a key: all keys, whichever the secret has.
@@ -156,6 +159,7 @@ def declared_secrets(
                 for replica in chosen(secret.kept.replicas, stack_file.replicas)
             },
             reads=reads.get(secret.name, {}),
+            partner=secret.kept.partner if isinstance(secret.kept, Secret) else None,
         )
         for secret in stack_secrets(stack_file)
     ]
@@ -221,6 +225,9 @@ def _schedule(stack_file: StackFile, secret: StackSecret, names: str | None) -> 
     rotation: declared_rotation.Schedule | None
     own_function = None
     database = _database(stack_file, secret)
+    if isinstance(secret.kept, Secret) and secret.kept.partner:
+        by_aws = secret.kept.partner.rotation
+        return schedule_of(by_aws) if by_aws.enabled else None
     if isinstance(secret.kept, Secret):
         rotation = secret.kept.rotation
         own_function = secret.kept.rotation.function_arn if secret.kept.rotation else None

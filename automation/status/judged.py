@@ -103,6 +103,7 @@ def secret_of(declared: Declared, answers: Answers) -> Secret:
         drift=compared.differences,
         readers=readers,
         problems=tuple(problems),
+        partner=described.get("Type"),
     )
 
 
@@ -145,6 +146,7 @@ def existing_secret_of(declared: Existing, answers: Answers) -> Secret:
             *_of_drift(declared.name, differences, {}),
         ),
         managed_by=described.get("OwningService"),
+        partner=described.get("Type"),
     )
 
 
@@ -288,6 +290,11 @@ def _of_drift(name: str, differences: tuple[Difference, ...], replicas: Mapping[
             remedy = (
                 "The provider does not take a key away: aws secretsmanager update-secret --secret-id "
                 f"{name} --kms-key-id alias/aws/secretsmanager"
+            )
+        elif one.what == "type":
+            remedy = (
+                "AWS gives a secret its type for good: add one with another name, move its readers there, "
+                "and then remove this one."
             )
         elif one.what == "replicas" and one.declared.startswith("none"):
             region = one.actual.partition(" ")[0]

@@ -11,7 +11,9 @@ from pydantic.alias_generators import to_camel
 VERSION = 1
 
 Kind: TypeAlias = Literal["unavailable", "rotation", "drift", "waiting", "unknown"]
-What: TypeAlias = Literal["description", "tags", "encryption", "rotation", "policy", "replicas"]
+What: TypeAlias = Literal[
+    "description", "tags", "encryption", "rotation", "policy", "replicas", "partner", "type"
+]
 Content: TypeAlias = Literal["keys", "text", "binary"]
 Platform: TypeAlias = Literal["kubernetes", "ecs", "lambda"]
 
@@ -121,6 +123,7 @@ class Secret:
         problems: what wants attention, worst first.
         existing: this stack does not make it.
         managed_by: the AWS service that manages it, such as `rds`.
+        partner: AWS's type of a vendor's credentials that it rotates itself; None for any other secret.
     """
 
     __pydantic_config__ = _JSON
@@ -143,6 +146,7 @@ class Secret:
     problems: tuple[Problem, ...]
     existing: bool = False
     managed_by: str | None = None
+    partner: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

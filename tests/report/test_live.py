@@ -212,6 +212,19 @@ def test_an_edit_of_the_rotation_is_taken_back_where_the_schedule_changes(
     assert words in found[kind]
 
 
+def test_a_master_secrets_schedule_is_compared_with_the_one_of_rds() -> None:
+    every_60 = {"secretId": ARN, "rotationRules": {"automaticallyAfterDays": 60}}
+    weekly = live(rotation=Rotation(rules={"automaticallyAfterDays": 7}, function=""))
+    found = said(compared(log(step("rotation", None, every_60)), snapshot(weekly)))
+    assert "It rotates already" in found["reverts-edit"]
+    assert "it rotates every 60 days" in found["reverts-edit"]
+    off = {"secretId": ARN, "rotationEnabled": False}
+    stays_off = compared(
+        log(update(description="two"), step("rotation", off, off)), snapshot(live(rotation=None))
+    )
+    assert said(stays_off) == {}
+
+
 def test_days_that_aws_computes_of_an_expression_are_no_edit() -> None:
     old = {**MONTHLY, "secretId": ARN, "rotationRules": {"scheduleExpression": "rate(10 days)"}}
     rules: dict[str, str | int] = {"scheduleExpression": "rate(10 days)", "automaticallyAfterDays": 10}
