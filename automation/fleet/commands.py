@@ -12,6 +12,7 @@ from automation.fleet.driving import Fleet, cores, fleet
 from automation.fleet.errors import FilesDiffer, NotOfTheFleet, SecretsElsewhere, StacksLeft
 from automation.fleet.together import Outcome, Together, combined_outputs, watched
 from automation.report import Report, combined, report
+from automation.stack import live_side
 from components.visible import visible, visible_lines
 
 CODES = commands.CODES | {ExitCode.FLEET_NOT_READY}
@@ -177,7 +178,7 @@ def _previewed(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]
 def _report(outcome: Outcome, *, live: bool) -> Report:
     """Of a preview that failed what is known of it: that says of itself that it is not complete."""
     events = outcome.done.engine_events if outcome.done else ()
-    return report(events, outcome.stack, live=commands.live_side(events) if live else None)
+    return report(events, outcome.stack, live=live_side(events) if live else None)
 
 
 def _changed(found: Fleet, chosen: argparse.Namespace, together: Together) -> int:

@@ -403,7 +403,7 @@ def test_without_a_network_the_answers_say_so(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_files_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask_main(["--events", str(tmp_path / "missing")]) == 1
+    assert ask_main(["--events", str(tmp_path / "missing")]) == 3
     assert "missing" in capsys.readouterr().err
     events = tmp_path / "events"
     events.write_text("\n".join(map(json.dumps, log(step("secret", SECRET, SECRET)))))
