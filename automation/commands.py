@@ -60,8 +60,6 @@ def main(arguments: Sequence[str]) -> int:
         workspace = checkout(chosen.cwd, backend=chosen.backend)
         told, code = _run(workspace.stack(chosen.stack), chosen, asks=asks)
     except errors.AutomationError as error:
-        if isinstance(error, errors.NotReviewed) and not chosen.json:
-            sys.stdout.write(report_as_text(error.report))
         tell_error(error, for_programs=chosen.json)
         return exit_code(error)
     except KeyboardInterrupt:
@@ -81,6 +79,8 @@ def tell_error(error: errors.AutomationError, *, for_programs: bool) -> None:
     if for_programs:
         print_document(documents.of_error(error))
     else:
+        if isinstance(error, errors.NotReviewed):
+            sys.stdout.write(report_as_text(error.report))
         sys.stderr.write(f"error: {visible_lines(str(error))}\n")
 
 
@@ -105,6 +105,17 @@ def add_live_argument(command: argparse.ArgumentParser) -> None:
         default=True,
         help="let the report compare with what AWS has now; reads no value",
     )
+
+
+def add_reviewed_argument(command: argparse.ArgumentParser) -> None:
+    """Add --reviewed, with which an update does what was reviewed or nothing."""
+    command.add_argument(
+        "--reviewed",
+        metavar="DIGEST",
+        help="update only if that does what the report with this digest says (nothing: if nothing changes); "
+        f"print the report and end with {ExitCode.NOT_REVIEWED} otherwise",
+    )
+    add_live_argument(command)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -133,13 +144,7 @@ def _parser() -> argparse.ArgumentParser:
             )
             add_live_argument(command)
         if name == "up":
-            command.add_argument(
-                "--reviewed",
-                metavar="DIGEST",
-                help='update only if that does what the report with this digest says ("nothing": if nothing '
-                f"changes); print the report and end with {ExitCode.NOT_REVIEWED} otherwise",
-            )
-            add_live_argument(command)
+            add_reviewed_argument(command)
         if name == "refresh":
             command.add_argument(
                 "--clear-pending-creates",

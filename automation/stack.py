@@ -11,7 +11,7 @@ from automation import configuration, errors
 from automation.command import Cli
 from automation.operation import Operation, Order
 from automation.report import Report, report
-from automation.report.digest import NOTHING, agrees
+from automation.report.digest import is_reviewed
 from automation.report.events import Event
 from automation.report.live import Snapshot
 from automation.results import Kind, UpdateRecord
@@ -87,7 +87,7 @@ class Stack:
         """
         events = self.preview().result().engine_events
         made = report(events, self.name, live=live_side(events) if live else None)
-        if made.unchanged if reviewed.strip() == NOTHING else agrees(made.digest, reviewed):
+        if is_reviewed(made, reviewed):
             return made
         raise errors.NotReviewed(self.name, made)
 

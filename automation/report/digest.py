@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from automation.report.model import Danger, Finding, Kind, plain
+from automation.report.model import Danger, Finding, Kind, Report, plain
 from automation.report.steps import Plan, Step, hidden
 
 # Words for a report in which nothing changes.
@@ -46,6 +46,20 @@ def digest(plan: Plan, findings: Iterable[Finding], live: Iterable[Finding] | No
         return whole
     edits = [finding for finding in live if isinstance(finding, Danger) and finding.kind in _OF_AWS]
     return f"{whole}.{_hash(sorted(_said(edit, names) for edit in edits))}"
+
+
+def of_several(digests: Mapping[str, str]) -> str:
+    """Return the digest of reports of several stacks, from that of each; empty if one of them has none."""
+    if not digests or not all(digests.values()):
+        return ""
+    changes, edits = ({stack: one.split(".")[part:][:1] for stack, one in digests.items()} for part in (0, 1))
+    whole = _hash(changes)
+    return f"{whole}.{_hash(edits)}" if all(edits.values()) else whole
+
+
+def is_reviewed(report: Report, reviewed: str) -> bool:
+    """Return whether a report is the one that was reviewed, by its digest or as one without changes."""
+    return report.unchanged if reviewed.strip() == NOTHING else agrees(report.digest, reviewed)
 
 
 def agrees(found: str, reviewed: str) -> bool:

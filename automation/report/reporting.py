@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from automation.report.digest import digest
+from automation.report.digest import digest, of_several
 from automation.report.events import Event, Reading, read
 from automation.report.judging import findings
 from automation.report.live import Sides, Snapshot, compare
@@ -115,6 +115,7 @@ def combined(reports: Sequence[Report], name: str) -> Report:
         counts=dict(sorted(counts.items())),
         does=does,
         stacks=tuple(reports),
+        digest=of_several({one.stack: one.digest for one in reports}),
         notes=tuple(("stack ", Name(one.stack), ": ", *note) for one in reports for note in one.notes),
     )
 

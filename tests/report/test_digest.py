@@ -11,7 +11,7 @@ import pytest
 
 from automation.report import report
 from automation.report.as_json import as_json
-from automation.report.digest import agrees
+from automation.report.digest import agrees, of_several
 from automation.report.live.model import LiveSecret, Snapshot
 from automation.report.markdown import markdown
 from automation.report.since import since
@@ -99,6 +99,17 @@ def test_an_edit_in_aws_after_the_review_counts_where_both_sides_know_aws() -> N
     assert agrees(edited, digest_of(changed()))
     assert not agrees("", "")
     assert ARN not in reviewed
+
+
+def test_the_digest_of_several_stacks_is_made_of_theirs() -> None:
+    both = {"prod.a": "1" * 40 + "." + "2" * 40, "prod.b": "3" * 40 + "." + "4" * 40}
+    whole = of_several(both)
+    assert re.fullmatch(r"[0-9a-f]{40}\.[0-9a-f]{40}", whole)
+    assert agrees(of_several(dict(reversed(both.items()))), whole)
+    assert not agrees(of_several({**both, "prod.b": "5" * 40}), whole)
+    assert not agrees(of_several({**both, "prod.b": "3" * 40 + "." + "5" * 40}), whole)
+    assert agrees(of_several({**both, "prod.b": "3" * 40}), whole)  # AWS was not asked about one
+    assert of_several({**both, "prod.b": ""}) == of_several({}) == ""
 
 
 def test_every_form_and_the_comments_block_have_the_digest() -> None:
