@@ -34,7 +34,7 @@ from tests.report.live_events import (
     snapshot,
     step,
 )
-from tests.report.recordings import Recordings
+from tests.report.recordings import PLANTED, Recordings
 from tests.report.test_written import HOSTILE
 
 SECRET: dict[str, Any] = {"name": "app", "description": "one", "kmsKeyId": KEY, "tags": {"team": "web"}}
@@ -346,6 +346,12 @@ def test_edits_by_hand_of_a_real_stack_are_found(recordings: Recordings) -> None
     assert [text for text in left if "Tags were edited in AWS, outside of Pulumi: team" in text]
     assert {answers.secrets[name].presence for name in answers.secrets} == {"present", "deletion-scheduled"}
     assert not answers.denied
+
+
+def test_no_value_is_in_what_aws_is_asked_for(recordings: Recordings) -> None:
+    kept = (recordings.folder / "dangerous.live").read_text()
+    assert "tag-by-hand" in kept  # tags and descriptions are compared, and so are in the file
+    assert not [value for value in recordings.values if value not in PLANTED and value in kept]
 
 
 @dataclass
