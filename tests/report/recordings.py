@@ -209,6 +209,7 @@ def _record_harmless(recorder: _Recorder) -> None:
     del workloads["web"]["environment"]["Y"]
     recorder.configure(secrets, workloads)
     recorder.run("harmless", "preview", "--refresh")
+    recorder.run("harmless-again", "preview", "--refresh")
 
 
 def _record_dangerous(recorder: _Recorder) -> None:
