@@ -3,7 +3,7 @@
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,12 +13,10 @@ from automation.exit_codes import ExitCode, epilogue
 from automation.operation import Operation
 from automation.report import report
 from automation.report.as_json import as_json
-from automation.report.events import Event
-from automation.report.live import Snapshot
 from automation.report.markdown import markdown
 from automation.report.terminal import terminal as report_as_text
 from automation.results import Result
-from automation.stack import Stack
+from automation.stack import Stack, live_side
 from automation.workspace import checkout
 from components.visible import visible_lines
 
@@ -31,6 +29,7 @@ _EXIT_CODES: dict[type[errors.AutomationError], ExitCode] = {
     errors.BackendUnreachable: ExitCode.BACKEND,
     errors.EngineKilled: ExitCode.ENGINE_KILLED,
     errors.EventsTruncated: ExitCode.EVENTS_TRUNCATED,
+    errors.NotReviewed: ExitCode.NOT_REVIEWED,
     errors.Cancelled: ExitCode.CANCELLED,
 }
 CODES = frozenset({ExitCode.DONE, ExitCode.FAILED, ExitCode.USAGE, ExitCode.DANGEROUS, *_EXIT_CODES.values()})
@@ -80,6 +79,8 @@ def tell_error(error: errors.AutomationError, *, for_programs: bool) -> None:
     if for_programs:
         print_document(documents.of_error(error))
     else:
+        if isinstance(error, errors.NotReviewed):
+            sys.stdout.write(report_as_text(error.report))
         sys.stderr.write(f"error: {visible_lines(str(error))}\n")
 
 
@@ -106,12 +107,15 @@ def add_live_argument(command: argparse.ArgumentParser) -> None:
     )
 
 
-def live_side(events: Iterable[Event]) -> Snapshot:
-    """Return what AWS has now of the secrets in a preview's events."""
-    # imports the AWS SDKs, which takes every other command half a second as well
-    from automation.report.live.asking import snapshot  # noqa: PLC0415
-
-    return snapshot(events)
+def add_reviewed_argument(command: argparse.ArgumentParser) -> None:
+    """Add --reviewed, with which an update does what was reviewed or nothing."""
+    command.add_argument(
+        "--reviewed",
+        metavar="DIGEST",
+        help="update only if that does what the report with this digest says (nothing: if nothing changes); "
+        f"print the report and end with {ExitCode.NOT_REVIEWED} otherwise",
+    )
+    add_live_argument(command)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -139,6 +143,8 @@ def _parser() -> argparse.ArgumentParser:
                 help=f"end with {ExitCode.DANGEROUS} if something is dangerous",
             )
             add_live_argument(command)
+        if name == "up":
+            add_reviewed_argument(command)
         if name == "refresh":
             command.add_argument(
                 "--clear-pending-creates",
@@ -184,6 +190,8 @@ def _done(stack: Stack, chosen: argparse.Namespace, *, asks: bool) -> object:
         records = stack.history(limit=chosen.limit)
         return _shown(chosen, [documents.of_record(record) for record in records], terminal.history(records))
     total = None
+    if command == "up" and chosen.reviewed is not None:
+        total = sum(stack.require_reviewed(chosen.reviewed, live=chosen.live).counts.values())
     if asks:
         total = _ask(stack, command)
     operation = {

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from automation import errors
+from automation.report.as_json import as_json
 from automation.results import Result, UpdateRecord
 from automation.secrecy import without_markers
 
@@ -61,6 +62,8 @@ def of_error(error: errors.AutomationError) -> dict[str, Any]:
         about["holders"] = [_json_of(asdict(holder)) for holder in error.holders]
     if isinstance(error, errors.ProviderFailure):
         about["failures"] = [asdict(failure) for failure in error.failures]
+    if isinstance(error, errors.NotReviewed):
+        about["report"] = json.loads(as_json(error.report))
     return {"error": about, "done": of_result(error.done) if error.done else None}
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from automation.report import Report
     from automation.results import Result
     from settings import Mistake
 
@@ -203,6 +204,28 @@ class Cancelled(AutomationError):
             else "What was under way has been finished and recorded; the next one goes on from there."
         )
         super().__init__(f"The {kind} of stack {stack} was cancelled. {what_now}")
+
+
+class NotReviewed(AutomationError):
+    """An update would do something other than what was reviewed; nothing was done.
+
+    Attributes:
+        report: what it would do.
+    """
+
+    def __init__(self, stack: str, report: Report) -> None:
+        self.stack = stack
+        self.report = report
+        remedy = (
+            f"To do that, give its digest: {report.digest}"
+            if report.digest
+            else "It is incomplete, so it has no digest: see why the preview failed"
+        )
+        super().__init__(
+            f"The update of stack {stack} is not the one that was reviewed: the stack file, the program, the "
+            "state or AWS is another. Nothing was done.\n  Read the report of what it would do now. "
+            f"{remedy}."
+        )
 
 
 class EngineKilled(AutomationError):

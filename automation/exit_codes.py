@@ -30,6 +30,7 @@ class ExitCode(IntEnum):
     DANGEROUS = 11, "the preview has dangers, with --fail-on-danger"
     FLEET_NOT_READY = 12, "a secret would move to another stack, or a stack file differs from the fleet's"
     INCOMPLETE_REPORT = 13, "the report is incomplete: the preview failed, or its log is damaged or missing"
+    NOT_REVIEWED = 14, "the update is not the one that was reviewed, with --reviewed; nothing was done"
     PLACEHOLDER = 20, "status: a placeholder is not filled in yet"
     DRIFT = 21, "status: AWS differs from the stack file"
     ROTATION = 22, "status: a rotation is overdue, pending or failing"

@@ -1,15 +1,19 @@
 """One stack: what can be done with it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from automation import configuration
+from automation import configuration, errors
 from automation.command import Cli
 from automation.operation import Operation, Order
+from automation.report import Report, report
+from automation.report.digest import is_reviewed
+from automation.report.events import Event
+from automation.report.live import Snapshot
 from automation.results import Kind, UpdateRecord
 from automation.secrecy import with_markers
 from settings import StackFile
@@ -68,6 +72,25 @@ class Stack:
         """Creates and updates what the stack file says."""
         return self._operation("up")
 
+    def require_reviewed(self, reviewed: str, *, live: bool = True) -> Report:
+        """Return the report of what an up would do now, if that is what was reviewed.
+
+        It previews the stack. An up right after it does the same, unless somebody updates the stack in
+        between: let one job at a time update a stack.
+
+        Args:
+            reviewed: the `digest` of the report that was reviewed, or "nothing" for one without changes.
+            live: compare what AWS has now as well, with the credentials of this process.
+
+        Raises:
+            NotReviewed: an up would do something else. Its `report` says what.
+        """
+        events = self.preview().result().engine_events
+        made = report(events, self.name, live=live_side(events) if live else None)
+        if is_reviewed(made, reviewed):
+            return made
+        raise errors.NotReviewed(self.name, made)
+
     def refresh(self, *, clear_pending_creates: bool = False) -> Operation:
         """Reads what there is in AWS into the state.
 
@@ -102,6 +125,14 @@ class Stack:
     def _operation(self, kind: Kind, options: Sequence[str] = ()) -> Operation:
         order = Order(kind=kind, stack=self.name, cli=self.cli, inline=self.inline, options=options)
         return Operation(order, self.pool)
+
+
+def live_side(events: Iterable[Event]) -> Snapshot:
+    """Return what AWS has now of the secrets in a preview's events."""
+    # the AWS SDKs cost every other command half a second
+    from automation.report.live.asking import snapshot  # noqa: PLC0415
+
+    return snapshot(events)
 
 
 def _record(entry: Mapping[str, Any]) -> UpdateRecord:

@@ -69,7 +69,8 @@ class EncryptionKeyArgs:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def _key_policy(args: EncryptionKeyArgs) -> str:
+def key_policy(args: EncryptionKeyArgs) -> str:
+    """The key's own policy."""
     root = {"AWS": f"arn:{args.partition}:iam::{args.account_id}:root"}
     by_secrets_manager = {"kms:ViaService": f"secretsmanager.{args.region}.amazonaws.com"}
     other_accounts = {
@@ -126,7 +127,7 @@ class EncryptionKey(pulumi.ComponentResource):
             description=args.description,
             enable_key_rotation=True,
             deletion_window_in_days=30,
-            policy=_key_policy(args),
+            policy=key_policy(args),
             tags=dict(args.tags) or None,
             # Versions of a secret may be encrypted with it after its stack has stopped using it, or is gone.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),

@@ -68,7 +68,8 @@ def _say_what_to_do_about_a_taken_name(failure: pulumi.ErrorHookArgs) -> bool:
         pulumi.log.error(
             f"A secret named {name} is in AWS but not in this stack's state: an update was interrupted, or "
             "something else made it. It was left as it is. docs/recovery.md says how to take it into the "
-            "state; or choose another name."
+            "state; or choose another name. If it is in the state and its partner's type has changed: AWS "
+            "gives a secret its type for good, so write one with another name."
         )
     return False
 

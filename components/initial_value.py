@@ -1,9 +1,11 @@
 """Where the first value of a secret's key comes from."""
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Literal, TypeAlias
+from urllib.parse import quote
 
 import pulumi
 import pulumi_random as random
@@ -55,6 +57,14 @@ class Given:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Structure:
+    """A value that is no text: what JSON takes, such as a number, a list or a mapping. It is not secret."""
+
+    value: object
+    generation: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """The value of another key of the same secret; `quoted` for a part of a URL (RFC 3986, section 2.1)."""
 
@@ -87,7 +97,32 @@ class FilledByHand:
     hint: str
 
 
-InitialValue: TypeAlias = Random | RandomBytes | Given | Made | Joined | FilledByHand
+Source: TypeAlias = Random | RandomBytes | Given | FilledByHand
+InitialValue: TypeAlias = Source | Structure | Made | Joined
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A secret that is one text; AWS takes no empty one."""
+
+    source: Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binary:
+    """A secret that is binary.
+
+    A Given value holds the bytes in base64; RandomBytes have the encoding base64, in which Pulumi's provider
+    and the writer take them.
+    """
+
+    source: RandomBytes | Given | FilledByHand
+
+
+Whole: TypeAlias = Text | Binary
+
+PLACEHOLDER = "\n"
+"""What a whole secret holds until a person fills it: AWS takes no empty value; readers strip a line end."""
 
 
 def _encoded(digits: str, encoding: Encoding) -> str:
@@ -134,6 +169,15 @@ def _random_bytes(name: str, value: RandomBytes, opts: pulumi.ResourceOptions) -
     return _random_text(name, digits, opts).apply(lambda text: _encoded(text, value.encoding))
 
 
+def random_name(component: str, key: str) -> str:
+    """Return the logical name of the random resource behind a key.
+
+    ":" cannot be part of a secret's name, so no two secrets make the same name. The engine shows it, whatever
+    a key holds; a key of letters, digits and `_ . / -` stays as it is.
+    """
+    return f"{component}-random:{quote(key, safe='/')}"
+
+
 def resolve(name: str, value: InitialValue, opts: pulumi.ResourceOptions) -> pulumi.Input[str]:
     """The text for a key's first value, with the random resource behind it if it has one.
 
@@ -146,7 +190,7 @@ def resolve(name: str, value: InitialValue, opts: pulumi.ResourceOptions) -> pul
         The text; a secret Output for every random value.
 
     Raises:
-        TypeError: a value that the writer alone makes.
+        TypeError: a value that the writer alone makes, or that is no text.
     """
     match value:
         case Random():
@@ -161,21 +205,37 @@ def resolve(name: str, value: InitialValue, opts: pulumi.ResourceOptions) -> pul
             raise TypeError(
                 "a joined value is made by the writer: use Made where Pulumi writes the first value"
             )
+        case Structure():
+            raise TypeError("a structure is no text")
+
+
+def resolve_whole(name: str, value: Whole, opts: pulumi.ResourceOptions) -> dict[str, pulumi.Input[str]]:
+    """Return the argument of a SecretVersion that has a whole value, as `resolve` finds it."""
+    text = PLACEHOLDER if isinstance(value.source, FilledByHand) else resolve(name, value.source, opts)
+    if isinstance(value, Text):
+        return {"secret_string": text}
+    if isinstance(value.source, FilledByHand):
+        text = base64.b64encode(PLACEHOLDER.encode()).decode()
+    return {"secret_binary": text}
 
 
 def origin(value: InitialValue) -> pulumi.Input[object]:
     """Where a first value comes from, for the engine to compare with what it knows.
 
     Returns:
-        `{"random": options}`, `{"randomBytes": options}`, `{"made": True}` or `{"filledByHand": hint}`, with
-        the options that are not the default; a given value as it is, secret if it is. A `generation` above 1
-        stands beside it, beside a given value that is then called `value`.
+        `{"random": options}`, `{"randomBytes": options}`, `{"made": True}`, `{"json": text}` or
+        `{"filledByHand": hint}`, with the options that are not the default; a given value as it is, secret if
+        it is. A `generation` above 1 stands beside it, beside a given value that is then called `value`.
     """
     match value:
         case Made() | Joined():
             return {"made": True}
         case Given(generation=1):
             return value.value
+        case Structure():
+            # as a text: the engine has keys, and marks in values, of its own
+            declared: dict[str, object] = {"json": json.dumps(value.value, sort_keys=True)}
+            return declared if value.generation == 1 else {**declared, "generation": value.generation}
         case _:
             return declaration(value, with_keepers=True)
 
@@ -189,6 +249,8 @@ def declaration(value: InitialValue, *, with_keepers: bool = False) -> dict[str,
             declared = {"randomBytes": _options(value, with_keepers=with_keepers)}
         case Given():
             declared = {"value": value.value}
+        case Structure():
+            declared = {"json": value.value}
         case FilledByHand():
             return {"filledByHand": value.hint}
         case Made():

@@ -20,6 +20,13 @@ def boundary(scope: PipelineScope) -> str:
         ),
         *(
             [
+                allow("MakePasswords", ["secretsmanager:GetRandomPassword"], ["*"])
+            ]  # a password is of no secret
+            if scope.partner_secrets
+            else []
+        ),
+        *(
+            [
                 allow(
                     "ReadExistingSecrets",
                     ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],

@@ -22,6 +22,7 @@ class PipelineScope:
         admin_secret_arns: secrets of databases' administrators, made by others.
         master_rotation_arns: secrets of RDS whose rotation the stacks schedule.
         existing_secret_arns: secrets that workloads read and others make, maybe of other accounts.
+        partner_secrets: stacks have secrets of partners that AWS rotates itself.
         eks_clusters: with pods that get roles by EKS Pod Identity.
         ecs_services: that are deployed again when a secret changes, as `CLUSTER/SERVICE`.
         state_bucket_arn: of an S3 backend.
@@ -41,6 +42,7 @@ class PipelineScope:
     admin_secret_arns: Sequence[str] = ()
     master_rotation_arns: Sequence[str] = ()
     existing_secret_arns: Sequence[str] = ()
+    partner_secrets: bool = False
     eks_clusters: Sequence[str] = ()
     ecs_services: Sequence[str] = ()
     state_bucket_arn: str | None = None

@@ -78,19 +78,24 @@ class PostgresLoginArgs:
     after: Sequence[pulumi.Resource] = ()
 
 
+def url(host: str, port: int, login: tuple[str, str], database: str) -> str:
+    """A URL of a login with this name and password."""
+    username, secret, name = (quote(part, safe="") for part in (*login, database))
+    return f"postgres://{username}:{secret}@{_place(host, port)}/{name}?sslmode=verify-full"
+
+
 def _url(args: PostgresLoginArgs, host: str, password: str) -> str:
     """A URL of the login as it is declared."""
-    username, database, secret = (quote(part, safe="") for part in (args.username, args.database, password))
-    return f"postgres://{username}:{secret}@{_place(args, host)}/{database}?sslmode=verify-full"
+    return url(host, args.server.port, (args.username, password), args.database)
 
 
-def _place(args: PostgresLoginArgs, host: str) -> str:
-    return f"{f'[{host}]' if ':' in host else host}:{args.server.port}"
+def _place(host: str, port: int) -> str:
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _url_recipe(args: PostgresLoginArgs, host: str, username: str | Part) -> Joined:
     """How the writer makes a URL, with the user of the live secret or the one that is declared."""
-    end = f"@{_place(args, host)}/{quote(args.database, safe='')}?sslmode=verify-full"
+    end = f"@{_place(host, args.server.port)}/{quote(args.database, safe='')}?sslmode=verify-full"
     password = Part(key="password", quoted=True)
     if isinstance(username, Part):
         return Joined(pieces=["postgres://", username, ":", password, end])

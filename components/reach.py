@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 ONCE = "once"
+_WHOLE = {"text": "the text", "binary": "the binary value"}
+_CONTENTS = {"keys": "a JSON object", "text": "one text", "binary": "binary"}
 _MOST = 1_000_000  # far above what a stack file may have
 
 
@@ -12,7 +14,7 @@ def out_of_reach(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> I
 
     Args:
         name: of the component.
-        old: its inputs so far: initialValues (key to origin), mode and removedKeys.
+        old: its inputs so far: initialValues (key to origin), text or binary (origin), mode and removedKeys.
         new: its inputs from now on.
 
     Yields:
@@ -20,8 +22,12 @@ def out_of_reach(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> I
     """
     if "initialValues" not in old:
         return
-    before, after = old["initialValues"], new["initialValues"]
+    before, after = declared_values(old), declared_values(new)
     once = new.get("mode", ONCE) == ONCE
+    if content_of(old) != content_of(new):
+        if once or not replaces_content(new):
+            yield _other_content(name, content_of(old), new, once=once)
+        return
     came_in = not once and old.get("mode", ONCE) == ONCE
     yield from _added(name, [key for key in after if key not in before], once=once)
     left = [key for key in before if key not in after and key not in new.get("removedKeys", ())]
@@ -40,6 +46,53 @@ def out_of_reach(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> I
         key for key in common if key not in renewed and _origin_of(after[key]) != _origin_of(before[key])
     ]
     yield from _changed(name, changed, before, once=once)
+
+
+def content_of(inputs: Mapping[str, Any]) -> str:
+    """Return what the secret's value is, by the component's inputs: keys, text or binary."""
+    return next((content for content in _WHOLE if content in inputs), "keys")
+
+
+def declared_values(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return each key, or words for the whole value, with its origin, by the component's inputs."""
+    content = content_of(inputs)
+    if content in _WHOLE:
+        return {_WHOLE[content]: inputs[content]}
+    declared = inputs.get("initialValues")
+    return declared if isinstance(declared, Mapping) else {}
+
+
+def whole_name(inputs: Mapping[str, Any]) -> str | None:
+    """Return the words for the whole value; None if the secret has keys."""
+    return _WHOLE.get(content_of(inputs))
+
+
+def replaces_content(new: Mapping[str, Any]) -> bool:
+    """Return whether the writer writes a whole value over another content, unless the secret is new to it."""
+    return content_of(new) in _WHOLE and any(generation_of(one) > 1 for one in declared_values(new).values())
+
+
+def contents_in_words(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what the secret's value was and is to be, by the component's inputs."""
+    return _CONTENTS[content_of(old)], _CONTENTS[content_of(new)]
+
+
+def _other_content(name: str, before: str, new: Mapping[str, Any], *, once: bool) -> str:
+    content = content_of(new)
+    told = (
+        f"{name}: the secret changes from {_CONTENTS[before]} to {_CONTENTS[content]}, and AWS keeps "
+        "the value it has."
+    )
+    if content == "keys":
+        if once:
+            return f"{told} Write a JSON object in AWS by hand."
+        return f"{told} The writer adds keys to a JSON object only: write one in AWS by hand first."
+    [origin] = declared_values(new).values()
+    if isinstance(origin, Mapping) and "filledByHand" in origin:
+        return f"{told} Write the new value in AWS by hand."
+    if once:
+        return f"{told} Write the new value in AWS by hand, or initialValues: managed and then generation: 2."
+    return f"{told} To have the new value written there, write generation: 2 next to it."
 
 
 def generation_of(origin: object) -> int:

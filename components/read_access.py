@@ -103,7 +103,8 @@ class ReadAccessArgs:
     after: Sequence[pulumi.Resource] = ()
 
 
-def _trust(args: ReadAccessArgs, reader: MadeFor) -> str:
+def trust(args: ReadAccessArgs, reader: MadeFor) -> str:
+    """Who may take the role that is made."""
     match reader:
         case ServiceAccount():
             return document(_trust_in_service_account(reader))
@@ -286,7 +287,7 @@ class ReadAccess(pulumi.ComponentResource):
             role = aws.iam.Role(
                 f"{name}-role",
                 description=f"Reads the secrets of {name}",
-                assume_role_policy=_trust(args, args.reader),
+                assume_role_policy=trust(args, args.reader),
                 permissions_boundary=args.permissions_boundary,
                 tags=dict(args.tags) or None,
                 opts=pulumi.ResourceOptions(parent=self),

@@ -147,7 +147,8 @@ def _permissions(args: RotationFunctionArgs, grants: Grants, log_group_arn: str 
     return document(*statements)
 
 
-def _variables(args: RotationFunctionArgs) -> dict[str, str]:
+def variables(args: RotationFunctionArgs) -> dict[str, str]:
+    """The function's environment variables."""
     known = sorted({server.fingerprint for server in args.admin_servers})
     return {
         **({"ADMINISTRATOR_SERVERS": " ".join(known)} if known else {}),
@@ -175,7 +176,7 @@ class RotationFunction(pulumi.ComponentResource):
         reads = {"reads": sorted(set(args.secret_names)), "readsByArn": list(args.admin_secret_arns)}
         super().__init__("aws-secrets:index:RotationFunction", name, reads, opts)
         tags = dict(args.common.tags) or None
-        variables = _variables(args)
+        environment = variables(args)
         log_group = function_parts.log_group(name, args.common, self)
         admins = pulumi.Output.all(*args.admin_secret_arns)
         keys = pulumi.Output.all(*distinct_keys(args.kms_key_ids))
@@ -203,7 +204,7 @@ class RotationFunction(pulumi.ComponentResource):
             memory_size=_MEMORY_MEGABYTES,
             timeout=_TIMEOUT_SECONDS,
             role=role.arn,
-            environment=aws.lambda_.FunctionEnvironmentArgs(variables=variables) if variables else None,
+            environment=aws.lambda_.FunctionEnvironmentArgs(variables=environment) if environment else None,
             logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=log_group.name),
             vpc_config=aws.lambda_.FunctionVpcConfigArgs(
                 subnet_ids=list(args.network.subnet_ids),

@@ -1,4 +1,4 @@
-"""A secret in AWS Secrets Manager with JSON values that later updates never overwrite."""
+"""A secret in AWS Secrets Manager whose values later updates never overwrite."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,24 @@ import pulumi
 import pulumi_aws as aws
 
 from components.guards import Guards, register_guards
-from components.initial_value import FilledByHand, Given, InitialValue, declaration, origin, resolve
+from components.initial_value import (
+    FilledByHand,
+    Given,
+    InitialValue,
+    Structure,
+    Text,
+    Whole,
+    declaration,
+    origin,
+    random_name,
+    resolve,
+    resolve_whole,
+)
 from components.value_writer import ValueWriter
 from components.visible import visible
 
 Mode: TypeAlias = Literal["once", "managed", "account"]
+Content: TypeAlias = Literal["keys", "text", "binary"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +48,8 @@ class SecretArgs:
 
     Attributes:
         secret_name: the name in AWS, 1 to 512 of the characters A-Z a-z 0-9 / _ + = . @ -
-        values: JSON key to where its value comes from; at least one.
+        values: JSON key to where its value comes from; at least one unless there is a whole value.
+        whole: where its value comes from, if that is one text or binary and has no keys.
         mode: who writes values. once: Pulumi writes the first ones, and nothing later; managed: the writer
             adds and regenerates keys after that; account: the writer makes every value, and none is in
             Pulumi's state, unless it is Given.
@@ -47,14 +61,17 @@ class SecretArgs:
         policy: a resource policy document (IAM JSON as a mapping); refused if it makes the secret public.
         replicas: copies in other regions.
         tags: tags of the secret.
+        partner_type: AWS's type of a vendor's credentials that it rotates itself; another one replaces the
+            secret.
         guards: hooks shared with other secrets of the program; hooks of its own if left out.
 
     Raises:
-        ValueError: there is no writer for a mode that needs one.
+        ValueError: there is no writer for a mode that needs one, or there are keys in a whole value.
     """
 
     secret_name: str
     values: Mapping[str, InitialValue]
+    whole: Whole | None = None
     mode: Mode = "once"
     writer: ValueWriter | None = None
     removed_keys: Sequence[str] = ()
@@ -64,6 +81,7 @@ class SecretArgs:
     policy: Mapping[str, object] | None = None
     replicas: Sequence[Replica] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    partner_type: str | None = None
     guards: Guards | None = None
 
     def __post_init__(self) -> None:
@@ -71,6 +89,8 @@ class SecretArgs:
             raise ValueError(
                 f"{self.secret_name}: the mode {self.mode} needs a writer; nothing else would write"
             )
+        if self.whole is not None and (self.values or self.removed_keys):
+            raise ValueError(f"{self.secret_name}: a whole value has no keys")
 
 
 class Secret(pulumi.ComponentResource):
@@ -82,20 +102,29 @@ class Secret(pulumi.ComponentResource):
     Attributes:
         arn: full ARN with AWS's random suffix.
         secret_name: name in AWS.
-        references: JSON key to `ARN:key::`, the form that ECS and others read one key by.
+        keys: its JSON keys; none of a whole value.
+        content: whether it has keys, or is one text or binary.
+        filled_by_hand: JSON key to where a person gets its value.
+        hint: where a person gets the whole value, if one fills it.
+        references: JSON key to `ARN:key::`, the form that ECS and others read one key by; without keys that
+            have a colon, which cannot be named so.
     """
 
     arn: pulumi.Output[str]
     secret_name: pulumi.Output[str]
     keys: list[str]
+    content: Content
     filled_by_hand: dict[str, str]
+    hint: str | None
     references: pulumi.Output[dict[str, str]]
 
     def __init__(self, name: str, args: SecretArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         guards = args.guards or register_guards(name)
         # not written to AWS: by it a preview says what changed, and whether AWS keeps what it has
+        self.content = _content(args.whole)
         inputs: dict[str, object] = {
             "initialValues": {key: origin(value) for key, value in args.values.items()},
+            **({self.content: origin(args.whole.source)} if args.whole else {}),
             **({} if args.mode == "once" else {"mode": args.mode}),
             **({"removedKeys": list(args.removed_keys)} if args.removed_keys else {}),
         }
@@ -118,6 +147,7 @@ class Secret(pulumi.ComponentResource):
             ]
             or None,
             tags=dict(args.tags) or None,
+            type=args.partner_type,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 hooks=pulumi.ResourceHookBinding(
@@ -142,7 +172,11 @@ class Secret(pulumi.ComponentResource):
         self.filled_by_hand = {
             key: value.hint for key, value in args.values.items() if isinstance(value, FilledByHand)
         }
-        self.references = secret.arn.apply(lambda arn: {key: f"{arn}:{key}::" for key in args.values})
+        source = args.whole.source if args.whole else None
+        self.hint = source.hint if isinstance(source, FilledByHand) else None
+        self.references = secret.arn.apply(
+            lambda arn: {key: f"{arn}:{key}::" for key in args.values if ":" not in key}
+        )
         self.register_outputs(
             {"arn": self.arn, "secretName": self.secret_name, "references": self.references}
         )
@@ -150,21 +184,28 @@ class Secret(pulumi.ComponentResource):
     def _initial_version(
         self, name: str, args: SecretArgs, guards: Guards, secret: "aws.secretsmanager.Secret"
     ) -> "aws.secretsmanager.SecretVersion":
-        first_values = {
-            # ":" cannot be part of a secret's name, so no two secrets make the same child name
-            key: resolve(f"{name}-random:{key}", value, pulumi.ResourceOptions(parent=self))
-            for key, value in args.values.items()
-        }
+        options = pulumi.ResourceOptions(parent=self)
+        if args.whole is not None:
+            value = resolve_whole(random_name(name, ""), args.whole, options)
+        else:
+            first_values = {
+                key: value.value
+                if isinstance(value, Structure)
+                else resolve(random_name(name, key), value, options)
+                for key, value in args.values.items()
+            }
+            value = {"secret_string": pulumi.Output.json_dumps(first_values)}
         return aws.secretsmanager.SecretVersion(
             f"{name}-initial-version",
             secret_id=secret.arn,
-            secret_string=pulumi.Output.json_dumps(first_values),
+            **value,
             # AWSCURRENT for a secret of this update alone: put again, by whatever accident, this version
             # changes no live value (components/first_version.py)
             version_stages=secret.arn.apply(guards.first_versions.labels),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                ignore_changes=["secretString", "versionStages"],
+                # both kinds: a secret's content may change from one to the other in the program
+                ignore_changes=["secretString", "secretBinary", "versionStages"],
                 hooks=pulumi.ResourceHookBinding(after_create=[guards.version_created]),
                 deleted_with=secret,
                 # where the mode becomes account: the provider would wait in vain for its labels to go
@@ -180,17 +221,15 @@ class Secret(pulumi.ComponentResource):
         secret: "aws.secretsmanager.Secret",
         after: Sequence[pulumi.Resource],
     ) -> None:
-        """Tells the writer which keys there are to be (functions/writer/request.py)."""
-        request: dict[str, object] = {
-            "Action": "write",
-            "SecretId": secret.arn,
-            "Keys": {key: declaration(value) for key, value in args.values.items()},
-            "RemovedKeys": list(args.removed_keys),
-        }
-        given = any(
-            isinstance(value, Given) and isinstance(value.value, pulumi.Output)
-            for value in args.values.values()
-        )
+        """Tells the writer what there is to be (functions/writer/request.py)."""
+        request: dict[str, object] = {"Action": "write", "SecretId": secret.arn}
+        if args.whole is not None:
+            request[self.content.title()] = declaration(args.whole.source)
+        else:
+            request["Keys"] = {key: declaration(value) for key, value in args.values.items()}
+            request["RemovedKeys"] = list(args.removed_keys)
+        sources = [args.whole.source] if args.whole else args.values.values()
+        given = any(isinstance(value, Given) and isinstance(value.value, pulumi.Output) for value in sources)
         if given:
             request["Salt"] = writer.salt
         written = aws.lambda_.Invocation(
@@ -207,6 +246,12 @@ class Secret(pulumi.ComponentResource):
             ),
         )
         written.result.apply(lambda text: _warn(name, text))
+
+
+def _content(whole: Whole | None) -> Content:
+    if whole is None:
+        return "keys"
+    return "text" if isinstance(whole, Text) else "binary"
 
 
 def _warn(name: str, answer: str) -> None:

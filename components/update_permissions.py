@@ -202,7 +202,11 @@ def _roles(scope: PipelineScope, boundary_arn: str) -> Iterator[Statement]:
         ],
         roles,
     )
-    services = ["lambda.amazonaws.com", *(["pods.eks.amazonaws.com"] if scope.eks_clusters else [])]
+    services = [
+        "lambda.amazonaws.com",
+        *(["pods.eks.amazonaws.com"] if scope.eks_clusters else []),
+        *(["secretsmanager.amazonaws.com"] if scope.partner_secrets else []),
+    ]
     yield allow("GiveRolesTo", ["iam:PassRole"], roles, StringEquals={"iam:PassedToService": services})
 
 

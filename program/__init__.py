@@ -57,12 +57,17 @@ def declare(settings: Settings) -> None:
     secrets = {
         name: Secret(
             name,
-            replace(making.secret_args(name, secret), values=making.initial_values(secret.values)),
+            replace(
+                making.secret_args(name, secret),
+                values=making.initial_values(secret.values),
+                whole=making.whole(secret),
+            ),
             making.options(secret),
         )
         for name, secret in declared.secrets.items()
     }
     rotations.attach(making, secrets, functions)
+    rotations.attach_partners(making, secrets)
     rotations.declare_master_rotations(making, servers)
     logins = rotations.declare_logins(making, servers, functions)
     made = {
@@ -91,6 +96,8 @@ def _secret_outputs(secret: Secret) -> dict[str, object]:
         "keys": secret.keys,
         "references": secret.references,
         "filledByHand": secret.filled_by_hand,
+        **({} if secret.content == "keys" else {"content": secret.content}),
+        **({} if secret.hint is None else {"hint": secret.hint}),
     }
 
 

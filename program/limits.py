@@ -15,7 +15,7 @@ import pulumi
 from components import read_access, rotation_function, value_writer
 from components.function_parts import FunctionSettings
 from components.role_policies import MOST_ATTACHED, MOST_INLINE, MOST_MANAGED, Division
-from program import rotations
+from program import rotations, size_limits
 from program.existing_secrets import ExistingSecret, existing_of, of_workload
 from program.lookup import Found, merged
 from program.making import Account, chosen, log_group_prefix, policy_of, tags_of
@@ -57,6 +57,9 @@ def mistakes(
         *_of_rotation(declared, account, servers),
         *_of_resource_policies(declared, account),
         *_of_tags(declared),
+        *size_limits.of_names(declared, account, _functions(declared, servers)),
+        *size_limits.of_stack_key(declared, account, _foreign_readers(declared, account)),
+        *size_limits.of_login_values(declared, servers),
     ]
 
 
@@ -213,20 +216,24 @@ def _of_rotation(declared: StackFile, account: Account, servers: Mapping[str, Fo
     made = by_name(declared)
     served = rotations.served_by(declared, servers, lambda kept: _key(declared, account, kept))
     for name, serves in served.items():
-        network, _ = merged(serves.databases)
+        network, authorities = merged(serves.databases)
         args = rotation_function.RotationFunctionArgs(
             common=common,
             archive="",
             handler="",
             secret_names=serves.secret_names,
             admin_secret_arns=serves.admin_secret_arns,
+            admin_servers=rotations.admin_servers(serves),
             kms_key_ids=serves.kms_key_ids,
             network=network,
+            certificate_authorities=authorities,
         )
+        last = made[serves.secret_names[-1]].place if serves.secret_names else ("databases",)
+        yield from size_limits.of_environment(args, last)
         division = rotation_function.division(name, args)
         if not _fit([division], MOST_ATTACHED):
             yield Mistake(
-                _path(*made[serves.secret_names[-1]].place),
+                _path(*last),
                 f"it is one of {len(serves.secret_names)} secrets that one function rotates, and the "
                 f"function's policies would have {division.whole} characters",
                 _room(MOST_ATTACHED),
@@ -234,12 +241,25 @@ def _of_rotation(declared: StackFile, account: Account, servers: Mapping[str, Fo
             )
 
 
-def _of_resource_policies(declared: StackFile, account: Account) -> Iterator[Mistake]:
+def _functions(declared: StackFile, servers: Mapping[str, Found]) -> list[str]:
+    """Logical names of the stack's functions but those that redeploy services."""
+    served = rotations.served_by(declared, servers, lambda _: None)
+    written = any(mode_of(declared, secret.kept) != "once" for secret in stack_secrets(declared))
+    return [*served, *(["writer"] if written else [])]
+
+
+def _foreign_readers(declared: StackFile, account: Account) -> dict[str, set[str]]:
+    """Secret to the roles of other accounts that read it."""
     readers: dict[str, set[str]] = {}
     for workload in declared.workloads.values():
         role = foreign_role(workload, account)
         for name in secrets_of(workload) if role else ():
             readers.setdefault(name, set()).add(role or "")
+    return readers
+
+
+def _of_resource_policies(declared: StackFile, account: Account) -> Iterator[Mistake]:
+    readers = _foreign_readers(declared, account)
     for secret in stack_secrets(declared):
         roles: Sequence[str] = sorted(readers.get(secret.name, ()))
         # the provider sends it without white space

@@ -15,6 +15,7 @@ from components.secret import Replica, SecretArgs
 from components.value_writer import ValueWriter
 from settings import Settings, StackFile
 from settings import secrets as declared_secrets
+from settings.configured import without_line_ends
 from settings.modes import mode_of
 
 Setting = TypeVar("Setting")
@@ -76,6 +77,7 @@ class Making:
     def secret_args(self, name: str, secret: declared_secrets.Kept) -> SecretArgs:
         """How a secret is kept, without values."""
         stack_wide = self.settings.stack_file
+        partner = secret.partner if isinstance(secret, declared_secrets.Secret) else None
         return SecretArgs(
             secret_name=name,
             values={},
@@ -91,6 +93,7 @@ class Making:
                 for replica in chosen(secret.replicas, stack_wide.replicas)
             ],
             tags=tags_of(stack_wide, secret),
+            partner_type=partner.type if partner else None,
             guards=self.guards,
         )
 
@@ -127,9 +130,33 @@ class Making:
         self, values: Mapping[str, declared_secrets.Value]
     ) -> dict[str, initial_value.InitialValue]:
         """Where the first values of a secret's keys come from."""
-        return {key: self._initial_value(value) for key, value in values.items()}
+        return {
+            key: self._initial_value(value)
+            if value.json_ is None
+            else initial_value.Structure(value=value.json_, generation=value.generation)
+            for key, value in values.items()
+        }
 
-    def _initial_value(self, value: declared_secrets.Value) -> initial_value.InitialValue:
+    def whole(self, secret: declared_secrets.Secret) -> initial_value.Whole | None:
+        """Where a secret's whole value comes from; None if it has keys."""
+        if secret.text is not None:
+            return initial_value.Text(source=self._initial_value(secret.text))
+        if secret.binary is None:
+            return None
+        declared = secret.binary
+        if declared.random_bytes is not None:
+            options = declared.random_bytes.model_dump()
+            return initial_value.Binary(
+                source=initial_value.RandomBytes(**options, encoding="base64", generation=declared.generation)
+            )
+        if declared.config is not None:
+            given = self.settings.configured[declared.config].apply(without_line_ends)
+            return initial_value.Binary(
+                source=initial_value.Given(value=given, generation=declared.generation)
+            )
+        return initial_value.Binary(source=initial_value.FilledByHand(hint=declared.filled_by_hand or ""))
+
+    def _initial_value(self, value: declared_secrets.Text) -> initial_value.Source:
         generation = value.generation
         if value.random is not None:
             return initial_value.Random(**value.random.model_dump(), generation=generation)

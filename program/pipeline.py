@@ -60,6 +60,7 @@ def _scope(declared: Pipeline, account: Account) -> PipelineScope:
         admin_secret_arns=declared.databases.admin_secret_arns,
         master_rotation_arns=declared.databases.master_rotation_arns,
         existing_secret_arns=[arn_pattern(secret, account) for secret in declared.existing_secrets],
+        partner_secrets=declared.partner_secrets,
         eks_clusters=declared.eks_clusters,
         ecs_services=declared.ecs_services,
         state_bucket_arn=declared.state.bucket_arn,

@@ -39,12 +39,18 @@ def _required(declared: StackFile) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, workload in declared.workloads.items():
         for read in workload.reads:
-            path = path_of(pulumi.get_project(), ("workloads", name, *read.place))
-            for key, value in secrets[read.secret].values.items():
-                if read.required and read.key in {key, None} and value.filled_by_hand is not None:
+            secret, path = (
+                secrets[read.secret],
+                path_of(pulumi.get_project(), ("workloads", name, *read.place)),
+            )
+            key = read.key_of(secret.content)
+            for place, value in secret.sources:
+                own = place[1] if place[0] == "values" else None
+                if read.required and key in {own, None} and value.filled_by_hand is not None:
+                    what = read.secret if own is None else f"{own} of {read.secret}"
                     found.setdefault(read.secret, []).append(
                         visible(
-                            f"{path}: {key} of {read.secret} is not filled in yet ({value.filled_by_hand}). "
+                            f"{path}: {what} is not filled in yet ({value.filled_by_hand}). "
                             "The workload requires it and gets an empty text until then."
                         )
                     )

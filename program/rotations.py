@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import pulumi
 
 from components.master_rotation import MasterRotation, MasterRotationArgs
+from components.partner_rotation import PartnerRotation, PartnerRotationArgs
 from components.postgres_login import PostgresLogin, PostgresLoginArgs
 from components.rotation import Rotation, RotationArgs, Schedule
 from components.rotation_function import AdminServer, RotationFunction, RotationFunctionArgs
@@ -82,6 +83,15 @@ def served_by(
     return served
 
 
+def admin_servers(serves: Serves) -> list[AdminServer]:
+    """Servers on which the passwords of administrators' existing secrets may be used."""
+    return [
+        AdminServer(secret_arn=found.admin.arn, host=found.server.host, port=found.server.port)
+        for found in serves.databases
+        if found.admin
+    ]
+
+
 def declare_functions(
     making: Making, servers: Mapping[str, Found], archive_path: str
 ) -> dict[str, RotationFunction]:
@@ -97,11 +107,7 @@ def declare_functions(
                 handler=build.HANDLER,
                 secret_names=serves.secret_names,
                 admin_secret_arns=serves.admin_secret_arns,
-                admin_servers=[
-                    AdminServer(secret_arn=found.admin.arn, host=found.server.host, port=found.server.port)
-                    for found in serves.databases
-                    if found.admin
-                ],
+                admin_servers=admin_servers(serves),
                 kms_key_ids=serves.kms_key_ids,
                 network=network,
                 certificate_authorities=authorities,
@@ -135,6 +141,31 @@ def declare_master_rotations(making: Making, servers: Mapping[str, Found]) -> No
                 database,
                 MasterRotationArgs(
                     secret_arn=admin.arn, schedule=schedule_of(rotation) if rotation.enabled else None
+                ),
+            )
+
+
+def attach_partners(making: Making, secrets: Mapping[str, Secret]) -> None:
+    """Have AWS rotate the credentials of vendors that it can rotate itself."""
+    declared = making.settings.stack_file
+    for name, secret in secrets.items():
+        about = declared.secrets[name]
+        partner = about.partner
+        if partner and partner.rotation.enabled:
+            PartnerRotation(
+                name,
+                PartnerRotationArgs(
+                    account_id=making.account.account_id,
+                    region=making.account.region,
+                    secret_arn=secret.arn,
+                    secret_name=name,
+                    kms_key_id=making.kms_key_id(about),
+                    role_arn=partner.role_arn,
+                    metadata=partner.metadata,
+                    schedule=schedule_of(partner.rotation),
+                    tags=declared.tags,
+                    permissions_boundary=declared.permissions_boundary,
+                    after=[secret],
                 ),
             )
 

@@ -164,7 +164,7 @@ def _declare_one(
     role_arn: pulumi.Input[str] = foreign or (access or _access(making, name, sources)).role_arn
     others = {other.reference: other.arn for other in of_workload(workload, sources.existing)}
     arns = pulumi.Output.all(**{secret: secrets[secret].arn for secret in names}, **others)
-    keys = {secret: secrets[secret].keys for secret in names}
+    keys = {secret: secrets[secret].keys if secrets[secret].content == "keys" else None for secret in names}
     region = making.account.region
 
     def contract(role_arn: str, arns: Mapping[str, str]) -> Contract:
@@ -269,16 +269,17 @@ class _Known:
     """What a workload reads.
 
     Attributes:
-        keys: name of a secret of this stack to its keys.
+        keys: name of a secret of this stack to its keys; None if it is one text or binary.
         arns: name of a secret, or what the stack file calls an existing one, to its full ARN.
     """
 
-    keys: Mapping[str, Sequence[str]]
+    keys: Mapping[str, Sequence[str] | None]
     arns: Mapping[str, str]
 
     def source(self, secret: str, key: str | None) -> Source:
         """Return where a key is, or the whole secret."""
-        return Source(secret_name=secret, secret_arn=self.arns[secret], key=key)
+        has_keys = self.keys.get(secret, ()) is not None
+        return Source(secret_name=secret, secret_arn=self.arns[secret], key=key if has_keys else None)
 
 
 def _contract(
@@ -290,7 +291,7 @@ def _contract(
 ) -> Contract:
     def environment() -> Iterator[tuple[str, Value]]:
         for secret in workload.environment_from:
-            yield from ((key, known.source(secret, key)) for key in known.keys[secret])
+            yield from ((key, known.source(secret, key)) for key in known.keys[secret] or ())
         for variable, read in workload.environment.items():
             yield variable, _value(read, variable, known)
 

@@ -8,6 +8,7 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from settings.checking import Checked, Configuration, check, parsed
+from settings.configured import wrong_values
 from settings.files import written_otherwise
 from settings.mistakes import Mistake, SettingsError
 from settings.secrets import Secret
@@ -61,9 +62,14 @@ def load() -> Settings:
             mistakes=tuple(written_otherwise(Path(), stack, values)),
         )
     )
+    for warning in checked.warnings:
+        pulumi.log.warn(warning)
     for key in checked.idle:
         # its secret may have left the stack file for a while; losing the value would be worse
         pulumi.log.warn(f"Nothing reads the config value {key}. Remove it with: pulumi config rm {key}")
+    wrong = list(wrong_values(pulumi.get_project(), checked.stack_file, texts))
+    if wrong:
+        raise SettingsError(stack, wrong)
     near = nearly_too_large(texts)
     if near:
         pulumi.log.warn(near)

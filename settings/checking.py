@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from settings.cross_checks import mistakes_between
+from settings.cross_checks import mistakes_between, replicas_of
 from settings.documents import FileError, keyed, map_in, project_file
 from settings.mistakes import Mistake, SettingsError, from_validation, nearest, path_of
 from settings.pipeline import AUTONAMING
-from settings.secrets import check_region
+from settings.secrets import check_region, region_is_known, unlisted_region
 from settings.stack_file import StackFile
 
 STRUCTURE = tuple(field.alias or name for name, field in StackFile.model_fields.items())
@@ -52,12 +52,14 @@ class Checked:
         region: the region of the stack.
         references: config keys that a `config:` in the structure names.
         idle: encrypted keys that nothing reads.
+        warnings: sentences about what may be wrong.
     """
 
     stack_file: StackFile
     region: str
     references: frozenset[str]
     idle: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def check(configuration: Configuration) -> Checked:
@@ -101,6 +103,7 @@ def check(configuration: Configuration) -> Checked:
         region=region or "",
         references=frozenset(references.values()),
         idle=tuple(unread),
+        warnings=tuple(_unlisted_regions(namespace, stack_file, region or "")),
     )
 
 
@@ -129,6 +132,8 @@ def _values(structure: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], obj
     for secret, declared in _map(structure.get("secrets")).items():
         for key, value in _map(_map(declared).get("values")).items():
             yield ("secrets", secret, "values", key), value
+        for content in ("text", "binary"):
+            yield ("secrets", secret, content), _map(declared).get(content)
     for database, declared in _map(structure.get("databases")).items():
         place = ("databases", database)
         yield (*place, "admin", "password"), _map(_map(declared).get("admin")).get("password")
@@ -272,6 +277,18 @@ def _wrong_region(region: object) -> Iterator[Mistake]:
     except PydanticCustomError as error:
         context = error.context or {}
         yield Mistake("aws:region", context["wrong"], context["consequence"], context["remedy"])
+
+
+def _unlisted_regions(namespace: str, stack_file: StackFile, region: str) -> Iterator[str]:
+    places = {"aws:region": region}
+    for place, replicas in replicas_of(stack_file).items():
+        places |= {
+            path_of(namespace, (*place, index, "region")): replica.region
+            for index, replica in enumerate(replicas)
+        }
+    for path, found in places.items():
+        if not region_is_known(found):
+            yield unlisted_region(path, found)
 
 
 def _out_of_a_pipelines_reach(configuration: Configuration, stack_file: StackFile) -> Iterator[Mistake]:

@@ -1,6 +1,7 @@
 """Mistakes between parts of a stack file that are each right in themselves."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
@@ -10,13 +11,15 @@ from settings.mistakes import Mistake, nearest, path_of
 from settings.modes import wrong_modes
 from settings.reads import NamedRead, check_variable
 from settings.stack_file import StackFile
-from settings.stack_secrets import by_name, stack_secrets
+from settings.stack_secrets import StackSecret, by_name, stack_secrets
 from settings.workloads import Workload
 
 if TYPE_CHECKING:
     from settings.secrets import Replica
 
 Place = tuple[str | int, ...]
+
+_NOT_IN_A_TEMPLATE = 2  # of the place of a read: where, and under which name
 
 
 def mistakes_between(namespace: str, stack_file: StackFile, region: str | None, stack: str) -> list[Mistake]:
@@ -32,12 +35,16 @@ def mistakes_between(namespace: str, stack_file: StackFile, region: str | None, 
     ]
 
 
-def _wrong_replicas(namespace: str, stack_file: StackFile, region: str | None) -> Iterator[Mistake]:
-    places: dict[Place, Sequence[Replica]] = {
+def replicas_of(stack_file: StackFile) -> dict[Place, Sequence["Replica"]]:
+    """Return every list of replicas by its place."""
+    return {
         ("replicas",): stack_file.replicas,
         **{(*secret.place, "replicas"): secret.kept.replicas or () for secret in stack_secrets(stack_file)},
     }
-    for place, replicas in places.items():
+
+
+def _wrong_replicas(namespace: str, stack_file: StackFile, region: str | None) -> Iterator[Mistake]:
+    for place, replicas in replicas_of(stack_file).items():
         seen = {region}
         for index, replica in enumerate(replicas):
             if replica.region in seen:
@@ -92,29 +99,51 @@ def _shared_roles(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
 
 
 def _wrong_reads(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
-    keys = {name: secret.keys for name, secret in by_name(stack_file).items()}
+    secrets = by_name(stack_file)
     for name, workload in stack_file.workloads.items():
         place: Place = ("workloads", name)
         for read in workload.reads:
-            yield from _wrong_read(namespace, (*place, *read.place), read, keys)
-        yield from _wrong_whole_secrets(namespace, place, workload, keys)
+            yield from _wrong_read(namespace, (*place, *read.place), read, secrets)
+            yield from _wrong_platform(namespace, (*place, *read.place), read, workload, secrets)
+        yield from _wrong_whole_secrets(namespace, place, workload, secrets)
         yield from _wrong_files(namespace, place, workload)
-        yield from _same_whole_file_twice(namespace, place, workload)
+        yield from _same_whole_file_twice(namespace, place, workload, secrets)
         yield from _wrong_authorities(namespace, place, workload, stack_file)
 
 
 def _wrong_read(
-    namespace: str, place: Place, read: NamedRead, keys: Mapping[str, Sequence[str]]
+    namespace: str, place: Place, read: NamedRead, secrets: Mapping[str, StackSecret]
 ) -> Iterator[Mistake]:
-    known = keys.get(read.secret)
-    if known is None:
-        yield _unknown_secret(namespace, (*place, "secret"), read.secret, keys)
-    elif read.key is not None and read.key not in known:
+    secret = secrets.get(read.secret)
+    if secret is None:
+        yield _unknown_secret(namespace, (*place, "secret"), read.secret, secrets)
+        return
+    key = read.key_of(secret.content)
+    if secret.content != "keys":
+        if read.key is not None:
+            yield Mistake(
+                path_of(namespace, (*place, "key")),
+                f"{read.secret} is one {secret.content} value and has no keys",
+                "The workload would not start",
+                "Drop key: the whole value is read",
+            )
+        if read.place[0] == "environmentFromAll":
+            yield _without_keys(namespace, place, secret)
+    elif read.whole:
+        return
+    elif key is None:
+        yield Mistake(
+            path_of(namespace, place),
+            "the key is missing",
+            "Which key of the secret is meant cannot be guessed",
+            f'Add "key" with one of {", ".join(secret.keys)}, or whole: true for all as one JSON text',
+        )
+    elif key not in secret.keys:
         yield Mistake(
             path_of(namespace, (*place, "key")),
-            f'{read.secret} has no key "{read.key}"{nearest(read.key, known)}',
+            f'{read.secret} has no key "{key}"{nearest(key, secret.keys)}',
             "The workload would not start, or start without it",
-            f"Its keys are {', '.join(known)}",
+            f"Its keys are {', '.join(secret.keys)}",
         )
 
 
@@ -131,6 +160,13 @@ def _wrong_existing_reads(namespace: str, stack_file: StackFile, region: str | N
                     "It would be looked for in AWS before it is made",
                     f"Write secret: {read.secret}",
                 )
+            elif workload.ecs and read.key and ":" in read.key:
+                yield Mistake(
+                    path_of(namespace, ("workloads", name, *read.place)),
+                    f'{_COLON}, and "{read.key}" of {read.secret} has one itself',
+                    "The workload would not start",
+                    _remedy(_COLON),
+                )
             elif arn and region and arn[3] != region:
                 yield Mistake(
                     path,
@@ -140,7 +176,74 @@ def _wrong_existing_reads(namespace: str, stack_file: StackFile, region: str | N
                 )
 
 
-def _unknown_secret(namespace: str, place: Place, secret: str, keys: Mapping[str, Sequence[str]]) -> Mistake:
+def _without_keys(namespace: str, place: Place, secret: StackSecret) -> Mistake:
+    return Mistake(
+        path_of(namespace, place),
+        f"{secret.name} is one {secret.content} value and has no keys",
+        "It is unclear which variable would hold it",
+        f"Write environment: {{VARIABLE: {{secret: {secret.name}}}}}",
+    )
+
+
+def _wrong_platform(
+    namespace: str, place: Place, read: NamedRead, workload: Workload, secrets: Mapping[str, StackSecret]
+) -> Iterator[Mistake]:
+    """Yield what the workload's platform cannot bring to it."""
+    secret = secrets.get(read.secret)
+    if secret is None:
+        return
+    key = read.key_of(secret.content)
+    wrong = None if key is None else _unnameable(workload, secret, key)
+    if wrong is not None:
+        yield Mistake(path_of(namespace, place), wrong, "The workload would not start", _remedy(wrong))
+    if secret.content != "binary" or workload.lambda_:
+        return
+    if read.place[0] == "environment" or len(read.place) > _NOT_IN_A_TEMPLATE:
+        remedy = (
+            "Write it under files, or declare the secret as text: {config: ...}, with the bytes in base64"
+            if workload.kubernetes
+            else "Declare the secret as text: {config: ...}, with the bytes in base64"
+        )
+        yield Mistake(
+            path_of(namespace, place),
+            f"{read.secret} is binary, and {'ECS reads texts only' if workload.ecs else 'this is a text'}",
+            "The workload would not start",
+            remedy,
+        )
+
+
+def _yaml(key: str) -> str:
+    """Return a key as it is written in YAML, in quotes unless it is a plain word."""
+    return key if re.fullmatch(r"[A-Za-z0-9_./-]+", key) else "'" + key.replace("'", "''") + "'"
+
+
+_COLON = "ECS puts colons between a secret's ARN and key"
+
+
+def _unnameable(workload: Workload, secret: StackSecret, key: str) -> str | None:
+    """Return why the workload's platform cannot bring a key to it; None where it can.
+
+    Sources: the ECS agent prints what is not text in a form of Go (agent/asm/asm.go); AWS's provider for the
+    CSI driver refuses it (provider/secret_value.go).
+    """
+    if workload.ecs and ":" in key:
+        return f'{_COLON}, and "{key}" of {secret.name} has one itself'
+    value = secret.values.get(key)
+    if value is None or value.json_ is None or isinstance(value.json_, str) or workload.lambda_:
+        return None
+    if workload.kubernetes and workload.kubernetes.operator == "external-secrets":
+        return None
+    platform = "ECS" if workload.ecs else "The CSI driver"
+    return f'{platform} reads texts, and "{key}" of {secret.name} is JSON that is not a text'
+
+
+def _remedy(wrong: str) -> str:
+    if wrong.startswith(_COLON):
+        return "Give the key another name, or read it in the program by AWS's SDK"
+    return "Write it as a text, {value: '...'}, or read it with the External Secrets Operator"
+
+
+def _unknown_secret(namespace: str, place: Place, secret: str, keys: Iterable[str]) -> Mistake:
     return Mistake(
         path_of(namespace, place),
         f'this stack makes no secret "{secret}"{nearest(secret, keys)}',
@@ -150,15 +253,21 @@ def _unknown_secret(namespace: str, place: Place, secret: str, keys: Mapping[str
 
 
 def _wrong_whole_secrets(
-    namespace: str, place: Place, workload: Workload, keys: Mapping[str, Sequence[str]]
+    namespace: str, place: Place, workload: Workload, secrets: Mapping[str, StackSecret]
 ) -> Iterator[Mistake]:
     taken = {variable: f"environment.{variable}" for variable in workload.environment}
     for index, secret in enumerate(workload.environment_from):
         here = path_of(namespace, (*place, "environmentFrom", index))
-        if secret not in keys:
-            yield _unknown_secret(namespace, (*place, "environmentFrom", index), secret, keys)
+        if secret not in secrets:
+            yield _unknown_secret(namespace, (*place, "environmentFrom", index), secret, secrets)
             continue
-        for key in keys[secret]:
+        if secrets[secret].content != "keys":
+            yield _without_keys(namespace, (*place, "environmentFrom", index), secrets[secret])
+        for key in secrets[secret].keys:
+            wrong = _unnameable(workload, secrets[secret], key)
+            if wrong is not None:
+                yield Mistake(here, wrong, "The workload would not start", _remedy(wrong))
+                continue
             try:
                 check_variable(key)
             except PydanticCustomError:
@@ -166,7 +275,8 @@ def _wrong_whole_secrets(
                     here,
                     f'the key "{key}" of {secret} is no name of an environment variable',
                     "Shells and many programs could not read it",
-                    f"Write environment: {{VARIABLE: {{secret: {secret}, key: {key}}}}} for what you need",
+                    f"Write environment: {{VARIABLE: {{secret: {secret}, key: {_yaml(key)}}}}} for what you "
+                    "need",
                 )
             if key in taken:
                 yield Mistake(
@@ -190,14 +300,18 @@ def _wrong_files(namespace: str, place: Place, workload: Workload) -> Iterator[M
             )
 
 
-def _same_whole_file_twice(namespace: str, place: Place, workload: Workload) -> Iterator[Mistake]:
+def _same_whole_file_twice(
+    namespace: str, place: Place, workload: Workload, secrets: Mapping[str, StackSecret]
+) -> Iterator[Mistake]:
     """Yield whole secrets that are several files, of which AWS's provider for the CSI driver makes one."""
     if not workload.kubernetes or workload.kubernetes.operator != "secrets-store-csi":
         return
     seen: dict[str, str] = {}
     for path, file in workload.files.items():
         secret = file.secret or file.existing_secret
-        if secret is None or not file.whole:
+        known = secrets.get(file.secret or "")
+        whole = file.whole or (known is not None and known.content != "keys")
+        if secret is None or not whole:
             continue
         if secret in seen:
             yield Mistake(

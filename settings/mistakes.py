@@ -73,10 +73,15 @@ def path_of(namespace: str, location: Iterable[str | int]) -> str:
     """`("secrets", "a/b", "values")` as `namespace:secrets["a/b"].values`."""
     first, *rest = location
     steps = [
-        f"[{step}]" if isinstance(step, int) else f".{step}" if _PLAIN_KEY.fullmatch(step) else f'["{step}"]'
+        f"[{step}]" if isinstance(step, int) else f".{step}" if _PLAIN_KEY.fullmatch(step) else _quoted(step)
         for step in rest
     ]
     return f"{namespace}:{first}{''.join(steps)}"
+
+
+def _quoted(step: str) -> str:
+    escaped = step.replace('"', '\\"')
+    return f'["{escaped}"]'
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

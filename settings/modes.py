@@ -33,9 +33,7 @@ def wrong_modes(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
 
 
 def _known_to_pulumi(namespace: str, secret: StackSecret) -> Iterator[Mistake]:
-    configured = [
-        (*secret.place, "values", key, "config") for key, value in secret.values.items() if value.config
-    ]
+    configured = [(*secret.place, *place, "config") for place, value in secret.sources if value.config]
     if secret.configured_password:
         configured.append(secret.configured_password)
     for place in configured:

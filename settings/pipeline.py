@@ -172,6 +172,9 @@ class Pipeline(Model):
         tuple[ExistingSecret, ...],
         Field(description="Secrets that workloads read and the stacks do not make, by name or full ARN"),
     ] = ()
+    partner_secrets: Annotated[
+        bool, Field(description="true: stacks have secrets of partners that AWS rotates itself")
+    ] = False
     eks_clusters: Annotated[
         tuple[_Cluster, ...],
         Field(description="Clusters whose pods get roles by EKS Pod Identity"),

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from settings.mistakes import matching, refusal
 from settings.model import Model
-from settings.secrets import JsonKey, SecretName
+from settings.secrets import Content, JsonKey, SecretName
 from workloads.template import Placeholder, TemplateError, names, parse
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -84,13 +84,14 @@ FilePath = Annotated[str, AfterValidator(_check_path)]
 
 @dataclass(frozen=True)
 class NamedRead:
-    """A key that a workload reads under a name of its own.
+    """A key, or a whole secret, that a workload reads under a name of its own.
 
     Attributes:
         place: below the workload: `environment` or `files`, and the name; in a template further to its part.
-        secret, key: what it reads; the key is None for a whole secret.
+        secret: its name.
+        key: the key that is named; None where none is.
         required: see Read.
-        whole: the whole secret is read.
+        whole: the whole secret is read, by the stack file's own word.
     """
 
     place: tuple[str | int, ...]
@@ -98,6 +99,22 @@ class NamedRead:
     key: str | None
     required: bool
     whole: bool = False
+
+    def key_of(self, content: Content) -> str | None:
+        """Return the key that is read of a secret with this content.
+
+        Returns:
+            The named key, or the variable's name; None for a whole secret, and where a key has to be named.
+        """
+        if self.whole or content != "keys":
+            return None
+        own_name = (
+            str(self.place[1]) if self.place[0] == "environment" and len(self.place) == _PLACE else None
+        )
+        return self.key or own_name
+
+
+_PLACE = 2  # of what is no part of a template: where, and under which name
 
 
 @dataclass(frozen=True)
@@ -147,11 +164,11 @@ class Origin(Model):
             )
         return self
 
-    def read(self, place: tuple[str | int, ...], key: str | None) -> NamedRead | None:
+    def read(self, place: tuple[str | int, ...], key: str | None, *, whole: bool) -> NamedRead | None:
         """Return the read of a secret of this stack; None if it is of another one."""
         if self.secret is None:
             return None
-        return NamedRead(place, self.secret, key, self.required, whole=key is None)
+        return NamedRead(place, self.secret, key, self.required, whole=whole)
 
     def existing_read(self, place: tuple[str | int, ...], key: str | None) -> ExistingRead | None:
         """Return the read of a secret that this stack does not make; None if it is one of its own."""
@@ -180,12 +197,14 @@ _WHOLE = Field(description="Read the whole secret, all keys as one JSON text")
 class Part(WholeSecret):
     """One key of one secret, or the whole of it, as a part of a text."""
 
-    key: Annotated[JsonKey | None, Field(description="JSON key")] = None
+    key: Annotated[JsonKey | None, Field(description="JSON key; left out of a secret without keys")] = None
     whole: Annotated[bool, _WHOLE] = False
 
     @model_validator(mode="after")
     def _key_or_whole(self) -> "Part":
-        if (self.key is None) != self.whole:
+        # which secrets of this stack have keys, the whole stack file says
+        missing = self.key is None and not self.whole and self.existing_secret is not None
+        if missing or (self.key is not None and self.whole):
             raise refusal(
                 "the key is missing" if self.key is None else "key and whole are both given",
                 "It would be unclear what the text holds",
@@ -206,10 +225,13 @@ def _check_template(text: str) -> str:
     return text
 
 
+_KEY = "JSON key; if left out, the variable's name, or the whole of a secret without keys"
+
+
 class Read(Origin):
     """One key of one secret, the whole of it, or a text made of several."""
 
-    key: Annotated[JsonKey | None, Field(description="JSON key; the variable's name if left out")] = None
+    key: Annotated[JsonKey | None, Field(description=_KEY)] = None
     whole: Annotated[bool, _WHOLE] = False
     template: Annotated[
         Annotated[str, AfterValidator(_check_template)] | None,
@@ -275,20 +297,23 @@ class Read(Origin):
         return parse(self.template or "")
 
     def reads(self, place: tuple[str, str]) -> list[NamedRead]:
-        """All that it reads of this stack's secrets; a key that is left out has the name of the variable."""
-        found = [origin.read(where, key) for where, origin, key in self._origins(place)]
+        """All that it reads of this stack's secrets."""
+        found = [origin.read(where, origin.key, whole=origin.whole) for where, origin in self._origins(place)]
         return [read for read in found if read is not None]
 
     def existing_reads(self, place: tuple[str, str]) -> list[ExistingRead]:
         """All that it reads of secrets that this stack does not make."""
-        found = [origin.existing_read(where, key) for where, origin, key in self._origins(place)]
+        found = [
+            origin.existing_read(where, None if origin.whole else origin.key or place[1])
+            for where, origin in self._origins(place)
+        ]
         return [read for read in found if read is not None]
 
-    def _origins(self, place: tuple[str, str]) -> Iterator[tuple[tuple[str, ...], Origin, str | None]]:
+    def _origins(self, place: tuple[str, str]) -> Iterator[tuple[tuple[str, ...], "Read | Part"]]:
         if self.template is None:
-            yield place, self, None if self.whole else self.key or place[1]
+            yield place, self
         for name, part in self.keys.items():
-            yield (*place, "keys", name), part, part.key
+            yield (*place, "keys", name), part
 
 
 class ReadFile(Read):
@@ -296,7 +321,8 @@ class ReadFile(Read):
 
     @model_validator(mode="after")
     def _key_is_named(self) -> "ReadFile":
-        if self.template is None and self.key is None and not self.whole:
+        # which secrets of this stack have keys, the whole stack file says
+        if self.existing_secret is not None and self.key is None and not self.whole:
             raise refusal(
                 "the key is missing",
                 "What the file holds cannot be guessed from its path",

@@ -119,7 +119,7 @@ class SecretRotation(Schedule):
     """What renews a secret that is no database login, and when: keys or functionArn."""
 
     renewed_keys: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^\S+$")], ...],
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/=+@-]+$")], ...],
         Field(
             alias="keys",
             max_length=10,

@@ -31,7 +31,9 @@ def stack_file_schema() -> dict[str, Any]:
             f"{PROJECT}:{key}": _or_quoted(described) for key, described in structure["properties"].items()
         },
         # a stack has one of these at least
-        "anyOf": [{"required": [f"{PROJECT}:{key}"]} for key in ("secrets", "databases", "pipeline")],
+        "anyOf": [
+            {"required": [f"{PROJECT}:{key}"]} for key in ("secrets", "databases", "workloads", "pipeline")
+        ],
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -3,35 +3,67 @@
 Secret values are never part of it: they are random, filled by hand, or named by a config key of their own.
 """
 
+import difflib
 import json
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pulumi_aws as aws
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
 
 from settings.mistakes import matching, nearest, refusal
 from settings.model import Model
+from settings.partners import Partner
 from settings.policies import check_policy
 from settings.rotation import SecretRotation
 
 # AWS Secrets Manager quotas: bytes of a secret's value, tags and replicas of a secret
-_MAX_VALUE_BYTES = 65_536
+MOST_VALUE_BYTES = 65_536
 _MAX_TAGS = 50
+_LONGEST_KEY = 256
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:(key|alias)/[A-Za-z0-9/_-]+")
 
 
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d{1,2}")
+_COMPASS = tuple(f"{first}{second}" for first in ("north", "south", "") for second in ("east", "west", ""))[
+    :-1
+]
+_DIRECTIONS = (*_COMPASS, "central")
+_TYPO = 0.75  # of a direction, in difflib's measure
+
+
 def check_region(region: str) -> str:
-    """Raises a refusal for a region that pulumi-aws does not list."""
-    known = [known.value for known in aws.Region]
-    if region not in known:
+    """Raise a refusal for what is not the code of a region; one that pulumi-aws does not list may be new."""
+    if region_is_known(region):
+        return region
+    direction = region.split("-")[-2] if _REGION.fullmatch(region) else ""
+    if not direction or (
+        direction not in _DIRECTIONS and difflib.get_close_matches(direction, _DIRECTIONS, cutoff=_TYPO)
+    ):
         raise refusal(
-            f'unknown AWS region "{region}"{nearest(region, known)}',
+            f'unknown AWS region "{region}"{_nearest_region(region)}',
             "Requests would go to a host that does not exist",
-            "Write a region's code, for example us-east-1; for a region newer than this, update pulumi-aws",
+            "Write a region's code, for example us-east-1",
         )
     return region
+
+
+def region_is_known(region: str) -> bool:
+    """Return whether pulumi-aws lists the region."""
+    return region in {known.value for known in aws.Region}
+
+
+def unlisted_region(path: str, region: str) -> str:
+    """Return the warning for a region that pulumi-aws does not list."""
+    return (
+        f'{path}: pulumi-aws does not list the region "{region}"{_nearest_region(region)}. If it is newer '
+        "than pulumi-aws, go on; otherwise nothing answers there, and the update fails."
+    )
+
+
+def _nearest_region(region: str) -> str:
+    return nearest(region, [known.value for known in aws.Region])
 
 
 SecretName = Annotated[
@@ -43,14 +75,22 @@ SecretName = Annotated[
         "Use 1 to 512 of the characters A-Z a-z 0-9 / _ + = . @ -",
     ),
 ]
+
+
+def _check_json_key(key: str) -> str:
+    if not 1 <= len(key) <= _LONGEST_KEY or not key.isprintable():
+        raise refusal(
+            "not a valid JSON key here",
+            "It could not be shown as it is in previews and logs",
+            f"Use 1 to {_LONGEST_KEY} printable characters, blanks included",
+        )
+    return key
+
+
 JsonKey = Annotated[
     str,
-    matching(
-        r"[A-Za-z0-9_./-]{1,256}",
-        "this is not a key that every reader of the secret can name",
-        "ECS, the CSI driver and External Secrets would fail to find it",
-        "Use 1 to 256 of the characters A-Z a-z 0-9 _ . / -",
-    ),
+    AfterValidator(_check_json_key),
+    Field(json_schema_extra={"minLength": 1, "maxLength": _LONGEST_KEY}),
 ]
 
 
@@ -195,16 +235,21 @@ class Random(Model):
         return self
 
 
-class RandomBytes(Model):
-    """Random bytes as text."""
+class Bytes(Model):
+    """Random bytes."""
 
     length: Annotated[int, Field(ge=1, le=16_384, description="Bytes, before encoding")] = 32
-    encoding: Annotated[
-        Literal["hex", "base64", "base64url"], Field(description="base64url has no padding")
-    ] = "hex"
     keepers: Annotated[
         dict[str, str], Field(description="A change here makes a new value in state; the one in AWS stays")
     ] = Field(default_factory=dict)
+
+
+class RandomBytes(Bytes):
+    """Random bytes as text."""
+
+    encoding: Annotated[
+        Literal["hex", "base64", "base64url"], Field(description="base64url has no padding")
+    ] = "hex"
 
 
 Mode = Annotated[
@@ -215,44 +260,49 @@ Mode = Annotated[
     ),
 ]
 
-_KINDS = ("random", "random_bytes", "value", "config", "filled_by_hand")
-_KINDS_WRITTEN = "random, randomBytes, value, config or filledByHand"
+Content = Literal["keys", "text", "binary"]
+"""What a secret's value is: a JSON object with keys, one text, or bytes."""
 
 
-class Value(Model):
-    """Where a key's value comes from: exactly one of the five kinds."""
+def _exactly_one(names: Iterable[str]) -> dict[str, Any]:
+    return {"oneOf": [{"required": [name]} for name in names]}
 
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": [to_camel(kind)]} for kind in _KINDS]}
-    )
 
-    random: Annotated[Random | None, Field(description="A random text")] = None
-    random_bytes: Annotated[RandomBytes | None, Field(description="Random bytes as text")] = None
-    value: Annotated[str | None, Field(description="This text; for what is no secret")] = None
-    config: Annotated[
-        str | None,
-        Field(description="Key of a secret config value: pulumi config set --secret KEY", min_length=1),
-    ] = None
+def _with_one_kind(schema: dict[str, Any], model: type["_Source"]) -> None:
+    schema |= _exactly_one(_written(model).values())
+
+
+def _written(model: type["_Source"]) -> dict[str, str]:
+    """Return each kind to how it is written in the stack file."""
+    return {kind: model.model_fields[kind].alias or kind for kind in model.kinds}
+
+
+class _Source(Model):
+    """Where a value comes from: exactly one kind of several."""
+
+    model_config = ConfigDict(json_schema_extra=_with_one_kind)
+    kinds: ClassVar[tuple[str, ...]]
+
     filled_by_hand: Annotated[
         str | None,
         Field(description="Empty until a person fills it; say where to get it", min_length=1, max_length=500),
     ] = None
     generation: Annotated[
         int,
-        Field(
-            ge=1, le=999, description="Raised by one, the key gets a new value, unless initialValues is once"
-        ),
+        Field(ge=1, le=999, description="Raised by one, there is a new value, unless initialValues is once"),
     ] = 1
 
     @model_validator(mode="after")
-    def _one_kind(self) -> "Value":
-        kinds = [key for key in _KINDS if getattr(self, key) is not None]
+    def _one_kind(self) -> Self:
+        names = _written(type(self))
+        kinds = [name for key, name in names.items() if getattr(self, key) is not None]
         if len(kinds) != 1:
-            found = " and ".join(to_camel(kind) for kind in kinds) or "none"
+            found = " and ".join(kinds) or "none"
+            *others, last = names.values()
             raise refusal(
                 f"a value has exactly one kind, found {found}",
-                "It would be unclear what the key holds at first",
-                f"Write one of {_KINDS_WRITTEN}",
+                "It would be unclear what the secret holds at first",
+                f"Write one of {', '.join(others)} or {last}",
             )
         if self.filled_by_hand is not None and self.generation != 1:
             raise refusal(
@@ -261,6 +311,53 @@ class Value(Model):
                 "Drop generation, and let the person write the new value",
             )
         return self
+
+
+class Text(_Source):
+    """Where a text comes from: exactly one of the five kinds."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("random", "random_bytes", "value", "config", "filled_by_hand")
+
+    random: Annotated[Random | None, Field(description="A random text")] = None
+    random_bytes: Annotated[RandomBytes | None, Field(description="Random bytes as text")] = None
+    value: Annotated[str | None, Field(description="This text; for what is no secret")] = None
+    config: Annotated[
+        str | None,
+        Field(description="Key of a secret config value: pulumi config set --secret KEY", min_length=1),
+    ] = None
+
+
+class Value(Text):
+    """Where a key's value comes from: exactly one of the six kinds."""
+
+    kinds: ClassVar[tuple[str, ...]] = (
+        *("random", "random_bytes", "value", "json_"),
+        *("config", "filled_by_hand"),
+    )
+
+    json_: Annotated[
+        Any,
+        Field(
+            alias="json",
+            description="This structure as JSON (map, list, number, boolean); for what is no secret",
+        ),
+    ] = None
+
+
+class Binary(_Source):
+    """Where bytes come from: exactly one of the three kinds."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("random_bytes", "config", "filled_by_hand")
+
+    random_bytes: Annotated[Bytes | None, Field(description="Random bytes")] = None
+    config: Annotated[
+        str | None,
+        Field(
+            description="Key of a secret config value that holds the bytes in base64: "
+            "base64 < FILE | pulumi config set --secret KEY",
+            min_length=1,
+        ),
+    ] = None
 
 
 class Kept(Model):
@@ -287,21 +384,79 @@ class Kept(Model):
     ] = ()
 
 
+_CONTENTS = ("values", "text", "binary")
+
+
 class Secret(Kept):
-    """A secret."""
+    """A secret: a JSON object (values), one text, or bytes."""
+
+    model_config = ConfigDict(json_schema_extra=_exactly_one(_CONTENTS))
 
     values: Annotated[
         dict[JsonKey, Value], Field(min_length=1, description="JSON key to where its first value comes from")
-    ]
+    ] = Field(default_factory=dict)
+    text: Annotated[
+        Text | None,
+        Field(description="The value is one text, such as a PEM file: where it comes from"),
+    ] = None
+    binary: Annotated[
+        Binary | None, Field(description="The value is binary, such as a keystore: where it comes from")
+    ] = None
     rotation: Annotated[SecretRotation | None, Field(description="Renews keys of the secret on schedule")] = (
         None
     )
+    partner: Annotated[
+        Partner | None,
+        Field(description="Credentials of a vendor that AWS rotates itself (managed external secrets)"),
+    ] = None
 
     @model_validator(mode="after")
-    def _has_what_is_renewed(self) -> "Secret":
-        missing = [
-            key for key in (self.rotation.renewed_keys if self.rotation else ()) if key not in self.values
-        ]
+    def _rotates_one_way(self) -> "Secret":
+        if self.rotation and self.partner:
+            raise refusal(
+                "rotation and partner are both given",
+                "A secret rotates one way",
+                "Write the schedule under partner: rotation, and remove rotation",
+            )
+        return self
+
+    @property
+    def whole(self) -> Text | Binary | None:
+        """Where the whole value comes from; None if the secret has keys."""
+        return self.text or self.binary
+
+    @property
+    def content(self) -> Content:
+        """What the secret's value is."""
+        return "text" if self.text else "binary" if self.binary else "keys"
+
+    @model_validator(mode="after")
+    def _one_content(self) -> Self:
+        found = [name for name in _CONTENTS if getattr(self, name)]
+        if len(found) != 1:
+            raise refusal(
+                f"a secret has exactly one of values, text and binary, found {' and '.join(found) or 'none'}",
+                "It would be unclear what the secret holds",
+                "Write values: {KEY: ...} for a JSON object, text: {...} for one text, or binary: {...}",
+            )
+        if self.whole and self.removed_keys:
+            raise refusal(
+                f"removedKeys is given for a secret that is one {self.content} value",
+                "It has no keys",
+                "Drop removedKeys",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_what_is_renewed(self) -> Self:
+        renewed = self.rotation.renewed_keys if self.rotation else ()
+        if self.whole and renewed:
+            raise refusal(
+                f"rotation renews keys of a secret that is one {self.content} value",
+                "Each rotation would fail",
+                "Write functionArn for a function of your own, or declare the secret with values",
+            )
+        missing = [key for key in renewed if key not in self.values]
         if missing:
             raise refusal(
                 f"rotation renews {', '.join(missing)}, which values does not have",
@@ -311,22 +466,37 @@ class Secret(Kept):
         return self
 
     @model_validator(mode="after")
-    def _fits(self) -> "Secret":
-        size = len(json.dumps({key: "x" * _least_size(value) for key, value in self.values.items()}))
-        if size > _MAX_VALUE_BYTES:
+    def _fits(self) -> Self:
+        if self.text and self.text.value is not None:
+            size = len(self.text.value.encode())
+        elif self.whole:
+            size = least_size(self.whole)
+        else:
+            size = len(json.dumps({key: "x" * least_size(value) for key, value in self.values.items()}))
+        if size > MOST_VALUE_BYTES:
             raise refusal(
                 f"the first value would have at least {size} bytes",
-                f"AWS would refuse more than {_MAX_VALUE_BYTES}",
-                "Shorten the values, or spread the keys over several secrets",
+                f"AWS would refuse more than {MOST_VALUE_BYTES}",
+                "Shorten it, or spread it over several secrets",
+            )
+        if self.text and self.text.value == "":
+            raise refusal(
+                "the text is empty",
+                "AWS would refuse it",
+                "Write filledByHand for a value that a person fills in",
             )
         return self
 
 
-def _least_size(value: Value) -> int:
-    """Bytes that a value takes in JSON, as far as the stack file tells."""
-    if value.random:
-        return value.random.length
-    if value.random_bytes:
+def least_size(value: Text | Binary) -> int:
+    """Return the bytes that a value takes at least, in JSON where the stack file has the text."""
+    if isinstance(value.random_bytes, RandomBytes):
         encoded = {"hex": 2.0, "base64": 4 / 3, "base64url": 4 / 3}[value.random_bytes.encoding]
         return int(value.random_bytes.length * encoded)
+    if isinstance(value, Binary):
+        return value.random_bytes.length if value.random_bytes else 0
+    if value.random:
+        return value.random.length
+    if isinstance(value, Value) and value.json_ is not None:
+        return len(json.dumps(value.json_)) - 2
     return len(json.dumps(value.value or "")) - 2

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from settings.databases import ADMIN_KEY, LOGIN_KEYS
-from settings.secrets import Kept, Value
+from settings.secrets import Binary, Content, Kept, Secret, Text, Value
 from settings.stack_file import StackFile
 
 
@@ -16,7 +16,8 @@ class StackSecret:
         name: in AWS.
         place: in the stack file.
         kept: how it is kept.
-        values: what it holds at first, as far as the stack file says.
+        values: what its keys hold at first, as far as the stack file says.
+        whole: where its whole value comes from, if it is one text or binary.
         own_keys: JSON keys that a login has by itself.
         configured_password: place of the password that Pulumi's configuration has for a login.
     """
@@ -25,19 +26,35 @@ class StackSecret:
     place: tuple[str | int, ...]
     kept: Kept
     values: Mapping[str, Value] = field(default_factory=dict)
+    whole: Text | Binary | None = None
     own_keys: tuple[str, ...] = ()
     configured_password: tuple[str | int, ...] | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """All its JSON keys."""
+        """All its JSON keys; none if it is one text or binary."""
         return *self.own_keys, *self.values
+
+    @property
+    def content(self) -> Content:
+        """What its value is."""
+        return self.kept.content if isinstance(self.kept, Secret) else "keys"
+
+    @property
+    def sources(self) -> Iterator[tuple[tuple[str, ...], Text | Binary]]:
+        """Where its values come from, each with its place below the secret."""
+        for key, value in self.values.items():
+            yield ("values", key), value
+        if self.whole:
+            yield (self.content,), self.whole
 
 
 def stack_secrets(stack_file: StackFile) -> Iterator[StackSecret]:
     """All of them; a name comes twice where the stack file has that mistake."""
     for name, secret in stack_file.secrets.items():
-        yield StackSecret(name=name, place=("secrets", name), kept=secret, values=secret.values)
+        yield StackSecret(
+            name=name, place=("secrets", name), kept=secret, values=secret.values, whole=secret.whole
+        )
     for database, declared in stack_file.databases.items():
         place = ("databases", database)
         if declared.admin and declared.admin.secret:

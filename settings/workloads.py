@@ -284,7 +284,7 @@ class Workload(Model):
     @property
     def reads(self) -> list[NamedRead]:
         """All that it reads of this stack's secrets, except for environmentFrom."""
-        whole = [secret.read(place, None) for place, secret in self._wholes()]
+        whole = [secret.read(place, None, whole=True) for place, secret in self._wholes()]
         return [
             *(found for place, read in self._named() for found in read.reads(place)),
             *(found for found in whole if found is not None),

@@ -12,6 +12,8 @@ from automation.fleet.driving import Fleet, cores, fleet
 from automation.fleet.errors import FilesDiffer, NotOfTheFleet, SecretsElsewhere, StacksLeft
 from automation.fleet.together import Outcome, Together, combined_outputs, watched
 from automation.report import Report, combined, report
+from automation.report.digest import is_reviewed
+from automation.stack import live_side
 from components.visible import visible, visible_lines
 
 CODES = commands.CODES | {ExitCode.FLEET_NOT_READY}
@@ -78,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name in _CHANGES:
             command.add_argument("--yes", "-y", action="store_true", help="it is meant")
+        if name == "up":
+            commands.add_reviewed_argument(command)
         if name == "preview":
             command.add_argument("--report", choices=tuple(commands.REPORTS), default="terminal")
             command.add_argument(
@@ -119,6 +123,8 @@ def _run(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]) -> i
             return _changed(found, chosen, found.destroy(groups))
         case _:
             found.prepare()
+            if chosen.command == "up" and chosen.reviewed is not None:
+                _require_reviewed(found, chosen, groups)
             return _changed(found, chosen, (found.up if chosen.command == "up" else found.refresh)(groups))
     return 0
 
@@ -162,8 +168,7 @@ def _write(found: Fleet, chosen: argparse.Namespace) -> None:
 
 def _previewed(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]) -> int:
     quiet = chosen.json or chosen.report in {"markdown", "json"}
-    outcomes = _followed(found.preview(groups), quiet=quiet)
-    made = combined([_report(outcome, live=chosen.live) for outcome in outcomes], found.source.name)
+    outcomes, made = _preview(found, chosen, groups, quiet=quiet)
     if chosen.json:
         commands.print_document(_document(found, outcomes))
     else:
@@ -174,10 +179,24 @@ def _previewed(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]
     return ExitCode.DANGEROUS if made.dangers and chosen.fail_on_danger else ExitCode.DONE
 
 
+def _preview(
+    found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group], *, quiet: bool
+) -> tuple[list[Outcome], Report]:
+    outcomes = _followed(found.preview(groups), quiet=quiet)
+    return outcomes, combined([_report(outcome, live=chosen.live) for outcome in outcomes], found.source.name)
+
+
+def _require_reviewed(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]) -> None:
+    """Raise NotReviewed if an up of these groups would do something else; nothing is done then."""
+    _, made = _preview(found, chosen, groups, quiet=True)
+    if not is_reviewed(made, chosen.reviewed):
+        raise errors.NotReviewed(found.source.name, made)
+
+
 def _report(outcome: Outcome, *, live: bool) -> Report:
     """Of a preview that failed what is known of it: that says of itself that it is not complete."""
     events = outcome.done.engine_events if outcome.done else ()
-    return report(events, outcome.stack, live=commands.live_side(events) if live else None)
+    return report(events, outcome.stack, live=live_side(events) if live else None)
 
 
 def _changed(found: Fleet, chosen: argparse.Namespace, together: Together) -> int:

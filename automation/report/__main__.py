@@ -19,7 +19,15 @@ from automation.report.reporting import combined, report
 from automation.report.since import since
 from automation.report.terminal import terminal
 
-CODES = frozenset({ExitCode.DONE, ExitCode.USAGE, ExitCode.DANGEROUS, ExitCode.INCOMPLETE_REPORT})
+CODES = frozenset(
+    {
+        ExitCode.DONE,
+        ExitCode.USAGE,
+        ExitCode.BAD_SETTINGS,
+        ExitCode.DANGEROUS,
+        ExitCode.INCOMPLETE_REPORT,
+    }
+)
 _STANDARD_INPUT = "-"
 
 
@@ -117,7 +125,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made = since(made, _previous(options.previous), options.revision)
     sys.stdout.write(_written(made, options))
     if options.also_json:
-        options.also_json.write_text(as_json(made))
+        try:
+            options.also_json.write_text(as_json(made))
+        except OSError as error:
+            sys.stderr.write(f"error: {visible(str(options.also_json))}: {error.strerror}\n")
+            return ExitCode.BAD_SETTINGS
     if not made.complete:
         return ExitCode.INCOMPLETE_REPORT
     return ExitCode.DANGEROUS if made.dangers and options.fail_on_danger else ExitCode.DONE

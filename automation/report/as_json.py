@@ -42,6 +42,7 @@ def as_json(report: Report) -> str:
         "notes": [in_words(note) for note in report.notes],
         "unchanged": report.unchanged,
         "labels": list(labels(report)),
+        "digest": report.digest,
     }
     if report.stacks:
         document["stacks"] = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from automation.report.model import Change, Component, Danger, Finding, Kind, Name, Text, joined, named
 from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, UNKNOWN, Plan, Step, hidden
@@ -11,11 +12,13 @@ _VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 
 
 def initial_values(step: Step | None, *, old: bool) -> Mapping[str, Any]:
-    """Key to where its first value comes from, as a component Secret says; empty for any other step."""
+    """Key to where its first value comes from, as a component Secret says; empty for any other step.
+
+    A secret without keys has one entry, whose key is in words (components/reach.py).
+    """
     if step is None or step.type != SECRET_COMPONENT:
         return {}
-    declared = (step.old if old else step.new).inputs.get("initialValues")
-    return declared if isinstance(declared, Mapping) else {}
+    return reach.declared_values((step.old if old else step.new).inputs)
 
 
 def component(step: Step, plan: Plan) -> Iterator[Finding]:
@@ -28,6 +31,9 @@ def component(step: Step, plan: Plan) -> Iterator[Finding]:
     if modes[0] != modes[1]:
         text: Text = ("The values are written in another mode: ", Name(modes[1]), f" instead of {modes[0]}")
         yield Change(component=owner, text=text)
+    if reach.content_of(step.old.inputs) != reach.content_of(step.new.inputs):
+        yield _other_content(step, owner)
+        return
     removed = {str(key) for key in reach.asked_away(step.old.inputs, step.new.inputs)}
     added, renewed = {*after} - {*before}, {*reach.raised(before, after)}
     reaching: set[str] = set()
@@ -39,6 +45,16 @@ def component(step: Step, plan: Plan) -> Iterator[Finding]:
     )
     explained = modes[0] != modes[1] or bool(reaching or removed)
     yield from _staying_out(before, after, owner, explained=explained)
+
+
+def _other_content(step: Step, owner: Component) -> Danger:
+    """What happens where a secret has keys no more, or is to have some."""
+    before, after = reach.contents_in_words(step.old.inputs, step.new.inputs)
+    if step.new.inputs.get("mode", reach.ONCE) != reach.ONCE and reach.replaces_content(step.new.inputs):
+        text: Text = (f"Becomes {after} instead of {before} in AWS, because its generation is raised",)
+        return Danger(kind=Kind.OVERWRITES_VALUE, component=owner, text=text)
+    text = (f"In the stack file it becomes {after} instead of {before}: AWS keeps the value that it has",)
+    return Danger(kind=Kind.STAYS_OUT_OF_AWS, component=owner, text=text)
 
 
 def _written(added: set[str], renewed: set[str], removed: set[str], owner: Component) -> Iterator[Finding]:
@@ -140,8 +156,10 @@ def random_value(step: Step, plan: Plan) -> Iterator[Finding]:
     if step.op == "same" or plan.begins(step) or plan.ends(step) or _writes_a_value(step, plan):
         return
     parent = plan.parent(step)
-    key = step.name.rpartition("-random:")[2]
+    key = unquote(step.name.partition("-random:")[2])
     owner = plan.component(step)
+    if not key and parent is not None:
+        key = reach.whole_name(parent.new.inputs or parent.old.inputs) or key
     if parent is not None and parent.type == SECRET_COMPONENT:
         before, after = (initial_values(parent, old=old) for old in (True, False))
         if parent.op == "update" and before.get(key) != after.get(key):

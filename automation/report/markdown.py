@@ -124,6 +124,7 @@ def _written(
         lines += [
             *details[: shown.details],
             *_more(len(details) - shown.details, "resource"),
+            *(["", f"Digest: `{report.digest}`"] if report.digest else []),
             "",
             "</details>",
             "",

@@ -132,6 +132,7 @@ class Report:
         does: (`creates` and the like, `secret` and the like) to how many.
         stacks: the reports that this one brings together; empty in one of one stack.
         notes: what the report rests on, such as what AWS was asked.
+        digest: by it an update is held to this report; empty for one that is incomplete.
         since: how it differs from the report before it; None if nobody asked.
     """
 
@@ -146,6 +147,7 @@ class Report:
     does: Mapping[tuple[str, str], int] = field(default_factory=dict)
     stacks: tuple["Report", ...] = ()
     notes: tuple[Text, ...] = ()
+    digest: str = ""
     since: Since | None = None
 
     @property

@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Atoms = frozenset[str]
 
@@ -15,6 +15,7 @@ _MOST_COMBINATIONS = 5_000
 _MOST_CHARACTERS = 100_000
 # Of these more values allow less. Source: IAM User Guide, "IAM JSON policy elements: Condition operators".
 _NEGATED = ("notequals", "notlike", "notipaddress", "notequalsignorecase")
+_EQUAL = "stringequals"  # any one of its values is enough
 _EVERYTHING = "*"
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _NOT = "not "
@@ -146,16 +147,63 @@ def _conditions(declared: object) -> dict[tuple[str, str], Atoms]:
 def wider(old: Iterable[Statement], new: Iterable[Statement]) -> Wider:
     """What `new` allows and `old` does not; rather too much than too little."""
     old, new = list(old), list(new)
-    allowed = [statement for statement in old if statement.allows]
+    allowed = _and_joined(statement for statement in old if statement.allows)
     found: dict[str, set[str]] = {key: set() for key in ("principals", "actions", "resources", "conditions")}
     for statement in new:
         if statement.allows and not any(_covers(other, statement) for other in allowed):
             _collect(statement, allowed, found)
-    denied = [statement for statement in new if not statement.allows]
+    denied = _and_joined(statement for statement in new if not statement.allows)
     return Wider(
         **{key: tuple(sorted(values)) for key, values in found.items()},
         denials=sum(not statement.allows and not _is_denied(statement, denied) for statement in old),
     )
+
+
+def _and_joined(found: Iterable[Statement]) -> list[Statement]:
+    """Return the statements, and those that several of them make together.
+
+    Two that differ in one place alone mean the same as one with what both have there: so a policy means the
+    same when it is divided among several statements or documents.
+    """
+    found = list(found)
+    joined = found
+    places = {place for statement in found for place in statement.conditions if place[0] == _EQUAL}
+    for element in ("actions", "resources"):
+        joined = _joined_in(joined, element)
+    for place in sorted(places):
+        joined = _joined_in(joined, place)
+    return [*found, *(statement for statement in joined if statement not in found)]
+
+
+def _joined_in(found: list[Statement], place: str | tuple[str, str]) -> list[Statement]:
+    groups: dict[object, list[Statement]] = {}
+    for statement in found:
+        elsewhere = (
+            statement.allows,
+            statement.principals,
+            None if place == "actions" else statement.actions,
+            None if place == "resources" else statement.resources,
+            frozenset((key, values) for key, values in statement.conditions.items() if key != place),
+            place in statement.conditions,
+        )
+        groups.setdefault(elsewhere, []).append(statement)
+    return [_joined(group, place) for group in groups.values()]
+
+
+def _joined(group: list[Statement], place: str | tuple[str, str]) -> Statement:
+    first = group[0]
+    if place == "actions":
+        return replace(first, actions=_union(statement.actions for statement in group))
+    if place == "resources":
+        return replace(first, resources=_union(statement.resources for statement in group))
+    if not isinstance(place, tuple) or place not in first.conditions:
+        return first
+    values = _union(statement.conditions[place] for statement in group)
+    return replace(first, conditions={**first.conditions, place: values})
+
+
+def _union(found: Iterable[Atoms]) -> Atoms:
+    return frozenset[str]().union(*found)
 
 
 def _is_denied(statement: Statement, denied: list[Statement]) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from automation.report.access import (
     SECRET_CONTEXT,
@@ -17,7 +18,17 @@ from automation.report.access import (
 )
 from automation.report.model import Change, Danger, Finding, Kind, Name, Text, named
 from automation.report.policies import Wider, wider
-from automation.report.steps import FUNCTION, READER, REDEPLOYMENT, UNKNOWN, WRITER, Plan, State, Step
+from automation.report.steps import (
+    FUNCTION,
+    PARTNER_ROTATION,
+    READER,
+    REDEPLOYMENT,
+    UNKNOWN,
+    WRITER,
+    Plan,
+    State,
+    Step,
+)
 
 # What a reader does with a secret and its key, and what the function does to rotate.
 _READING = {
@@ -26,11 +37,34 @@ _READING = {
     *("logs:createlogstream", "logs:putlogevents"),
 }
 _ITS_OWN = re.compile(r"arn:[a-z-]+:(kms:[a-z0-9-]+:\d{12}:key/|logs:[a-z0-9-]+:\d{12}:log-group:)\S+")
+_INLINE = "aws:iam/rolePolicy:RolePolicy"
+_MANAGED = "aws:iam/policy:Policy"
+_ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 _BESIDE = ("managedPolicyArns", "inlinePolicies", "permissionsBoundary")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Policy:
+    """A policy of a role, inline or managed, and which role has it before and after the update."""
+
+    step: Step
+    old_role: str | None
+    new_role: str | None
+    moves: bool
+
+    @property
+    def changes(self) -> bool:
+        """Return whether a role may do something else by it; `same` steps are inputs of their role."""
+        changed = self.step.op != "same" and (self.step.op != "update" or self.step.changed("policy"))
+        return changed or self.moves
 
 
 def managed_policy(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.iam.Policy: what those may do that it is attached to."""
+    beside = _policies(step, plan)
+    if any(other.step.urn == step.urn for other in beside):
+        yield from _in_sum(beside, step, plan)
+        return
     if step.op == "same" or (step.op == "update" and not step.changed("policy")):
         return
     documents = compared(step.old.inputs.get("policy"), step.new.inputs.get("policy"))
@@ -40,21 +74,25 @@ def managed_policy(step: Step, plan: Plan) -> Iterator[Finding]:
 
 def role_policy(step: Step, plan: Plan) -> Iterator[Finding]:
     """An aws.iam.RolePolicy: what a role may do by all of its policies, however they are divided."""
-    if not _says_something(step):
-        return
-    beside = [other for other in plan.steps if other.type == step.type and other.parent == step.parent]
-    changing = [other for other in beside if _says_something(other) and _role(other) == _role(step)]
-    if step.urn != changing[0].urn:
+    yield from _in_sum(_policies(step, plan), step, plan)
+
+
+def _in_sum(beside: list[_Policy], step: Step, plan: Plan) -> Iterator[Finding]:
+    [own] = [policy for policy in beside if policy.step.urn == step.urn]
+    role = _role(own)
+    changing = [policy.step.urn for policy in beside if policy.changes and _role(policy) == role]
+    if step.urn not in changing[:1]:
         return  # said with the first of them
+    after = [policy.step.new for policy in beside if policy.new_role == role]
     documents = compared_in_sum(
-        [_document(other.old) for other in beside if _role(other, old=True) == _role(step)],
-        [_document(other.new) for other in beside if other.op != "delete" and _role(other) == _role(step)],
+        [_document(policy.step.old) for policy in beside if policy.old_role == role],
+        [_document(state) for state in after],
     )
     may_read = _may_read(step, plan)
     declared = _declared(plan.parent(step), plan)
     if may_read and documents.old is not None and documents.new is not None:
         yield from _known(documents, may_read, step, plan)
-    elif may_read and documents.old is not None and declared is not None and _is_unknown(step, beside):
+    elif may_read and documents.old is not None and declared is not None and _is_unknown(after):
         # not known because something has no ARN yet: the component has the names of its secrets
         yield from _gained(declared, readable(documents.old, plan), may_read, step, plan)
     else:
@@ -62,31 +100,62 @@ def role_policy(step: Step, plan: Plan) -> Iterator[Finding]:
         yield from judged(documents, Subject(it=it, allows_more=(*it, " allows more")), step, plan)
 
 
-def _says_something(step: Step) -> bool:
-    """Return whether a role may do something else after the step; `same` steps are inputs of their role."""
-    return step.op != "same" and (step.op != "update" or step.changed("policy") or step.changed("role"))
+def _policies(step: Step, plan: Plan) -> list[_Policy]:
+    """Return the policies of roles with the step's parent: inline ones, and those attached to one role."""
+    siblings = [other for other in plan.steps if other.parent == step.parent]
+    attachments = [other for other in siblings if other.type == _ATTACHMENT]
+    found = []
+    for other in siblings:
+        if other.type == _INLINE:
+            old = None if other.op == "create" else str(other.old.inputs.get("role") or "")
+            new = None if other.op == "delete" else str(other.new.inputs.get("role") or "")
+            found.append(_Policy(step=other, old_role=old, new_role=new, moves=other.changed("role")))
+        elif other.type == _MANAGED:
+            own = [attachment for attachment in attachments if _attaches(attachment, other)]
+            old = next((_attached_to(at.old) for at in own if at.op != "create"), None)
+            new = next((_attached_to(at.new) for at in own if at.op != "delete"), None)
+            if len(own) == 1:
+                found.append(_Policy(step=other, old_role=old, new_role=new, moves=old != new))
+    return found
 
 
-def _role(step: Step, *, old: bool = False) -> str:
-    """Return the role that has a policy after the update, or before it; its own role where none is named."""
-    after = step.old if old or step.op == "delete" else step.new
-    return str(after.inputs.get("role") or "")
+def _attaches(attachment: Step, policy: Step) -> bool:
+    """Return whether an attachment is of the policy; one that is created has no ARN, and gives its name."""
+    arns = {
+        state.inputs.get("policyArn")
+        for state, there in (
+            (attachment.old, attachment.op != "create"),
+            (attachment.new, attachment.op != "delete"),
+        )
+        if there
+    }
+    known = policy.old.outputs.get("arn")
+    return (known is not None and known in arns) or (UNKNOWN in arns and attachment.name == policy.name)
+
+
+def _attached_to(state: State) -> str:
+    return str(state.inputs.get("role") or "")
+
+
+def _role(policy: _Policy) -> str | None:
+    """Return the role that has a policy after the update, else the one before it."""
+    return policy.old_role if policy.new_role is None else policy.new_role
 
 
 def _document(state: State) -> object:
     return state.inputs.get("policy")
 
 
-def _is_unknown(step: Step, beside: Iterable[Step]) -> bool:
+def _is_unknown(after: Iterable[State]) -> bool:
     """Return whether the engine does not know the role's policies before the update."""
-    documents = [_document(other.new) for other in beside if _role(other) == _role(step)]
+    documents = [_document(state) for state in after]
     return any(isinstance(document, str) and UNKNOWN in document for document in documents)
 
 
 def _may_read(step: Step, plan: Plan) -> str:
     """How it is said that a component may read; empty for what is no component of ours."""
     top = plan.top(step)
-    if top.type == FUNCTION:
+    if top.type in {FUNCTION, PARTNER_ROTATION}:
         return "May rotate, and so read, "
     if top.type == WRITER:
         return "May write, and so read, "
@@ -188,7 +257,9 @@ def role(step: Step, plan: Plan) -> Iterator[Finding]:
 
 
 def attachment(step: Step, plan: Plan) -> Iterator[Finding]:
-    """An aws.iam.RolePolicyAttachment."""
+    """An aws.iam.RolePolicyAttachment; of a policy of the same component, that says what the role may do."""
+    if any(policy.step.type == _MANAGED and _attaches(step, policy.step) for policy in _policies(step, plan)):
+        return
     if step.op == "delete":
         yield Change(
             component=plan.component(step), text=("The policy ", Name(step.name), " is taken from its role")

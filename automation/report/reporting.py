@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from automation.report.digest import digest, of_several
 from automation.report.events import Event, Reading, read
 from automation.report.judging import findings
 from automation.report.live import Sides, Snapshot, compare
@@ -40,7 +41,8 @@ def report(
     reading = read(events)
     plan, more_problems = merged(reading.steps)
     problems = (*doubts, *reading.problems, *more_problems)
-    found = [*findings(plan), *map(_went_on, reading.went_on)]
+    meaning = list(findings(plan))
+    found = [*meaning, *map(_went_on, reading.went_on)]
     sides = compare(plan, found, live) if live else Sides()
     found += sides.findings
     dangers = sorted(
@@ -62,6 +64,7 @@ def report(
         counts=dict(sorted(Counter(step.op for step in plan.steps).items())),
         does=done(plan),
         notes=sides.notes,
+        digest="" if problems else digest(plan, meaning, sides.findings if sides.complete else None),
     )
 
 
@@ -112,6 +115,7 @@ def combined(reports: Sequence[Report], name: str) -> Report:
         counts=dict(sorted(counts.items())),
         does=does,
         stacks=tuple(reports),
+        digest=of_several({one.stack: one.digest for one in reports}),
         notes=tuple(("stack ", Name(one.stack), ": ", *note) for one in reports for note in one.notes),
     )
 

@@ -14,6 +14,7 @@ _HOURS_A_DAY = 24
 _LAMBDA_FUNCTION = "aws:lambda/function:Function"
 # Every other input of a permission says who may call, or bounds it.
 _NAMES_OF_A_PERMISSION = {"function", "statementId", "statementIdPrefix"}
+_OF_PARTNERS = ("externalSecretRotationMetadatas", "externalSecretRotationRoleArn")
 # What a function does with the rights that it has.
 _BEHAVIOUR = {
     *("code", "handler", "imageUri", "s3Bucket", "s3Key", "s3ObjectVersion", "layers"),
@@ -30,7 +31,7 @@ def schedule(step: Step, plan: Plan) -> Iterator[Finding]:
         yield from _master_schedule(step, plan)
     elif step.op == "delete":
         if not _goes_with_its_secret(step, plan):
-            text = ("Rotation ends; the secret keeps the value it has",)
+            text: Text = ("Rotation ends; the secret keeps the value it has",)
             yield Danger(kind=Kind.REMOVES_ROTATION, component=owner, text=text)
         return
     elif step.op == "create":
@@ -41,6 +42,9 @@ def schedule(step: Step, plan: Plan) -> Iterator[Finding]:
         yield Change(component=owner, text=("Rotation is attached anew, because of ", *named(step.causes)))
     if step.op != "create" and step.changed("rotationLambdaArn"):
         yield Change(component=owner, text=("Another function rotates it",))
+    if step.op != "create" and (told := [key for key in _OF_PARTNERS if step.changed(key)]):
+        text = ("What AWS rotates a partner's secret with changes: ", *named(told))
+        yield Change(component=owner, text=text)
     renews = step.op != "delete" and step.new.inputs.get("rotateImmediately", True)
     if renews and not _is_new(step, plan):
         text = ("The live value is renewed at once, because of rotateImmediately",)

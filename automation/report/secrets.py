@@ -7,6 +7,7 @@ from automation.report.access import Subject, compared, judged
 from automation.report.first_values import initial_values
 from automation.report.model import Change, Component, Danger, Finding, Kind, Name, Text, counted, named
 from automation.report.steps import SECRET, UNKNOWN, Plan, Step, number
+from components import reach
 
 _DEFAULT_WINDOW = 30
 _POLICY = Subject(it=("The secret's policy",), allows_more=("The secret's policy lets more in",))
@@ -55,12 +56,16 @@ def secret(step: Step, plan: Plan) -> Iterator[Finding]:
 
 
 def _first_keys(step: Step, plan: Plan) -> Text:
-    declared = initial_values(plan.parent(step), old=False)
-    if not declared:
+    parent = plan.parent(step)
+    declared = initial_values(parent, old=False)
+    if parent is None or not declared:
         return ()
     waiting = [
         key for key, origin in declared.items() if isinstance(origin, Mapping) and "filledByHand" in origin
     ]
+    if reach.whole_name(parent.new.inputs):
+        _, words = reach.contents_in_words(parent.old.inputs, parent.new.inputs)
+        return (f" as {words}", *(("; a person fills it",) if waiting else ()))
     return (
         *(" with ", *named(declared)),
         *(("; a person fills ", *named(waiting)) if waiting else ()),

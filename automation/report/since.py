@@ -1,10 +1,10 @@
 """What is new since the last push: a report compared with the comment that the report before it made.
 
 A comment ends with a block that does not show, with everything the report says. It is plain JSON, so a reader
-sees what is kept; it holds the words of the report, which show no value, and no hashes, which would let
-anybody test guesses of what a report hides. A comment, and not an artifact: a job that runs a pull request's
-code can upload artifacts, and cannot write comments. Who edits a comment changes no more than these marks:
-dangers are shown in full, whatever is new.
+sees what is kept; it holds the words of the report, which show no value. Findings are not hashed, so nobody
+can test a guess at what a report hides, and the digest covers nothing that is hidden. A comment, and not an
+artifact: a job that runs a pull request's code can upload artifacts, and cannot write comments. Who edits a
+comment changes no mark of a danger but whether it is new: dangers are shown in full.
 """
 
 import json
@@ -36,6 +36,7 @@ class Block:
     Attributes:
         revision: the commit that was previewed.
         labels: of the pull request, as far as this stack is concerned.
+        digest: of the report; empty if that is incomplete.
         findings: what the report said; None if it was too much to keep.
         new: which of them the report before did not say, by index; None if that is not known.
         gone: what the report before said and this one does not.
@@ -43,6 +44,7 @@ class Block:
 
     revision: str = ""
     labels: tuple[str, ...] = ()
+    digest: str = ""
     findings: tuple[Entry, ...] | None = None
     new: tuple[int, ...] | None = None
     gone: tuple[Entry, ...] = ()
@@ -91,6 +93,7 @@ def _line(report: Report, revision: str, findings: tuple[Finding, ...] | None) -
     made = Block(
         revision=revision,
         labels=labels(report),
+        digest=report.digest,
         findings=None if findings is None else tuple(map(_entry, findings)),
         new=tuple(index for index, one in enumerate(findings or ()) if one in known.new) if known else None,
         gone=known.gone if known and findings is not None else (),

@@ -22,6 +22,7 @@ LOGIN = "aws-secrets:index:PostgresLogin"
 READER = "aws-secrets:index:ReadAccess"
 ROTATION = "aws-secrets:index:Rotation"
 MASTER_ROTATION = "aws-secrets:index:MasterRotation"
+PARTNER_ROTATION = "aws-secrets:index:PartnerRotation"
 FUNCTION = "aws-secrets:index:RotationFunction"
 REDEPLOYMENT = "aws-secrets:index:EcsRedeployment"
 WRITER = "aws-secrets:index:ValueWriter"
@@ -32,6 +33,7 @@ WORDS = {
     READER: "reader",
     ROTATION: "rotation",
     MASTER_ROTATION: "master secret",
+    PARTNER_ROTATION: "partner rotation",
     FUNCTION: "rotation function",
     REDEPLOYMENT: "redeployment",
     WRITER: "writer",

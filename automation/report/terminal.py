@@ -42,6 +42,8 @@ def _lines(report: Report) -> Iterator[str]:
     if report.details:
         yield from ("", "Resources")
         yield from map(_detail, report.details)
+    if report.digest:
+        yield from ("", f"Digest: {report.digest}")
 
 
 def _detail(detail: Detail) -> str:

@@ -15,7 +15,8 @@ from settings import Checked, Configuration, StackFile
 from settings import rotation as declared_rotation
 from settings.databases import Database, Login
 from settings.mistakes import path_of
-from settings.secrets import Secret
+from settings.partners import Partner
+from settings.secrets import Content, Secret
 from settings.stack_secrets import StackSecret, stack_secrets
 
 # The logical names that program/rotations.py gives, with the suffix that Pulumi gives to physical ones.
@@ -44,14 +45,19 @@ class Declared:
     """A secret as it is declared.
 
     Attributes:
+        content: whether it has keys, or is one text or binary.
+        keys: none unless it has keys.
+        placeholders: key to where a person gets its value; the whole value has an empty one.
         description: pattern that the whole of it matches.
         encryption: `aws-managed`, or the ARN of a KMS key or alias.
         replicas: region to `aws-managed` or the ARN of a KMS key.
-        reads: workload to the keys that it reads.
+        reads: workload to the keys that it reads; none of a whole value.
+        partner: whose credentials AWS rotates itself.
     """
 
     name: str
     path: str
+    content: Content
     keys: tuple[str, ...]
     placeholders: Mapping[str, str]
     description: str
@@ -62,6 +68,7 @@ class Declared:
     policy: Mapping[str, Any] | None
     replicas: Mapping[str, str]
     reads: Mapping[str, tuple[str, ...]]
+    partner: Partner | None = None
 
 
 # In the place of a key: all keys, whichever the secret has.
@@ -135,10 +142,11 @@ def declared_secrets(
         Declared(
             name=secret.name,
             path=path_of(configuration.project, secret.place),
+            content=secret.content,
             keys=secret.keys,
             placeholders={
-                key: value.filled_by_hand
-                for key, value in secret.values.items()
+                place[1] if place[0] == "values" else "": value.filled_by_hand
+                for place, value in secret.sources
                 if value.filled_by_hand is not None
             },
             **_description(stack_file, secret),
@@ -151,6 +159,7 @@ def declared_secrets(
                 for replica in chosen(secret.kept.replicas, stack_file.replicas)
             },
             reads=reads.get(secret.name, {}),
+            partner=secret.kept.partner if isinstance(secret.kept, Secret) else None,
         )
         for secret in stack_secrets(stack_file)
     ]
@@ -216,6 +225,9 @@ def _schedule(stack_file: StackFile, secret: StackSecret, names: str | None) -> 
     rotation: declared_rotation.Schedule | None
     own_function = None
     database = _database(stack_file, secret)
+    if isinstance(secret.kept, Secret) and secret.kept.partner:
+        by_aws = secret.kept.partner.rotation
+        return schedule_of(by_aws) if by_aws.enabled else None
     if isinstance(secret.kept, Secret):
         rotation = secret.kept.rotation
         own_function = secret.kept.rotation.function_arn if secret.kept.rotation else None

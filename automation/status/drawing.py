@@ -146,7 +146,7 @@ def _groups(read: Sequence[Secret]) -> list[_Group]:
 
 def _one(secret: Secret) -> _Group:
     reads = {
-        reader.workload: f"{reader.workload} reads {', '.join(reader.keys)} of {secret.name}"
+        reader.workload: f"{reader.workload} reads {texts.reads_of(secret, reader)}"
         for reader in secret.readers
     }
     return _Group(

@@ -46,6 +46,7 @@ def drift(declared: Declared, found: Found, keys: Mapping[str, Key | Denied], ig
         *_tags(declared, described, ignored),
         *key,
         *rotation(declared.schedule, described),
+        *_partner(declared, described),
         *([] if denied or not found.policy_asked else _policy(declared, found)),
         *_replicas(declared, described),
     ]
@@ -124,6 +125,27 @@ def rotation(schedule: Schedule | None, described: Mapping[str, Any]) -> Iterato
             yield Difference(what="rotation", declared=schedule.function_arn, actual=function)
     elif schedule.function_names and not re.fullmatch(schedule.function_names, function.rpartition(":")[2]):
         yield Difference(what="rotation", declared="a function of this stack", actual=function)
+
+
+def _partner(declared: Declared, described: Mapping[str, Any]) -> Iterator[Difference]:
+    """Compare the type, and what AWS rotates with; a role that the stack makes has a name of its own."""
+    partner, actual = declared.partner, str(described.get("Type") or _NOTHING)
+    wanted = partner.type if partner else _NOTHING
+    if actual != wanted:
+        yield Difference(what="type", declared=wanted, actual=actual)
+    if not partner or not partner.rotation.enabled or not described.get("RotationEnabled"):
+        return
+    items = described.get("ExternalSecretRotationMetadata") or ()
+    metadata = {str(item["Key"]): str(item["Value"]) for item in items}
+    if metadata != partner.metadata:
+        yield Difference(what="partner", declared=_metadata(partner.metadata), actual=_metadata(metadata))
+    role = str(described.get("ExternalSecretRotationRoleArn") or _NOTHING)
+    if partner.role_arn and role != partner.role_arn:
+        yield Difference(what="partner", declared=partner.role_arn, actual=role)
+
+
+def _metadata(metadata: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(metadata.items())) or "no metadata"
 
 
 def in_words(rules: Mapping[str, Any]) -> str:

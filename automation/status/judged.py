@@ -17,6 +17,7 @@ from program.making import Account
 
 Filled = Literal["waiting", "filled", "unclear", "not-by-hand", "unknown"]
 
+_WHOLE = {"text": "Its text", "binary": "Its binary value"}
 _CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 
@@ -57,6 +58,7 @@ def secret_of(declared: Declared, answers: Answers) -> Secret:
             presence=presence,
             arn=None,
             console=None,
+            content=declared.content,
             keys=declared.keys,
             placeholders=placeholders,
             filled="unknown" if placeholders else "not-by-hand",
@@ -90,6 +92,7 @@ def secret_of(declared: Declared, answers: Answers) -> Secret:
         presence="deletion-scheduled" if deleted else "present",
         arn=str(described["ARN"]),
         console=console,
+        content=declared.content,
         keys=declared.keys,
         placeholders=placeholders,
         filled=filled,
@@ -100,6 +103,7 @@ def secret_of(declared: Declared, answers: Answers) -> Secret:
         drift=compared.differences,
         readers=readers,
         problems=tuple(problems),
+        partner=described.get("Type"),
     )
 
 
@@ -142,6 +146,7 @@ def existing_secret_of(declared: Existing, answers: Answers) -> Secret:
             *_of_drift(declared.name, differences, {}),
         ),
         managed_by=described.get("OwningService"),
+        partner=described.get("Type"),
     )
 
 
@@ -151,6 +156,7 @@ def _existing(name: str, path: str, **known: Any) -> Secret:  # noqa: ANN401  fi
         "presence": "unknown",
         "arn": None,
         "console": None,
+        "content": "keys",
         "keys": (),
         "placeholders": (),
         "filled": "not-by-hand",
@@ -229,9 +235,13 @@ def _filled(declared: Declared, described: Mapping[str, Any]) -> Filled:
 
 
 def _waiting(declared: Declared, console: str | None) -> Problem:
-    keys = ", ".join(declared.placeholders)
+    keys = ", ".join(declared.placeholders) if declared.content == "keys" else _WHOLE[declared.content]
     hints = "; ".join(dict.fromkeys(declared.placeholders.values()))
     where = f"fill it at {console}" if console else "fill it in AWS, as the README says"
+    if declared.content == "binary":  # which the console does not show
+        where = (
+            f"aws secretsmanager put-secret-value --secret-id {declared.name} --secret-binary fileb://FILE"
+        )
     return Problem(
         kind="waiting",
         text=f"{keys} {'waits' if len(declared.placeholders) == 1 else 'wait'} for a person",
@@ -280,6 +290,11 @@ def _of_drift(name: str, differences: tuple[Difference, ...], replicas: Mapping[
             remedy = (
                 "The provider does not take a key away: aws secretsmanager update-secret --secret-id "
                 f"{name} --kms-key-id alias/aws/secretsmanager"
+            )
+        elif one.what == "type":
+            remedy = (
+                "AWS gives a secret its type for good: add one with another name, move its readers there, "
+                "and then remove this one."
             )
         elif one.what == "replicas" and one.declared.startswith("none"):
             region = one.actual.partition(" ")[0]

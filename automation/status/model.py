@@ -11,7 +11,10 @@ from pydantic.alias_generators import to_camel
 VERSION = 1
 
 Kind: TypeAlias = Literal["unavailable", "rotation", "drift", "waiting", "unknown"]
-What: TypeAlias = Literal["description", "tags", "encryption", "rotation", "policy", "replicas"]
+What: TypeAlias = Literal[
+    "description", "tags", "encryption", "rotation", "policy", "replicas", "partner", "type"
+]
+Content: TypeAlias = Literal["keys", "text", "binary"]
 Platform: TypeAlias = Literal["kubernetes", "ecs", "lambda"]
 
 _JSON = ConfigDict(alias_generator=to_camel)
@@ -54,7 +57,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Placeholder:
-    """A key that a person fills, and where to get what it holds."""
+    """A key that a person fills, and where to get what it holds; `key` is empty for a whole value."""
 
     __pydantic_config__ = _JSON
 
@@ -88,7 +91,7 @@ class Rotation:
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """A workload and the keys of one secret that it reads."""
+    """A workload and the keys of one secret that it reads; none where it reads a whole value."""
 
     __pydantic_config__ = _JSON
 
@@ -106,7 +109,9 @@ class Secret:
         presence: `unknown` where AWS may not be asked, and for a secret of another account.
         arn: full ARN; None unless it is there.
         console: address in AWS's console; None where it is not there, and on an emulated AWS.
-        keys: declared JSON keys; of an existing secret those that workloads read, `*` for the whole.
+        content: what its value is as declared: a JSON object with keys, one text, or binary.
+        keys: declared JSON keys, if it has keys; of an existing secret those that workloads read, `*` for
+            the whole.
         placeholders: those keys that a person fills.
         filled: `waiting`: the secret still holds its first value; `filled`: somebody has written another one;
             `unclear`: rotation has, which may have come before the person; `not-by-hand`: no placeholders.
@@ -118,6 +123,7 @@ class Secret:
         problems: what wants attention, worst first.
         existing: this stack does not make it.
         managed_by: the AWS service that manages it, such as `rds`.
+        partner: AWS's type of a vendor's credentials that it rotates itself; None for any other secret.
     """
 
     __pydantic_config__ = _JSON
@@ -127,6 +133,7 @@ class Secret:
     presence: Literal["present", "deletion-scheduled", "missing", "unknown"]
     arn: str | None
     console: str | None
+    content: Content
     keys: tuple[str, ...]
     placeholders: tuple[Placeholder, ...]
     filled: Literal["waiting", "filled", "unclear", "not-by-hand", "unknown"]
@@ -139,6 +146,7 @@ class Secret:
     problems: tuple[Problem, ...]
     existing: bool = False
     managed_by: str | None = None
+    partner: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,14 +11,15 @@ from settings.stack_secrets import stack_secrets
 
 
 def reads_of(stack_file: StackFile) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Secret to workload to the keys that it reads, in the secret's order."""
+    """Secret to workload to the keys that it reads, in the secret's order; none of a whole value."""
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for secret in stack_secrets(stack_file):
         for name, workload in stack_file.workloads.items():
-            named = {read.key for read in workload.reads if read.secret == secret.name}
+            reads = [read for read in workload.reads if read.secret == secret.name]
+            named = {read.key_of(secret.content) for read in reads}
             whole = secret.name in workload.environment_from or None in named
             keys = tuple(key for key in secret.keys if whole or key in named)
-            if keys:
+            if keys or (reads and secret.content != "keys"):
                 found.setdefault(secret.name, {})[name] = keys
     return found
 

@@ -31,9 +31,9 @@ _REMEDY = (
     "The last [ERROR] in the function's log says why. Then start it again, as docs/rotation.md says under "
     '"When a rotation fails".'
 )
-# of a secret that a service of AWS rotates: it has no function, and no log but CloudTrail's
+# of a secret that AWS rotates itself, for RDS or a partner: there is no function, and no log but CloudTrail's
 _REMEDY_MANAGED = (
-    "The service that manages the secret rotates it: its events and CloudTrail's RotationFailed say why. "
+    "AWS rotates it without a function of yours: the event RotationFailed in CloudTrail says why. "
     "Then start it again: aws secretsmanager rotate-secret --secret-id "
 )
 

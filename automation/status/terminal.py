@@ -61,7 +61,7 @@ def _workloads(status: Status) -> Table:
     table = _table("Workload", "Runs as", "Role", "Reads")
     for workload in status.workloads:
         reads = [
-            texts.clean(f"{secret.name}: {', '.join(reader.keys)}")
+            texts.clean(texts.reads(secret, reader, ": "))
             for secret in status.secrets
             for reader in secret.readers
             if reader.workload == workload.name

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from automation.status.model import Kind, Secret, Status, Workload
+from automation.status.model import Kind, Reader, Secret, Status, Workload
 from automation.status.rotation import shown
 from components.visible import visible
 
@@ -140,6 +140,23 @@ def groups(status: Status) -> list[Attention]:
     ]
 
 
+def contents(secret: Secret) -> str:
+    """Return what a secret's value is, in few words."""
+    if secret.content == "keys":
+        return f"keys {', '.join(secret.keys)}"
+    return "one text" if secret.content == "text" else "binary"
+
+
+def reads_of(secret: Secret, reader: Reader) -> str:
+    """Return what a workload reads of a secret, as a part of a sentence."""
+    return f"{', '.join(reader.keys)} of {secret.name}" if reader.keys else secret.name
+
+
+def reads(secret: Secret, reader: Reader, start: str, end: str = "") -> str:
+    """Return what a workload reads of a secret: its name, and its keys between `start` and `end`."""
+    return f"{secret.name}{start}{', '.join(reader.keys)}{end}" if reader.keys else secret.name
+
+
 def role_of(workload: Workload) -> str:
     """The role in words."""
     return workload.role or "a role that the stack makes"
@@ -151,16 +168,16 @@ def lines(status: Status) -> Iterator[str]:
         changed = ago(secret.last_changed, status.asked_at)
         yield clean(
             f"{secret.name}: {state(secret)}; changed {changed}; "
-            f"rotated {rotation(secret, status.asked_at)}; keys {', '.join(secret.keys)}"
+            f"rotated {rotation(secret, status.asked_at)}; {contents(secret)}"
         )
     for workload in status.workloads:
-        reads = "; ".join(
-            f"{secret.name} ({', '.join(reader.keys)})"
+        read = "; ".join(
+            reads(secret, reader, " (", ")")
             for secret in status.secrets
             for reader in secret.readers
             if reader.workload == workload.name
         )
-        yield clean(f"workload {workload.name} ({workload.runs_as}, {role_of(workload)}) reads {reads}")
+        yield clean(f"workload {workload.name} ({workload.runs_as}, {role_of(workload)}) reads {read}")
     for kind, whose, text, remedy in attention(status):
         yield clean(f"{kind}: {whose}: {text}. {remedy}")
     yield clean(f"{place(status)}: {headline(status)}")

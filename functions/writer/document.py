@@ -1,5 +1,9 @@
-"""A secret's JSON object, in which only the members that are changed are written anew."""
+"""A secret's value: a JSON object, in which only the members that are changed are written anew, or a whole.
 
+A whole value, one text or binary, has one member, WHOLE: everything that compares documents takes both.
+"""
+
+import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,6 +11,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from .errors import OperatorError
+from .request import WHOLE, Form
 
 LARGEST = 65_536
 """Bytes of a secret's value. Source: AWS Secrets Manager User Guide, "Quotas"."""
@@ -16,7 +21,10 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 
 @dataclass(frozen=True)
 class Member:
-    """A member's value, and the whole member as it stands in the document: `"key": value`."""
+    """A member's value, and the whole member as it stands in the document: `"key": value`.
+
+    Of a whole value the text is that, or bytes in base64.
+    """
 
     value: object
     text: str
@@ -24,9 +32,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Document:
-    """A JSON object; members that stay keep their text, so that no number or escape changes its form."""
+    """A value; members that stay keep their text, so that no number or escape changes its form."""
 
     members: Mapping[str, Member]
+    form: Form = Form.OBJECT
 
     def __contains__(self, key: str) -> bool:
         return key in self.members
@@ -46,7 +55,16 @@ class Document:
         value = self.members[key].value
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
-    def with_text(self, key: str, value: str) -> "Document":
+    def is_unfilled(self, key: str) -> bool:
+        """Return whether a key still waits for a person; blanks alone count as nothing in a whole value."""
+        if key not in self:
+            return False
+        if self.form is Form.BINARY:
+            return not base64.b64decode(self.members[key].text).strip()
+        text = self.text_of(key)
+        return not (text.strip() if self.form is Form.TEXT else text)
+
+    def with_value(self, key: str, value: object) -> "Document":
         """The document with a new value for a key, at its place, or at the end if the key is new."""
         name, text = (json.dumps(part, ensure_ascii=False) for part in (key, value))
         return Document({**self.members, key: Member(value, f"{name}: {text}")})
@@ -57,31 +75,59 @@ class Document:
         return Document({key: member for key, member in self.members.items() if key not in gone})
 
     def text(self) -> str:
-        """The document as it is written."""
+        """The JSON object, or the whole text, as it is written; bytes in base64."""
+        if self.form is not Form.OBJECT:
+            return self.members[WHOLE].text
         return "{" + ", ".join(member.text for member in self.members.values()) + "}"
+
+    def content(self) -> str | bytes:
+        """The value as Secrets Manager takes it."""
+        return base64.b64decode(self.text()) if self.form is Form.BINARY else self.text()
+
+    def size(self) -> int:
+        """Bytes of the value."""
+        content = self.content()
+        return len(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
 
 
 EMPTY = Document({})
 
+PLACEHOLDER = "\n"
+"""What a whole value is until a person fills it: AWS takes no empty one."""
 
-def parse(text: str | None, where: str) -> Document:
-    """Read a document.
+
+def whole(text: str, form: Form) -> Document:
+    """Return a whole value; bytes are given in base64."""
+    # a text and bytes are never the same value
+    value = {"binary": text} if form is Form.BINARY else text
+    return Document({WHOLE: Member(value, text)}, form)
+
+
+def as_whole(content: str | bytes) -> Document:
+    """Return a value as a whole, whatever it is."""
+    if isinstance(content, bytes):
+        return whole(base64.b64encode(content).decode(), Form.BINARY)
+    return whole(content, Form.TEXT)
+
+
+def parse(content: str | bytes, where: str) -> Document:
+    """Read a JSON object.
 
     Args:
-        text: the value; None if it is binary.
+        content: the value.
         where: names secret and version, for the message.
 
     Raises:
         OperatorError: it is no JSON object.
     """
     members = None
-    if text is not None:
+    if isinstance(content, str):
         try:
-            members = dict(_members(text))
+            members = dict(_members(content))
         except (ValueError, RecursionError):  # json's own errors hold the whole document
             members = None
     if members is None:
-        kind = "binary" if text is None else "not a JSON object"
+        kind = "binary" if isinstance(content, bytes) else "not a JSON object"
         raise OperatorError(
             f"{where} is {kind}, and keys can be written into a JSON object only. Nothing was changed. Give "
             'the secret a JSON object such as {"KEY": "value"} as its value, or declare no keys for it.'

@@ -4,10 +4,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from . import values
-from .document import LARGEST, Document
+from .document import LARGEST, PLACEHOLDER, Document, whole
 from .errors import OperatorError
 from .record import Record, key_hash
-from .request import FilledByHand, Given, Joined, Random, RandomBytes, Reference, Request
+from .request import (
+    WHOLE,
+    FilledByHand,
+    Form,
+    Given,
+    Joined,
+    Random,
+    RandomBytes,
+    Reference,
+    Request,
+    Structure,
+    shown,
+)
 
 KINDS = ("Added", "Regenerated", "Removed")
 """What can be done to a key."""
@@ -63,9 +75,12 @@ def plan(
         OperatorError: not to be written, with the reason.
     """
     kinds = _kinds(request, current, recorded, frozenset(again))
-    document = current.without(key for key, kind in kinds.items() if kind == "Removed")
-    document = _filled(request, document, [key for key, kind in kinds.items() if kind != "Removed"], made)
-    size = len(document.text().encode("utf-8", "surrogatepass"))
+    if request.form is not Form.OBJECT:
+        document = _whole(request, made) if kinds else current
+    else:
+        document = current.without(key for key, kind in kinds.items() if kind == "Removed")
+        document = _filled(request, document, [key for key, kind in kinds.items() if kind != "Removed"], made)
+    size = document.size()
     if kinds and size > LARGEST:
         raise OperatorError(
             f"Secret {request.arn} would have {size} bytes, and Secrets Manager keeps {LARGEST}. Nothing was "
@@ -76,7 +91,7 @@ def plan(
         kinds,
         _record(request, document, recorded, kinds),
         any(
-            isinstance(key.source, FilledByHand) and name in document and document.text_of(name) == ""
+            isinstance(key.source, FilledByHand) and document.is_unfilled(name)
             for name, key in request.keys.items()
         ),
         (
@@ -106,31 +121,46 @@ def _filled(request: Request, document: Document, names: list[str], made: Made) 
     # every key first, so that new ones are appended in the order of their declaration
     for name in names:
         if name not in document:
-            document = document.with_text(name, "")
+            document = document.with_value(name, "")
     waiting = {}
     for name in names:
         source = request.keys[name].source
         if isinstance(source, Joined):
             waiting[name] = source
         else:
-            document = document.with_text(name, _value(name, source, made))
+            document = document.with_value(name, _value(name, source, made))
     while waiting:
         ready = [name for name, source in waiting.items() if not waiting.keys() & _referred(source)]
         if not ready:
             raise OperatorError(
-                f"Secret {request.arn}: the keys {_listed(waiting)} are joined of each other. Nothing was "
+                f"Secret {request.arn}: the keys {shown(waiting)} are joined of each other. Nothing was "
                 "changed. Join them of other keys."
             )
         for name in ready:
-            document = document.with_text(name, _joined(request.arn, name, waiting.pop(name), document))
+            document = document.with_value(name, _joined(request.arn, name, waiting.pop(name), document))
     return document
 
 
-def _value(name: str, source: Random | RandomBytes | Given | FilledByHand, made: Made) -> str:
+def _whole(request: Request, made: Made) -> Document:
+    source = request.keys[WHOLE].source
+    if isinstance(source, FilledByHand):
+        text = PLACEHOLDER
+        if request.form is Form.BINARY:
+            text = values.encoded(PLACEHOLDER.encode(), "base64")
+        return whole(text, request.form)
+    if isinstance(source, Given):
+        return whole(source.value, request.form)
+    if not isinstance(source, Random | RandomBytes):
+        raise TypeError(source)  # request.py has refused it
+    _refuse_too_large(request.arn, source.length)
+    return whole(made.value(WHOLE, source), request.form)
+
+
+def _value(name: str, source: Random | RandomBytes | Given | Structure | FilledByHand, made: Made) -> object:
     match source:
         case Random() | RandomBytes():
             return made.value(name, source)
-        case Given(value):
+        case Given(value) | Structure(value):
             return value
         case FilledByHand():
             return ""
@@ -139,7 +169,7 @@ def _value(name: str, source: Random | RandomBytes | Given | FilledByHand, made:
 def _joined(arn: str, name: str, source: Joined, document: Document) -> str:
     if missing := sorted(key for key in _referred(source) if key not in document):
         raise OperatorError(
-            f"Secret {arn}: key {name!r} is joined of {_listed(missing)}, which the secret does not have. "
+            f"Secret {arn}: key {name!r} is joined of {shown(missing)}, which the secret does not have. "
             "Nothing was changed. Declare the missing keys, or add them in AWS."
         )
     pieces = [
@@ -184,7 +214,7 @@ def _adopted(request: Request, current: Document, recorded: Record | None) -> It
     keys = [name for name, key in request.keys.items() if name in current and key.generation > 1]
     if recorded is None and keys:
         yield (
-            f"Secret {request.arn} has no record of its generations: {_listed(keys)} keep their live values, "
+            f"Secret {request.arn} has no record of its generations: {shown(keys)} keep their live values, "
             "and the declared generations are recorded. Raise a generation again for a new value."
         )
 
@@ -194,7 +224,7 @@ def _lowered(request: Request, current: Document, recorded: Record | None) -> It
         known = (recorded or {}).get(key_hash(name), 1)
         if name in current and key.generation < known:
             yield (
-                f"Secret {request.arn}, key {name!r}: generation {key.generation} is declared, and "
+                f"Secret {request.arn}, {_place(name)}: generation {key.generation} is declared, and "
                 f"generation {known} is in AWS. Nothing is done about it; declare {known}, or {known + 1} "
                 "for a new value."
             )
@@ -204,12 +234,12 @@ def _outdated(request: Request, kinds: Mapping[str, str]) -> Iterable[str]:
     renewed = {name for name, kind in kinds.items() if kind == "Regenerated"}
     for name, key in request.keys.items():
         if isinstance(key.source, Joined) and name not in kinds and renewed & _referred(key.source):
-            parts = _listed(renewed & _referred(key.source))
+            parts = shown(renewed & _referred(key.source))
             yield (
                 f"Secret {request.arn}, key {name!r} is joined of {parts}, which has a new value, and still "
                 f"holds the old one. Raise its generation, now {key.generation}, as well."
             )
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in sorted(names))
+def _place(name: str) -> str:
+    return shown([name]) if name == WHOLE else f"key {name!r}"

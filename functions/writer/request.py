@@ -1,15 +1,24 @@
 """What the function is asked to write, read from its event.
 
 {"Action": "write", "SecretId": ARN, "Keys": {key: {one source, "generation"?}}, "RemovedKeys": [key, ...]}
+{"Action": "write", "SecretId": ARN, "Text": {one source, "generation"?}}
+{"Action": "write", "SecretId": ARN, "Binary": {one source, "generation"?}}
 
-A source is one of "random", "randomBytes", "value", "filledByHand" and "joined". "Salt" may hold anything.
+The second and third are of a secret whose whole value is one text, or binary; bytes are in base64.
+
+A source is one of "random", "randomBytes", "value", "json", "filledByHand" and "joined". "Salt" may hold
+anything.
+
 A mistake is told by its place and never by what stands there: that may be a value.
 """
 
+import base64
+import json
 import re
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Literal, TypeAlias
 
 from .errors import OperatorError
@@ -81,7 +90,14 @@ class Joined:
     pieces: tuple[str | Reference, ...]
 
 
-Source: TypeAlias = Random | RandomBytes | Given | FilledByHand | Joined
+@dataclass(frozen=True)
+class Structure:
+    """A value that comes with the request and is whatever JSON holds."""
+
+    value: object
+
+
+Source: TypeAlias = Random | RandomBytes | Given | Structure | FilledByHand | Joined
 
 
 @dataclass(frozen=True)
@@ -92,19 +108,38 @@ class Key:
     generation: int
 
 
+class Form(Enum):
+    """What a secret's value is."""
+
+    OBJECT = "Keys"
+    TEXT = "Text"
+    BINARY = "Binary"
+
+
+WHOLE = ""
+"""Stands for the key of a value that has none; no declared key is empty."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What one secret shall have.
 
     Attributes:
         arn: the secret's full ARN.
-        keys: what must be there.
+        keys: what must be there; of a whole value WHOLE alone.
         removed: keys that must not be there.
+        form: of the value.
     """
 
     arn: str
     keys: Mapping[str, Key]
     removed: frozenset[str]
+    form: Form = Form.OBJECT
+
+
+def shown(names: Iterable[str]) -> str:
+    """Return keys as they are in messages."""
+    return ", ".join("the whole value" if name == WHOLE else repr(name) for name in sorted(names))
 
 
 class _MalformedError(Exception):
@@ -130,12 +165,16 @@ def read(event: object) -> Request:
 
 def _request(given: object) -> Request:
     event = _mapping(given, "the event")
-    _only(event, {"Action", "SecretId", "Keys", "RemovedKeys", "Salt"}, "the event")
+    _only(event, {"Action", "SecretId", "RemovedKeys", "Salt", *(form.value for form in Form)}, "the event")
     if event.get("Action") != "write":
         raise _MalformedError('Action must be "write".')
     arn = event.get("SecretId")
     if not isinstance(arn, str) or not _ARN.fullmatch(arn):
         raise _MalformedError("SecretId must be the secret's full ARN.")
+    whole = [form for form in (Form.TEXT, Form.BINARY) if form.value in event]
+    if whole:
+        _only(event, {"Action", "SecretId", "Salt", whole[0].value}, "the event of a whole value")
+        return Request(arn, {WHOLE: _whole_value(event[whole[0].value], whole[0])}, frozenset(), whole[0])
     keys = {
         _text(name, f"Keys[{name!r}]"): _key(value, f"Keys[{name!r}]")
         for name, value in _mapping(event.get("Keys", {}), "Keys").items()
@@ -143,7 +182,7 @@ def _request(given: object) -> Request:
     removed = _texts(event.get("RemovedKeys", []), "RemovedKeys")
     if both := sorted(keys.keys() & set(removed)):
         raise _MalformedError(f"{', '.join(map(repr, both))} is both in Keys and in RemovedKeys.")
-    if "" in keys or "" in removed:
+    if WHOLE in keys or WHOLE in removed:
         raise _MalformedError("a key must have a name.")
     return Request(arn, keys, frozenset(removed))
 
@@ -157,6 +196,28 @@ def _key(given: object, place: str) -> Key:
     if kind == "filledByHand" and generation > 1:
         raise _MalformedError(f"{place}.generation: a value that a person fills in is not made anew.")
     return Key(_SOURCES[kind](value, f"{place}.{kind}"), generation)
+
+
+def _whole_value(given: object, form: Form) -> Key:
+    key = _key(given, form.value)
+    match key.source:
+        case Given(value) if form is Form.BINARY:
+            try:
+                raw = base64.b64decode(value, validate=True)
+            except ValueError:
+                raise _MalformedError("Binary.value must be base64.") from None
+            if not raw:
+                raise _MalformedError("Binary.value must not be empty.")
+        case Given(""):
+            raise _MalformedError("Text.value must not be empty.")
+        case Joined() | Structure():
+            raise _MalformedError(f"{form.value} takes no joined value and no JSON.")
+        case Random() if form is Form.BINARY:
+            raise _MalformedError("Binary.random is not possible; randomBytes is.")
+        case RandomBytes(length, _) if form is Form.BINARY:
+            # the form in which bytes are kept here
+            return Key(RandomBytes(length, "base64"), key.generation)
+    return key
 
 
 def _random(given: object, place: str) -> Random:
@@ -204,6 +265,14 @@ def _given(given: object, place: str) -> Given:
     return Given(_text(given, place))
 
 
+def _structure(given: object, place: str) -> Structure:
+    try:
+        json.dumps(given, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _MalformedError(f"{place} holds half of a surrogate pair, which is no text.") from None
+    return Structure(given)
+
+
 def _filled_by_hand(given: object, place: str) -> FilledByHand:
     _text(given, place)
     return FilledByHand()
@@ -228,6 +297,7 @@ _SOURCES: Mapping[str, Callable[[object, str], Source]] = {
     "random": _random,
     "randomBytes": _random_bytes,
     "value": _given,
+    "json": _structure,
     "filledByHand": _filled_by_hand,
     "joined": _joined,
 }

@@ -50,9 +50,9 @@ class Description:
 
 @dataclass(frozen=True)
 class Value:
-    """A version's value; `text` is None if it is binary."""
+    """A version's value, a text or bytes."""
 
-    text: str | None
+    content: str | bytes
 
 
 def describe(arn: str) -> Description:
@@ -70,17 +70,18 @@ def find(arn: str, version: str) -> Value | None:
         if _code(error) == "ResourceNotFoundException":
             return None
         raise _explained("get_secret_value", arn, error) from None
-    return Value(answer.get("SecretString"))
+    text = answer.get("SecretString")
+    return Value(answer.get("SecretBinary", b"") if text is None else text)
 
 
-def put(arn: str, version: str, text: str, labels: Sequence[str]) -> frozenset[str]:
+def put(arn: str, version: str, content: str | bytes, labels: Sequence[str]) -> frozenset[str]:
     """Write a new version; returns its labels: a secret's first one has AWSCURRENT without being asked."""
     answer = _call(
         "put_secret_value",
         SecretId=arn,
         ClientRequestToken=version,
-        SecretString=text,
         VersionStages=list(labels),
+        **({"SecretString": content} if isinstance(content, str) else {"SecretBinary": content}),
     )
     return frozenset(answer.get("VersionStages", []))
 

@@ -26,7 +26,7 @@ from . import document, plan, record, settle, store
 from .document import Document, Member
 from .errors import ConflictError, LabelLimitError, OperatorError, RefusedError, UnavailableError
 from .record import CURRENT, INITIAL, PENDING, PREVIOUS, UNFILLED
-from .request import Request
+from .request import Form, Request, shown
 from .store import Description
 
 LOG = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class _Attempts:
 
     def outcome(self) -> str:
         """What a refusal can say for certain."""
-        keys = ", ".join(map(repr, self.tried))
+        keys = shown(self.tried)
         if self.written:
             return f"{keys} had been written, and may have been undone by others."
         return f"Whether {keys} was written is not certain." if self.tried else "Nothing was changed."
@@ -129,10 +129,10 @@ def _attempt(  # noqa: C901, PLR0912  the order of the calls is the argument, an
         secret, base_id = store.describe(arn), initial
         if CURRENT not in secret.stages.get(initial, frozenset()):
             raise ConflictError(f"Secret {arn} was changed by somebody else meanwhile.")
-    base = _read(arn, base_id) if base_id else document.EMPTY
+    base = _read(arn, base_id, request.form) if base_id else document.EMPTY
     if base is None:
         raise ConflictError(f"Secret {arn} was changed by somebody else meanwhile.")
-    settlement = settle.judge(secret, base, lambda version: _read(arn, version), time.time())
+    settlement = settle.judge(secret, base, lambda version: _any(arn, version, request.form), time.time())
     todo = plan.plan(request, base, settlement.record(secret), attempts.made, attempts.again)
     attempts.warnings += settlement.warnings(arn)
     version = str(uuid.uuid4())
@@ -152,7 +152,7 @@ def _attempt(  # noqa: C901, PLR0912  the order of the calls is the argument, an
     if base_id is None:
         labels += [*record.labels(version, todo.record, arn), INITIAL]
     _tried(attempts, todo)
-    given = store.put(arn, version, todo.document.text(), labels)
+    given = store.put(arn, version, todo.document.content(), labels)
     # a record version that came before a first current one could become it
     link = [record.link_label(recorded_at, version)] if base_id or CURRENT not in given else []
     if link and holder is None:
@@ -208,9 +208,26 @@ def _pending(secret: Description) -> str | None:
     return version if version and CURRENT not in secret.stages[version] else None
 
 
-def _read(arn: str, version: str) -> Document | None:
+def _read(arn: str, version: str, form: Form) -> Document | None:
     value = store.find(arn, version)
-    return document.parse(value.text, f"Secret {arn}, version {version},") if value else None
+    if value is None:
+        return None
+    if form is not Form.OBJECT:
+        return document.as_whole(value.content)
+    return document.parse(value.content, f"Secret {arn}, version {version},")
+
+
+def _any(arn: str, version: str, form: Form) -> Document | None:
+    """Return a version to compare with; one that is no JSON object has no keys in common with one that is."""
+    value = store.find(arn, version)
+    if value is None:
+        return None
+    if form is Form.OBJECT:
+        try:
+            return document.parse(value.content, f"Secret {arn}, version {version},")
+        except OperatorError:
+            pass
+    return document.as_whole(value.content)
 
 
 def _complete_first(arn: str, secret: Description, version: str) -> None:
@@ -249,14 +266,14 @@ def _checked(
         )
         warnings = (*warnings, warning)
     elif current_id != version and current_id is not None:
-        current = _read(attempts.arn, current_id)
+        current = _any(attempts.arn, current_id, attempts.request.form)
         attempts.again = frozenset(
             key
             for key in todo.kinds
             if current and current.agrees(key, base) and not base.agrees(key, todo.document)
         )
         if attempts.again:
-            LOG.warning("%s: %s undone by a rotation", attempts.arn, ", ".join(sorted(attempts.again)))
+            LOG.warning("%s: %s undone by a rotation", attempts.arn, shown(attempts.again))
             return None
     return _answer(attempts, current_id, todo.document, warnings)
 
@@ -311,4 +328,5 @@ def _forget_records(
 
 
 def _told(kinds: Mapping[str, str]) -> str:
-    return ", ".join(f"{kind.lower()}: {key}" for key, kind in kinds.items()) or "nothing to write"
+    told = (f"{kind.lower()}: {key or shown([key])}" for key, kind in kinds.items())
+    return ", ".join(told) or "nothing to write"

@@ -17,6 +17,7 @@ _ALLOWED |= {"GetKeyRotationStatus"}
 _KEY_PARAMETERS = ("KeyId", "TargetKeyId", "SourceKeyId", "DestinationKeyId")
 _LEAST_DAYS, _MOST_DAYS = 7, 30
 # Operations of moto that find a key by its id only, where AWS takes the ARN as well.
+_MOST_POLICY_BYTES = 32_768  # Source: AWS KMS Developer Guide, "Resource quotas"
 _BY_ID_ONLY = {"CancelKeyDeletion", "DisableKey", "EnableKey", "ScheduleKeyDeletion"}
 
 
@@ -56,6 +57,9 @@ class Kms(KmsResponse):
         asked = json.loads(self.body or "{}")
         if "Policy" in asked and not _is_policy(asked["Policy"]):
             return self._refused("MalformedPolicyDocumentException", "This policy contains invalid Json")
+        if len(str(asked.get("Policy", "")).encode()) > _MOST_POLICY_BYTES:
+            message = f"Key policy size must be less than or equal to {_MOST_POLICY_BYTES} bytes."
+            return self._refused("LimitExceededException", message)
         if str(asked.get("AliasName")).startswith("alias/aws/") and self._get_action() != "ListAliases":
             return self._refused("NotAuthorizedException", "The prefix alias/aws/ is reserved for AWS.")
         days = asked.get("PendingWindowInDays", _LEAST_DAYS)

@@ -1,4 +1,4 @@
-"""Rotation of secrets that another AWS service manages, such as RDS: without a Lambda function.
+"""Rotation of secrets that AWS rotates itself, for RDS or for a partner: without a Lambda function.
 
 Source: AWS Secrets Manager User Guide, "Managed rotation"; RDS User Guide, "Password management with Amazon
 RDS and AWS Secrets Manager" (every seven days by default).
@@ -18,11 +18,13 @@ DEFAULT_SCHEDULE = Schedule(days=7)
 def renew(secret: Secret, token: str) -> None:
     """Make a version with a new password current.
 
-    A database that really runs keeps the password it has, so its secret does too.
+    A database that really runs keeps the password it has, so its secret does too. So does a partner's: there
+    is nobody to ask for another one.
     """
     text = rules.wanted_version(secret, None, None).content.text or ""
+    kept = secret.fixed or secret.partner_type is not None
     with label_events.told(secret):
-        rules.put_value(secret, token, Content(text if secret.fixed else renewed(text), None), None)
+        rules.put_value(secret, token, Content(text if kept else renewed(text), None), None)
 
 
 def renewed(text: str) -> str:

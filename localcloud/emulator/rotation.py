@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.emulator import lambda_service, managed_rotation, rotation_schedule
+from localcloud.emulator import lambda_service, managed_rotation, role_assumption, rotation_schedule
 from localcloud.emulator import secrets_rules as rules
 from localcloud.emulator.lambda_role import RefusedError
 from localcloud.emulator.rotation_schedule import Schedule
@@ -57,6 +57,7 @@ class Rotation:
     """A secret's rotation; times are seconds since 1970.
 
     Attributes:
+        role_arn, metadata: of a partner's secret that AWS rotates itself.
         closes: end of the next window (NextRotationDate).
         due: when this emulator rotates, at the beginning of that window.
     """
@@ -69,6 +70,8 @@ class Rotation:
     due: float | None = None
     attempt: Attempt | None = None
     account: str = ""
+    role_arn: str = ""
+    metadata: tuple[tuple[str, str], ...] = ()
 
     def plan(self) -> None:
         """Sets the next window, seen from now."""
@@ -119,6 +122,11 @@ def described(secret: Secret) -> dict[str, Any]:
     found: dict[str, Any] = {"RotationEnabled": rotation.enabled}
     if rotation.lambda_arn:  # a service that manages the secret has none
         found["RotationLambdaARN"] = rotation.lambda_arn
+    if rotation.role_arn:
+        found["ExternalSecretRotationRoleArn"] = rotation.role_arn
+        found["ExternalSecretRotationMetadata"] = [
+            {"Key": key, "Value": text} for key, text in rotation.metadata
+        ]
     if rotation.schedule is not None:
         schedule = rotation.schedule
         days = rotation_schedule.days_between(schedule, datetime.now(UTC))
@@ -155,7 +163,7 @@ def rotate(account: str, secret: Secret, asked: Mapping[str, Any]) -> str:
     token = check_token(asked)
     rotation = secret.rotation
     schedule = _asked_schedule(asked) or (rotation.schedule if rotation else None)
-    if secret.owner is not None:
+    if rotates_itself(secret):
         return _rotate_managed(account, secret, schedule, asked)
     lambda_arn = asked.get("RotationLambdaARN") or (rotation.lambda_arn if rotation else None)
     if not lambda_arn:
@@ -183,6 +191,11 @@ def rotate(account: str, secret: Secret, asked: Mapping[str, Any]) -> str:
     return token
 
 
+def rotates_itself(secret: Secret) -> bool:
+    """Return whether AWS rotates it without a function: for a service of its own, or for a partner."""
+    return secret.owner is not None or secret.partner_type is not None
+
+
 def begin_managed(account: str, secret: Secret) -> None:
     """Give a secret that another service manages the schedule that it has at first."""
     secret.rotation = Rotation("", managed_rotation.DEFAULT_SCHEDULE, account=account)
@@ -191,11 +204,29 @@ def begin_managed(account: str, secret: Secret) -> None:
 
 def _rotate_managed(account: str, secret: Secret, schedule: Schedule | None, asked: Mapping[str, Any]) -> str:
     """RotateSecret for a secret that another service manages and rotates at once, without a function."""
-    token = check_token(asked)
+    token, before = check_token(asked), secret.rotation
     if asked.get("RotationLambdaARN"):
-        raise rules.invalid_parameter(f"The secret is managed by {secret.owner}, which rotates it itself.")
-    last = secret.rotation.last if secret.rotation else None
-    secret.rotation = Rotation("", schedule, last=last, account=account)
+        manager = secret.owner or secret.partner_type
+        raise rules.invalid_parameter(f"The secret is managed by {manager}, which rotates it itself.")
+    role = asked.get("ExternalSecretRotationRoleArn") or (before.role_arn if before else "")
+    given = asked.get("ExternalSecretRotationMetadata")
+    metadata = tuple((item["Key"], item["Value"]) for item in given or ()) if given is not None else None
+    if secret.partner_type and not role:
+        raise rules.invalid_parameter("A managed external secret needs ExternalSecretRotationRoleArn.")
+    if role and not role_assumption.service_may_assume(
+        "secretsmanager.amazonaws.com", role, secret.region, secret.arn
+    ):
+        raise ServiceError(
+            "AccessDeniedException", "Secrets Manager cannot assume the specified rotation role."
+        )
+    secret.rotation = Rotation(
+        "",
+        schedule,
+        last=before.last if before else None,
+        account=account,
+        role_arn=role,
+        metadata=metadata if metadata is not None else before.metadata if before else (),
+    )
     secret.rotation.plan()
     secret.changed = time.time()
     if asked.get("RotateImmediately") is not False:
@@ -435,7 +466,7 @@ def _begin_if_due(secret: Secret, rotation: Rotation) -> bool:
     ):
         return False
     rotation.plan()
-    if secret.owner is not None:
+    if rotates_itself(secret):
         managed_rotation.renew(secret, rules.new_token())
         rotation.last = time.time()
         return True

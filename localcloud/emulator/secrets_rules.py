@@ -106,6 +106,7 @@ class Secret:
     replicas: dict[str, Replica] = field(default_factory=dict)
     rotation: "Rotation | None" = None
     owner: str | None = None  # the AWS service that manages it
+    partner_type: str | None = None  # of a managed external secret
     fixed: bool = False  # it holds the password of a database that runs and that the emulator cannot change
     token: str | None = None  # ClientRequestToken of the request that created it
 

@@ -179,6 +179,7 @@ class SecretsManager(BaseResponse):
         secret.description = asked.get("Description") or ""
         secret.kms_key_id = asked.get("KmsKeyId") or rules.AWS_MANAGED_KEY
         secret.tags, secret.was_tagged, secret.token = tags, bool(tags), token
+        secret.partner_type = asked.get("Type")
         if asked.get("AddReplicaRegions"):
             self._replicate(secret, asked["AddReplicaRegions"])
         return self._created(secret, token, content)
@@ -291,6 +292,8 @@ class SecretsManager(BaseResponse):
             found["DeletedDate"] = secret.deleted
         if secret.owner is not None:
             found["OwningService"] = secret.owner
+        if secret.partner_type:
+            found["Type"] = secret.partner_type
         found.update(rotation.described(secret))
         if secret.replicas:
             found["PrimaryRegion"] = secret.region

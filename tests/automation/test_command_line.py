@@ -96,6 +96,39 @@ def test_a_preview_reports_what_it_does_to_live_secrets_and_can_fail_for_it(
     assert run("destroy", "--stack", "test", "--yes").code == 0
 
 
+def test_an_update_does_what_was_reviewed_or_nothing(project: Project, run: Run) -> None:
+    name = new_name()
+    program = (
+        "import pulumi_aws as aws\n"
+        f'aws.secretsmanager.Secret("s", name="{name}", description="DESCRIPTION")\n'
+        'aws.cloudwatch.LogGroup("random-name")\n'
+    )
+    up = ("up", "--stack", "test", "--yes", "--reviewed")
+    project.program(program)
+    project.stack()
+    reviewed = run("preview", "--stack", "test", "--report", "json").document()["digest"]
+    project.program(program.replace("DESCRIPTION", "another"))
+    refused = run(*up, reviewed, "--json")
+    assert refused.code == 14
+    error = refused.document()["error"]
+    assert error["type"] == "NotReviewed"
+    assert {change["component"]["name"] for change in error["report"]["changes"]} >= {"s"}
+    shown = run(*up, reviewed)
+    assert shown.code == 14
+    assert f"Digest: {error['report']['digest']}" in shown.out
+    assert "is not the one that was reviewed" in shown.err
+    assert run(*up, "nothing").code == 14
+    assert run("history", "--stack", "test", "--json").document() == []  # none of them has begun
+
+    project.program(program)
+    assert run(*up, reviewed).code == 0
+    assert run(*up, "nothing").code == 0
+    project.program(EMPTY)
+    assert run(*up, "nothing").code == 14
+    assert len(run("history", "--stack", "test", "--json").document()) == 2
+    assert run("destroy", "--stack", "test", "--yes").code == 0
+
+
 def test_each_kind_of_failure_has_an_exit_code_and_a_document(project: Project, run: Run) -> None:
     stack = project.stack()
 

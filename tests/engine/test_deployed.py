@@ -61,6 +61,10 @@ def code_updates(log: Path) -> set[str]:
         step = json.loads(line).get("resourcePreEvent", {}).get("metadata", {})
         if step.get("type") != "aws:lambda/function:Function" or step["op"] != "update":
             continue
-        if {path.partition(".")[0] for path in step["detailedDiff"]} <= {"code", "sourceCodeHash"}:
+        if {path.partition(".")[0] for path in step["detailedDiff"]} <= {
+            "code",
+            "lastModified",
+            "sourceCodeHash",
+        }:
             found.add(f"update {step['urn'].rpartition('::')[2]}")
     return found

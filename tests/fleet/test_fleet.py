@@ -69,9 +69,9 @@ def test_a_fleet_is_previewed_made_changed_and_destroyed_as_one(stack: Stack, ru
     assert not [value for secret in live.values() for value in secret.values() if value in shown]
 
     # the fleet's own file makes no stack
-    refused = stack.pulumi("preview", check=False).stdout
-    assert "this file is for several stacks" in refused
-    assert "python -m automation.fleet preview --stack test" in refused
+    for_several = stack.pulumi("preview", check=False).stdout
+    assert "this file is for several stacks" in for_several
+    assert "python -m automation.fleet preview --stack test" in for_several
 
     declare(stack, ["web/a"], **{"jobs/d": RANDOM, "jobs/c": RANDOM})
     assert run("write", "--check").code == 12
@@ -81,7 +81,11 @@ def test_a_fleet_is_previewed_made_changed_and_destroyed_as_one(stack: Stack, ru
     [deleted] = [danger for danger in report["dangers"] if danger["kind"] == "deletes-secret"]
     assert deleted["component"] == {"what": "secret", "name": "web/b", "stack": "test.web"}
     assert [one["stack"] for one in report["stacks"]] == ["test.jobs", "test.web"]
-    assert run("up", "--yes").code == 0
+    refused = run("up", "--yes", "--reviewed", "nothing")
+    assert refused.code == 14
+    assert f"Digest: {report['digest']}" in refused.out
+    assert stack.value("web/b") == live["web/b"]
+    assert run("up", "--yes", "--reviewed", report["digest"]).code == 0
     assert stack.value("web/a") == live["web/a"]
     assert stack.value("jobs/c") == live["jobs/c"]
 

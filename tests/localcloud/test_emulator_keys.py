@@ -132,6 +132,21 @@ def test_a_malformed_key_policy_is_refused_and_no_key_made(kms: Any, text: str) 
     assert kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"] == policy
 
 
+def test_a_key_policy_has_32_kib(kms: Any) -> None:  # noqa: ANN401  boto3 has no types
+    def policy(size: int) -> str:
+        root = {"AWS": "arn:aws:iam::123456789012:root"}
+        statement = {"Sid": "", "Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        statement["Sid"] = "x" * (size - len(json.dumps(document)))
+        return json.dumps(document)
+
+    key = str(kms.create_key(Policy=policy(32_768))["KeyMetadata"]["KeyId"])
+    for call, more in ((kms.create_key, {}), (kms.put_key_policy, {"KeyId": key, "PolicyName": "default"})):
+        with pytest.raises(ClientError) as refused:
+            call(Policy=policy(32_769), **more)
+        assert refused.value.response["Error"]["Code"] == "LimitExceededException"
+
+
 def test_aliases_of_aws_are_its_own(kms: Any) -> None:  # noqa: ANN401  boto3 has no types
     key = str(kms.create_key()["KeyMetadata"]["KeyId"])
     with pytest.raises(ClientError) as refused:

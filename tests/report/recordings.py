@@ -209,6 +209,7 @@ def _record_harmless(recorder: _Recorder) -> None:
     del workloads["web"]["environment"]["Y"]
     recorder.configure(secrets, workloads)
     recorder.run("harmless", "preview", "--refresh")
+    recorder.run("harmless-again", "preview", "--refresh")
 
 
 def _record_dangerous(recorder: _Recorder) -> None:
@@ -277,7 +278,7 @@ def _record_with_another_program(recorder: _Recorder) -> None:
 
 
 def _edits() -> Iterator[tuple[str, str, str]]:
-    yield "secret.py", 'ignore_changes=["secretString", "versionStages"],', ""
+    yield "secret.py", 'ignore_changes=["secretString", "secretBinary", "versionStages"],', ""
     yield (
         "secret.py",
         "name=args.secret_name,",

@@ -524,6 +524,117 @@ def test_one_of_several_policies_that_allows_more_is_found(recordings: Recording
     assert [danger.kind for danger in found.dangers] == [Kind.WIDENS_ACCESS]
 
 
+ARNS = [f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-AbCdEf" for name in "abc"]
+MANAGED_ARN = "arn:aws:iam::123456789012:policy/web-policy-2"
+
+
+def reading(*arns: str) -> str:
+    """A reader's policy for these secrets and one key."""
+    context = {
+        "kms:EncryptionContext:SecretARN": arns,
+        "kms:ViaService": "secretsmanager.us-east-1.amazonaws.com",
+    }
+    key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd"
+    read = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": arns}
+    decrypt = {
+        "Effect": "Allow",
+        "Action": "kms:Decrypt",
+        "Resource": key,
+        "Condition": {"StringEquals": context},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [read, decrypt]})
+
+
+def in_two(
+    recordings: Recordings,
+    inline: tuple[str, str],
+    managed: tuple[str | None, str | None],
+    role: str | None = None,
+) -> Report:
+    """The policies of the reader `web`, before and after; None for a managed one that is not there.
+
+    With `role` the managed one is attached to that role as well.
+    """
+    events = copy.deepcopy(recordings.events("nothing"))
+    [at] = [
+        at
+        for at, event in enumerate(events)
+        if event.get("resourcePreEvent", {}).get("metadata", {}).get("urn", "").endswith("::web-policy")
+    ]
+    template = copy.deepcopy(events[at])
+    step = events[at]["resourcePreEvent"]["metadata"]
+    step["op"] = "same" if inline[0] == inline[1] else "update"
+    step["old"]["inputs"]["policy"], step["new"]["inputs"]["policy"] = inline
+    op = "create" if managed[0] is None else "delete" if managed[1] is None else "update"
+    arn = UNKNOWN if op == "create" else MANAGED_ARN
+
+    def add(type_: str, op: str, old: dict[str, Any] | None, new: dict[str, Any] | None, name: str) -> None:
+        made = copy.deepcopy(template)
+        added = made["resourcePreEvent"]["metadata"]
+        urn = step["urn"].replace("aws:iam/rolePolicy:RolePolicy::web-policy", f"{type_}::{name}")
+        states = {
+            key: state
+            and {**added["new"], "urn": urn, "type": type_, "inputs": state, "outputs": {"arn": arn}}
+            for key, state in (("old", old), ("new", new))
+        }
+        added |= {"op": op, "urn": urn, "type": type_, "detailedDiff": None, "diffs": None, **states}
+        events.insert(at, made)
+
+    def there(state: object, inputs: dict[str, Any]) -> dict[str, Any] | None:
+        return inputs if state else None
+
+    add(
+        "aws:iam/policy:Policy",
+        op,
+        there(managed[0], {"policy": managed[0]}),
+        there(managed[1], {"policy": managed[1]}),
+        "web-policy-2",
+    )
+    roles = [step["new"]["inputs"]["role"], *([role] if role else [])]
+    for number, name in enumerate(roles):
+        inputs = {"role": name, "policyArn": arn}
+        attaching = "same" if op == "update" and not number else "create" if number else op
+        add(
+            "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+            attaching,
+            None if attaching == "create" else inputs,
+            None if attaching == "delete" else inputs,
+            "web-policy-2" if not number else "another",
+        )
+    return report(events)
+
+
+@pytest.mark.parametrize(
+    ("inline", "managed"),
+    [
+        ((reading(*ARNS), reading(*ARNS[:2])), (None, reading(*ARNS[1:]))),
+        ((reading(*ARNS[:2]), reading(*ARNS)), (reading(*ARNS[1:]), None)),
+        ((reading(*ARNS[:2]), reading(*ARNS[:1])), (reading(*ARNS[2:]), reading(*ARNS[1:]))),
+        ((reading(*ARNS[:1]), reading(*ARNS[:1])), (reading(ARNS[2], ARNS[1]), reading(*ARNS[1:]))),
+    ],
+)
+def test_secrets_that_move_between_the_policies_of_a_role_change_nothing(
+    recordings: Recordings, inline: tuple[str, str], managed: tuple[str | None, str | None]
+) -> None:
+    found = in_two(recordings, inline, managed)
+    assert of(found, "web") == [(None, "The policy is written in another form, and allows the same")]
+
+
+def test_a_managed_policy_of_a_reader_that_names_one_more_secret_is_found(recordings: Recordings) -> None:
+    same = (reading(*ARNS[:1]), reading(*ARNS[:1]))
+    [(kind, text)] = of(in_two(recordings, same, (reading(ARNS[1]), reading(*ARNS[1:]))), "web")
+    assert (kind, text) == (Kind.WIDENS_ACCESS, "May read c")
+    [(kind, text)] = of(in_two(recordings, same, (None, reading(*ARNS[1:]))), "web")
+    assert (kind, text) == (Kind.WIDENS_ACCESS, "May read b, c")
+    assert of(in_two(recordings, same, (reading(*ARNS[1:]), None)), "web") == [(None, "No longer reads b, c")]
+
+
+def test_a_policy_of_a_reader_that_a_second_role_gets_is_to_be_read(recordings: Recordings) -> None:
+    same = (reading(*ARNS[:1]), reading(*ARNS[:1]))
+    found = in_two(recordings, same, (reading(*ARNS[1:]), reading(*ARNS[1:])), role="admin")
+    assert Kind.WIDENS_ACCESS in {danger.kind for danger in found.dangers}
+
+
 @pytest.mark.parametrize(
     ("inputs", "kind"),
     [

@@ -34,7 +34,7 @@ from tests.report.live_events import (
     snapshot,
     step,
 )
-from tests.report.recordings import Recordings
+from tests.report.recordings import PLANTED, Recordings
 from tests.report.test_written import HOSTILE
 
 SECRET: dict[str, Any] = {"name": "app", "description": "one", "kmsKeyId": KEY, "tags": {"team": "web"}}
@@ -212,6 +212,19 @@ def test_an_edit_of_the_rotation_is_taken_back_where_the_schedule_changes(
     assert words in found[kind]
 
 
+def test_a_master_secrets_schedule_is_compared_with_the_one_of_rds() -> None:
+    every_60 = {"secretId": ARN, "rotationRules": {"automaticallyAfterDays": 60}}
+    weekly = live(rotation=Rotation(rules={"automaticallyAfterDays": 7}, function=""))
+    found = said(compared(log(step("rotation", None, every_60)), snapshot(weekly)))
+    assert "It rotates already" in found["reverts-edit"]
+    assert "it rotates every 60 days" in found["reverts-edit"]
+    off = {"secretId": ARN, "rotationEnabled": False}
+    stays_off = compared(
+        log(update(description="two"), step("rotation", off, off)), snapshot(live(rotation=None))
+    )
+    assert said(stays_off) == {}
+
+
 def test_days_that_aws_computes_of_an_expression_are_no_edit() -> None:
     old = {**MONTHLY, "secretId": ARN, "rotationRules": {"scheduleExpression": "rate(10 days)"}}
     rules: dict[str, str | int] = {"scheduleExpression": "rate(10 days)", "automaticallyAfterDays": 10}
@@ -348,6 +361,12 @@ def test_edits_by_hand_of_a_real_stack_are_found(recordings: Recordings) -> None
     assert not answers.denied
 
 
+def test_no_value_is_in_what_aws_is_asked_for(recordings: Recordings) -> None:
+    kept = (recordings.folder / "dangerous.live").read_text()
+    assert "tag-by-hand" in kept  # tags and descriptions are compared, and so are in the file
+    assert not [value for value in recordings.values if value not in PLANTED and value in kept]
+
+
 @dataclass
 class Aws:
     """Stands for AWS; remembers what it was asked."""
@@ -403,7 +422,7 @@ def test_without_a_network_the_answers_say_so(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_files_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask_main(["--events", str(tmp_path / "missing")]) == 1
+    assert ask_main(["--events", str(tmp_path / "missing")]) == 3
     assert "missing" in capsys.readouterr().err
     events = tmp_path / "events"
     events.write_text("\n".join(map(json.dumps, log(step("secret", SECRET, SECRET)))))

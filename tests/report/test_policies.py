@@ -198,6 +198,36 @@ def test_an_account_by_its_number_is_its_root() -> None:
         assert not wider(old, new)
 
 
+@given(_documents, st.data())
+def test_a_document_divided_at_any_list_is_no_wider_and_the_whole_is_no_wider_than_it(
+    document: dict[str, Any], data: st.DataObject
+) -> None:
+    parts: list[dict[str, Any]] = []
+    for statement in document["Statement"]:
+        contexts = statement["Condition"].get("StringEquals", {})
+        places = [
+            (element, statement[element])
+            for element in ("Resource", "Action")
+            if len(statement.get(element, "")) > 1
+        ]
+        places += [(key, values) for key, values in contexts.items() if len(values) > 1]
+        if not places:
+            parts.append(statement)
+            continue
+        place, values = data.draw(st.sampled_from(places))
+        for some in (values[:1], values[1:]):
+            if place in contexts:
+                conditions = {**statement["Condition"], "StringEquals": {**contexts, place: some}}
+                parts.append({**statement, "Condition": conditions})
+            else:
+                parts.append({**statement, place: some})
+    whole, divided = (
+        statements(json.dumps({"Statement": found})) for found in (document["Statement"], parts)
+    )
+    assert not wider(whole, divided)
+    assert not wider(divided, whole)
+
+
 def test_what_is_allowed_apart_and_now_together_is_wider() -> None:
     before = [
         {"Effect": "Allow", "Action": "x:Get", "Resource": "arn:1"},

@@ -238,6 +238,7 @@ def test_programs_read_what_people_read(recordings: Recordings) -> None:
             "notes",
             "unchanged",
             "labels",
+            "digest",
         ),
         "counts",
     }

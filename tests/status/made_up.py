@@ -118,6 +118,7 @@ def _secret(index: int, names: list[str], *, wrong: bool) -> Secret:
         if kind == "unavailable"
         else f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-AbCdEf",
         console=None if kind == "unavailable" else f"https://us-east-1.console.aws.amazon.com/?name={index}",
+        content="keys",
         keys=("TOKEN", "URL") if index % 2 else ("SECRET_KEY_BASE", "SESSION_KEY", "RAILS_ENV"),
         placeholders=(Placeholder(key="TOKEN", hint="Vendor > Settings"),) if kind == "waiting" else (),
         filled="waiting" if kind == "waiting" else "not-by-hand",

@@ -32,6 +32,7 @@ def test_nothing_that_aws_says_moves_the_cursor_or_turns_the_text_around() -> No
         name=f"app{ESCAPES}",
         drift=(Difference(what="description", declared=ESCAPES, actual=ESCAPES),),
         problems=(Problem(kind="drift", text=ESCAPES, remedy=ESCAPES),),
+        content="keys",
         keys=(ESCAPES,),
     )
     workloads = (replace(status.workloads[0], runs_as=ESCAPES, role=ESCAPES),)

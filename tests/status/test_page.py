@@ -162,6 +162,7 @@ def test_texts_of_aws_and_of_the_stack_file_are_texts(tab: Browser, tmp_path: Pa
     secret = replace(
         status.secrets[3],
         name=f"app{NASTY}",
+        content="keys",
         keys=(NASTY,),
         placeholders=(Placeholder(key=NASTY, hint=NASTY),),
         drift=(Difference(what="description", declared=NASTY, actual=NASTY),),

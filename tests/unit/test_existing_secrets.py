@@ -220,7 +220,7 @@ WHOLE = {"secret": "app", "whole": True}
         (
             {"environment": {"A": {"template": "${a}", "keys": {"a": {"secret": "app"}}}}},
             f"{W}.environment.A.keys.a",
-            "or write whole: true",
+            "or whole: true",
         ),
         ({"files": {"a": {"secret": "app"}}}, f"{W}.files.a", "or whole: true"),
         ({"files": {"a": WHOLE, "b": WHOLE}, "kubernetes": CSI}, f"{W}.files.b", "Keep one of the two files"),

@@ -10,6 +10,7 @@ from automation import commands
 from automation.exit_codes import ExitCode
 from automation.fleet import commands as fleet_commands
 from automation.report import __main__ as report_command
+from automation.report.live import __main__ as live_command
 from automation.status import __main__ as status_command
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,9 +34,10 @@ def test_the_documentation_of_status_has_the_codes_of_the_table() -> None:
         (commands.main, commands.CODES),
         (fleet_commands.main, fleet_commands.CODES),
         (report_command.main, report_command.CODES),
+        (live_command.main, live_command.CODES),
         (status_command.main, status_command.ALL_CODES),
     ],
-    ids=["automation", "fleet", "report", "status"],
+    ids=["automation", "fleet", "report", "live", "status"],
 )
 def test_help_lists_the_codes_that_a_command_ends_with(
     main: Callable[[list[str]], int], codes: Collection[ExitCode], capsys: pytest.CaptureFixture[str]

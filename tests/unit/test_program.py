@@ -59,7 +59,7 @@ def test_a_secret_with_one_generated_key_is_three_resources_below_its_component(
 
 def test_the_initial_version_is_never_written_again_and_carries_a_label_that_keeps_it() -> None:
     version = example().only(VERSION, "example-app-secret-initial-version")
-    assert set(version.ignore_changes) == {"secretString", "versionStages"}
+    assert set(version.ignore_changes) == {"secretString", "secretBinary", "versionStages"}
     assert version.inputs["versionStages"] == [INITIAL_VERSION_LABEL]
     assert version.deleted_with.endswith("::example-app-secret-secret")
 

@@ -37,6 +37,14 @@ def test_the_schema_refuses_an_unknown_key_a_wrong_type_and_two_kinds_of_value()
         assert not validator.is_valid(broken), values
 
 
+def test_the_schema_takes_workloads_that_read_existing_secrets_alone() -> None:
+    reading = {"ecs": {}, "environment": {"A": {"existingSecret": "rds!cluster-1", "key": "password"}}}
+    validator = jsonschema.Draft202012Validator(stack_file_schema())
+    validator.validate({"config": {"aws-secrets:workloads": {"web": reading}}})
+    wrong = {**reading, "environment": {"A": {"existingsecret": "a"}}}
+    assert not validator.is_valid({"config": {"aws-secrets:workloads": {"web": wrong}}})
+
+
 def test_the_schema_takes_numbers_in_quotes_as_pulumi_config_set_writes_them() -> None:
     written = stack_file("local")
     written["config"] |= {"aws-secrets:recoveryWindowDays": "7", "aws-secrets:protect": "true"}

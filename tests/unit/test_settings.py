@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -47,6 +48,10 @@ def value(value: object) -> dict[str, Any]:
     return {"secrets": {"app": {"values": {"K": value}}}}
 
 
+def whole(content: str, source: object, **settings: object) -> dict[str, Any]:
+    return {"secrets": {"app": {content: source, **settings}}}
+
+
 S = "aws-secrets:secrets.app"
 V = f"{S}.values.K"
 
@@ -66,9 +71,40 @@ V = f"{S}.values.K"
             f"aws-secrets:secrets.{'a' * 513}",
             "512",
         ),
-        ({"secrets": {"app": {}}}, f"{S}.values", "missing"),
+        ({"secrets": {"app": {}}}, S, "exactly one of values, text and binary, found none"),
+        (secret(text={"value": "t"}), S, "found values and text"),
+        (whole("text", {}), f"{S}.text", "exactly one kind, found none"),
+        (whole("text", {"value": "a", "random": {}}), f"{S}.text", "found random and value"),
+        (whole("text", {"value": ""}), S, "the text is empty"),
+        (whole("text", {"value": "x" * 65_537}), S, "65537 bytes"),
+        (whole("text", {"config": "nope"}), f"{S}.text.config", "pulumi config set --secret nope"),
+        (whole("text", {"value": "t"}, removedKeys=["K"]), S, "It has no keys"),
+        (whole("text", {"value": "t"}, rotation={"keys": ["K"]}), S, "functionArn"),
+        (
+            whole("text", {"config": "known"}, initialValues="account"),
+            f"{S}.text.config",
+            "initialValues is account",
+        ),
+        (whole("binary", {"value": "t"}), f"{S}.binary.value", "Known keys here"),
+        (whole("binary", {}), f"{S}.binary", "randomBytes, config or filledByHand"),
+        (
+            whole("binary", {"randomBytes": {"encoding": "hex"}}),
+            f"{S}.binary.randomBytes.encoding",
+            "unknown",
+        ),
+        (whole("binary", {"filledByHand": "ask", "generation": 2}), f"{S}.binary", "Drop generation"),
         (secret(values={}), f"{S}.values", "empty"),
-        (secret(values={"a:b": {"random": {}}}), f'{S}.values["a:b"]', "ECS"),
+        (secret(values={"": {"random": {}}}), f'{S}.values[""]', "printable"),
+        (secret(values={"k" * 257: {"random": {}}}), f"{S}.values.{'k' * 257}", "256"),
+        (secret(values={'a"b': {}}), f'{S}.values["a\\"b"]', "exactly one kind"),
+        (
+            secret(values={"a b": {"random": {}}}, rotation={"keys": ["a b"]}),
+            f"{S}.rotation.keys[0]",
+            "not of the form",
+        ),
+        (value({"json": None}), V, "found none"),
+        (value({"json": 1, "value": "a"}), V, "found value and json"),
+        (whole("text", {"json": 1}), f"{S}.text.json", "unknown key"),
         (secret(descriptoin="d"), f"{S}.descriptoin", 'did you mean "description"'),
         (secret(description=7), f"{S}.description", "in quotes"),
         (secret(description="d" * 2049), f"{S}.description", "2048"),
@@ -160,8 +196,45 @@ def test_a_mistake_is_named_by_its_path_with_the_remedy(
     assert words in found[path]
 
 
+@pytest.mark.parametrize("character", ["\n", "\x1b", "\u202e", "\u2028"])
+def test_a_key_that_could_not_be_shown_as_it_is_is_refused(character: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        run(
+            {
+                "aws:region": "us-east-1",
+                "aws-secrets:secrets": secret(values={f"a{character}": {}})["secrets"],
+            }
+        )
+    assert "printable" in str(raised.value)
+    assert character not in str(raised.value).replace("\n", "" if character == "\n" else "\n")
+
+
 def test_an_unknown_region_is_refused_with_the_nearest_known() -> None:
     assert 'did you mean "eu-west-1"' in mistakes(secret(), aws__region="eu-wst-1")["aws:region"]
+
+
+@pytest.mark.parametrize(
+    "region", ["us-east-9", "mx-north-1", "eu-isoe-south-2", "eusc-de-west-1", "af-oasis-1"]
+)
+def test_a_region_that_is_newer_than_the_sdk_is_a_warning(
+    region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", told.append)
+    run({"aws:region": region, "aws-secrets:secrets": secret(replicas=[{"region": "us-west-9"}])["secrets"]})
+    assert [warning.partition(" does not list")[0] for warning in told] == [
+        "aws:region: pulumi-aws",
+        f"{S}.replicas[0].region: pulumi-aws",
+    ]
+    assert region in told[0]
+    assert '"us-west-9" (did you mean "us-west-' in told[1]
+
+
+@pytest.mark.parametrize(
+    "region", ["us-esat-1", "eu-wset-2", "ap-souteast-1", "us-centrl-1", "US-EAST-1", "us-east", "us_east_1"]
+)
+def test_a_misspelt_region_is_refused(region: str) -> None:
+    assert "unknown AWS region" in mistakes(secret(), aws__region=region)["aws:region"]
 
 
 def test_a_missing_region_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

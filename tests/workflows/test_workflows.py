@@ -235,7 +235,12 @@ arguments = sys.argv[2:]
 issue = "repos/acme/shop/issues/7"
 known = json.loads(labels.read_text()) if labels.exists() else []
 if "--jq" in arguments:
-    asked = {f"{issue}/comments": comments, f"{issue}/labels": [{"name": name} for name in known]}
+    pulls = json.loads(os.environ.get("PULLS", "[]"))
+    asked = {
+        f"{issue}/comments": comments,
+        f"{issue}/labels": [{"name": name} for name in known],
+        "repos/acme/shop/commits/merged/pulls": pulls,
+    }
     [listed] = [asked[argument] for argument in arguments if argument in asked]
     query = arguments[arguments.index("--jq") + 1]
     sys.exit(subprocess.run(["jq", "-r", query], input=json.dumps(listed), text=True).returncode)
@@ -380,3 +385,60 @@ def outputs(text: str) -> Iterator[tuple[str, str]]:
         else:
             name, _, value = line.partition("=")
             yield name, value
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands for the one that gh has inside")
+def test_an_update_is_held_to_the_report_on_what_was_merged(
+    gh: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    def comment(revision: str, digest: str) -> str:
+        block = json.dumps({"revision": revision, "digest": digest})
+        name = f"<!-- aws-secrets-findings: {json.dumps({'revision': 'head', 'digest': 'f' * 40})} -->"
+        return f"{MARKER}\n- `{name}`\n<!-- aws-secrets-findings: {block} -->"
+
+    def reviewed(*pulls: dict[str, Any], given: str = "") -> str:
+        output = tmp_path / "output"
+        output.unlink(missing_ok=True)
+        code = ran(
+            script("up", "Find what was reviewed", "up.yml"),
+            tmp_path,
+            COMMENTS=str(tmp_path / "comments.json"),
+            PULLS=json.dumps(pulls),
+            STACK="dev",
+            GIVEN=given,
+            GITHUB_OUTPUT=str(output),
+            GITHUB_REPOSITORY="acme/shop",
+            GITHUB_SHA="merged",
+        )
+        assert code == 0
+        return dict(outputs(output.read_text()))["digest"]
+
+    digest, other = "a" * 40 + "." + "b" * 40, "c" * 40
+    request = {"merge_commit_sha": "merged", "number": 7, "head": {"sha": "head"}}
+    forged = {"id": 1, "user": {"login": "somebody"}, "body": comment("head", other)}
+    gh("<!-- aws-secrets-preview:prod -->\nof another stack", forged)
+    assert reviewed(request) == "nothing"  # no comment was posted, since nothing changes
+    gh(comment("head", digest))
+    assert reviewed(request) == digest
+    assert reviewed({**request, "merge_commit_sha": "earlier"}) == "nothing"
+    assert reviewed() == "nothing"  # a push without a pull request
+    assert reviewed(given=other) == other
+    assert reviewed({**request, "head": {"sha": "pushed after the preview"}}) == "nothing"
+    for broken in ("", "nothing\nx=y", "A" * 40, "nothing"):
+        gh(comment("head", broken))
+        assert reviewed(request) == "nothing"
+
+
+@pytest.mark.parametrize(("reviewed", "code"), [("", 0), ("a.b", 0), ("nothing", 14)])
+def test_an_update_that_was_not_reviewed_stops_and_shows_what_it_would_do(
+    tmp_path: Path, reviewed: str, code: int
+) -> None:
+    python, summary = tmp_path / ".venv" / "bin" / "python", tmp_path / "summary"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho "$@" > arguments\necho "Preview of dev"\nexit {code}\n')
+    python.chmod(0o755)
+    environment = {"GITHUB_STEP_SUMMARY": str(summary), "STACK": "dev", "REVIEWED": reviewed}
+    assert ran(script("up", "Update", "up.yml"), tmp_path, **environment) == code
+    expected = ["--reviewed", reviewed] if reviewed else []
+    assert (tmp_path / "arguments").read_text().split()[2:] == ["up", "--stack", "dev", "--yes", *expected]
+    assert "Preview of dev" in summary.read_text()

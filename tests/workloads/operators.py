@@ -31,7 +31,11 @@ class Mounted:
 
 
 def _current(secrets: Any, name: str, stage: str = "AWSCURRENT") -> str:  # noqa: ANN401  boto3 is untyped
-    return str(secrets.get_secret_value(SecretId=name, VersionStage=stage)["SecretString"])
+    """The value; bytes as a text of the characters 0 to 255."""
+    answer = secrets.get_secret_value(SecretId=name, VersionStage=stage)
+    if "SecretString" in answer:
+        return str(answer["SecretString"])
+    return str(answer["SecretBinary"].decode("latin-1"))
 
 
 def _gjson(document: str, path: str) -> object:
@@ -80,7 +84,9 @@ def external_secrets(secrets: Any, manifests: list[dict[str, Any]]) -> dict[str,
                 # it looks for the whole text as one key first
                 value = _gjson(document, wanted.replace(".", "\\.")) if "." in wanted else None
                 value = _gjson(document, wanted) if value is None else value
-            assert isinstance(value, str), f"key {wanted} does not exist in secret {remote['key']}"
+            assert value is not None, f"key {wanted} does not exist in secret {remote['key']}"
+            if not isinstance(value, str):
+                value = json.dumps(value, ensure_ascii=False)  # the document's own text, as tests write it
             assert re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", entry["secretKey"]), "no key of a Kubernetes Secret"
             assert entry["secretKey"] not in data, "two sources for one key"
             data[entry["secretKey"]] = value

@@ -50,6 +50,20 @@ AWKWARD = {
     "LONG": "x" * 60_000,
     "YAML": "no",
     "JSON": '{"with": {"dot": 1}}',
+    **{f"key {number}{key}": key for number, key in enumerate("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")},
+    **{key: f"alone {key}" for key in "!\"#$%&'()*+,./:;<=>?@[\\]^_`{|}~"},
+    "@this": "e1",
+    "!true": "e2",
+    "{a,b}": "e3",
+    "[a]": "e4",
+    "#(a==1)": "e5",
+    "a.#": "e6",
+    "a|b": "e7",
+    " leading and trailing ": "f",
+    "é\U0001f511": "g",
+    "\\": "backslash",
+    "\\.": "h",
+    "':'": "i",
 }
 LIMIT = 65_536  # bytes that Secrets Manager takes
 
@@ -69,7 +83,7 @@ def emulated() -> Iterator[Any]:
 _number = itertools.count()
 
 
-def stored(emulated: Any, value: dict[str, str], name: str = "team/app") -> dict[str, Source]:  # noqa: ANN401  boto3
+def stored(emulated: Any, value: Mapping[str, object], name: str = "team/app") -> dict[str, Source]:  # noqa: ANN401  boto3
     """Where each key of a new secret is."""
     name = f"{name}-{next(_number)}"
     arn = emulated.create_secret(Name=name, SecretString=json.dumps(value, ensure_ascii=False))["ARN"]
@@ -179,6 +193,50 @@ def test_the_csi_driver_makes_no_second_file_of_a_whole_secret(emulated: Any) ->
     app = whole(stored(emulated, {"A": "one"}))
     with pytest.raises(ValueError, match="one file of a whole secret"):
         manifests(workload(files={"a": app, "b": app}), "secrets-store-csi")
+
+
+def stored_whole(emulated: Any, content: str | bytes) -> Source:  # noqa: ANN401  boto3 is untyped
+    name = f"team/whole-{next(_number)}"
+    kind = "SecretString" if isinstance(content, str) else "SecretBinary"
+    return Source(
+        secret_name=name, secret_arn=emulated.create_secret(Name=name, **{kind: content})["ARN"], key=None
+    )
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_a_secret_without_keys_arrives_whole_next_to_keys_of_others(
+    emulated: Any,  # noqa: ANN401  boto3 is untyped
+    operator: Operator,
+) -> None:
+    [key] = stored(emulated, {"K": "of a key"}).values()
+    text, token, keystore = (
+        stored_whole(emulated, content) for content in (PEM, '{"K": "a text of JSON"}', bytes(range(256)))
+    )
+    declared = workload(
+        environment={"PEM": text, "AGAIN": text, "TOKEN": token, "K": key},
+        files={"tls/server.key": text, "store.p12": keystore, "k": key},
+    )
+    variables, files = obtained(emulated, declared, operator)
+    assert variables == {"PEM": PEM, "AGAIN": PEM, "TOKEN": '{"K": "a text of JSON"}', "K": "of a key"}
+    assert files == {
+        "/run/secrets/aws/tls/server.key": PEM,
+        "/run/secrets/aws/store.p12": bytes(range(256)).decode("latin-1"),
+        "/run/secrets/aws/k": "of a key",
+    }
+
+
+def test_the_external_secrets_operator_reads_json_that_is_not_a_text_as_json(emulated: Any) -> None:  # noqa: ANN401  boto3
+    document = {"PORT": 5432, "CLIENT": {"a:b": [1, {"on": True}]}}
+    sources = stored(emulated, document)
+    variables, _ = obtained(emulated, workload(environment=sources), "external-secrets")
+    assert {name: json.loads(text) for name, text in variables.items()} == document
+
+
+def test_a_secret_without_keys_is_a_variable_of_a_task_and_of_a_function(emulated: Any) -> None:  # noqa: ANN401  boto3
+    text = stored_whole(emulated, PEM)
+    declared = workload(environment={"PEM": text})
+    assert operators.ecs_container(emulated, container_secrets(declared)) == {"PEM": PEM}
+    assert operators.lambda_function(emulated, lambda_environment(declared)) == {"PEM": PEM}
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

@@ -34,7 +34,7 @@ def test_what_is_read_is_what_json_reads_and_is_written_as_json_writes(
 def test_a_new_value_changes_one_key_and_leaves_it_in_its_place(
     value: dict[str, Any], key: str, text: str
 ) -> None:
-    changed = document.parse(json.dumps(value), "Secret x").with_text(key, text)
+    changed = document.parse(json.dumps(value), "Secret x").with_value(key, text)
     assert json.loads(changed.text()) == {**value, key: text}
     assert list(json.loads(changed.text())) == list({**value, key: text})
 
@@ -43,7 +43,7 @@ def test_a_new_value_changes_one_key_and_leaves_it_in_its_place(
     "kept", ["1.10", "1e400", '"\\ud800"', "1E2", "-0", "123456789012345678901234567890"]
 )
 def test_a_number_or_escape_that_python_would_write_otherwise_keeps_its_form(kept: str) -> None:
-    read = document.parse(f'{{ "a" :{kept},\n"b": ""}}', "Secret x").with_text("c", "é").without(["b"])
+    read = document.parse(f'{{ "a" :{kept},\n"b": ""}}', "Secret x").with_value("c", "é").without(["b"])
     assert read.text() == f'{{"a" :{kept}, "c": "é"}}'
 
 

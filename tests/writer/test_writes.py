@@ -19,6 +19,7 @@ EVERY_KIND: dict[str, dict[str, object]] = {
     "RAILS_ENV": {"value": "production"},
     "VENDOR": {"filledByHand": "ask them"},
     "URL": {"joined": ["postgres://app:", {"key": "PASSWORD", "quoted": True}, "@host:5432/db"]},
+    "with: blank [$]": {"json": {"port": 5432, "ratio": 1.50, "list": [1, None, {"é": True}]}},
 }
 
 
@@ -28,6 +29,7 @@ def test_a_secret_without_a_value_gets_its_first_one(world: World) -> None:
     value = world.read(arn)
     assert list(value) == list(EVERY_KIND)
     assert (value["RAILS_ENV"], value["VENDOR"], len(value["TOKEN"])) == ("production", "", 43)
+    assert value["with: blank [$]"] == {"port": 5432, "ratio": 1.5, "list": [1, None, {"é": True}]}
     assert value["URL"] == f"postgres://app:{quote(value['PASSWORD'], safe='')}@host:5432/db"
     assert (answer["Added"], answer["Regenerated"], answer["Removed"]) == (list(EVERY_KIND), [], [])
     assert answer["VersionId"] == world.holder(arn, CURRENT)
@@ -236,7 +238,7 @@ def test_a_refusal_changes_nothing_and_says_so_without_a_value(world: World, cas
 
 def test_a_binary_value_a_deleted_secret_and_a_strange_event_are_refused(world: World) -> None:
     arn = world.make()
-    world.put_secret_value(SecretId=arn, SecretBinary="aGlkZGVu")
+    world.put_secret_value(SecretId=arn, SecretBinary=b"hidden")
     before = world.snapshot(arn)
     assert "is binary" in refusal(lambda: ask(arn, EVERY_KIND))
     world.secret(arn).deleted = 2e9

@@ -1,5 +1,6 @@
 """The emulator's Secrets Manager in this process, its history, and everybody who writes there."""
 
+import base64
 import itertools
 import json
 import threading
@@ -119,14 +120,20 @@ class World:
         content = version.content
         return {
             "VersionId": version.version_id,
-            **({"SecretBinary": b"x"} if content.text is None else {"SecretString": content.text}),
+            **(
+                {"SecretBinary": base64.b64decode(content.binary or "")}
+                if content.text is None
+                else {"SecretString": content.text}
+            ),
         }
 
     def do_put_secret_value(self, secret: Secret, asked: dict[str, Any]) -> Any:
         if secret.deleted:
             raise rules.invalid_request("You can't perform this operation on a deleted secret.")
         token = asked.get("ClientRequestToken") or str(uuid.uuid4())
-        content = Content(asked.get("SecretString"), asked.get("SecretBinary"))
+        binary = asked.get("SecretBinary")
+        sent = None if binary is None else base64.b64encode(binary).decode()
+        content = Content(asked.get("SecretString"), sent)
         version = rules.put_value(secret, token, content, asked.get("VersionStages"))
         return {"VersionId": token, "VersionStages": sorted(version.labels)}
 
@@ -158,6 +165,17 @@ class World:
     def read(self, arn: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.get_secret_value(SecretId=arn)["SecretString"])
         remember(found)
+        return found
+
+    def put(self, arn: str, content: str | bytes) -> None:
+        """A person writes the whole value."""
+        kind = "SecretString" if isinstance(content, str) else "SecretBinary"
+        self.put_secret_value(SecretId=arn, **{kind: content})
+
+    def content(self, arn: str) -> str | bytes:
+        answer = self.get_secret_value(SecretId=arn)
+        found: str | bytes = answer["SecretString"] if "SecretString" in answer else answer["SecretBinary"]
+        remember({"whole": found})
         return found
 
     def edit(self, arn: str, **changes: object) -> None:

@@ -1,7 +1,6 @@
 """`python -m automation.report.live`: ask AWS about the secrets in a preview's event log.
 
-Exit codes: 0 the answers were written, also where AWS could not be asked: they say so; 1 the event log cannot
-be read, or the answers cannot be written; 2 wrong arguments.
+That AWS could not be asked is an answer, too: the file says so, and the exit code is 0.
 """
 
 import argparse
@@ -9,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from automation.exit_codes import ExitCode, epilogue
 from automation.report.events import parsed
 from automation.report.live.asking import snapshot
 from automation.report.live.model import written
 from automation.report.names import visible
 
-_FAILED = 1
+CODES = frozenset({ExitCode.DONE, ExitCode.USAGE, ExitCode.BAD_SETTINGS})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m automation.report.live",
         description="Ask AWS, with the credentials of the environment, for the metadata of the secrets that "
         "a preview touches, and write the answers for the report's --live. Reads no value.",
+        epilog=epilogue(*CODES) + "\nMore: docs/preview.md",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--events", metavar="FILE", type=Path, required=True, help="the event log of the preview"
@@ -40,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(text)
     except OSError as error:
         sys.stderr.write(f"error: {visible(str(error.filename or 'the event log'))}: {error.strerror}\n")
-        return _FAILED
-    return 0
+        return ExitCode.BAD_SETTINGS
+    return ExitCode.DONE
 
 
 if __name__ == "__main__":

@@ -28,10 +28,12 @@ class Sides:
     Attributes:
         findings: dangers and changes.
         notes: what was compared, and what could not be.
+        complete: whether AWS answered everything.
     """
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[Text, ...] = ()
+    complete: bool = False
 
 
 def compare(plan: Plan, findings: Sequence[Finding], snapshot: Snapshot) -> Sides:
@@ -51,7 +53,11 @@ def compare(plan: Plan, findings: Sequence[Finding], snapshot: Snapshot) -> Side
     unknown = [one for one, live in asked if live is None or (live.presence == "denied" and not one.created)]
     found = [finding for one, live in answered for finding in _secret(one, live, snapshot, plan)]
     found += [finding for step in plan.steps for finding in _key(step, snapshot, plan)]
-    return Sides(findings=tuple(found), notes=tuple(_notes(len(unknown), len(answered), snapshot)))
+    return Sides(
+        findings=tuple(found),
+        notes=tuple(_notes(len(unknown), len(answered), snapshot)),
+        complete=not unknown and not snapshot.denied,
+    )
 
 
 def _notes(unknown: int, answered: int, snapshot: Snapshot) -> Iterator[Text]:

@@ -48,7 +48,7 @@ def edits(subject: Subject, live: LiveSecret, snapshot: Snapshot, plan: Plan) ->
         yield from _replicas(subject.secret, live)
         yield from _policy(subject.policy, live, plan)
     if subject.secret is not None or subject.rotation is not None:
-        yield from _rotation(subject.rotation, live)
+        yield from _rotation(subject.rotation, live, own=subject.secret is not None)
 
 
 def _fate(*, writes: bool, same: bool) -> Fate:
@@ -163,16 +163,18 @@ def _regions(replicas: object) -> set[str] | None:
     return {str(replica.get("region")) for replica in replicas}
 
 
-def _rotation(step: Step | None, live: LiveSecret) -> Iterator[Edit]:
+def _rotation(step: Step | None, live: LiveSecret, *, own: bool) -> Iterator[Edit]:
+    """Compare the rotation; a secret that is not the stack's `own` rotated before the stack knew it."""
     before = _Schedule.of_state(step.old.outputs or step.old.inputs) if step and step.op != "create" else None
     now = _Schedule(live.rotation.rules, live.rotation.function) if live.rotation else None
     if _alike(before, now):
         return
-    writes = step is not None and step.op != "same"
+    kept = step is not None and step.op == "delete" and step.old.retained
+    writes = step is not None and step.op != "same" and not kept
     after = _Schedule.of_state(step.new.inputs) if step and step.op != "delete" else None
     what = "Rotation was switched off" if now is None else "Rotation was changed"
     if before is None:
-        what = "Rotation was switched on"
+        what = "Rotation was switched on" if own else "It rotates already"
     shown: Text = in_words(now.rules) if now else ()
     if before and now and _alike(_Schedule(before.rules, now.function), now):
         shown = ("another function rotates it",)
@@ -193,7 +195,9 @@ class _Schedule:
     function: str
 
     @classmethod
-    def of_state(cls, properties: Mapping[str, Any]) -> "_Schedule":
+    def of_state(cls, properties: Mapping[str, Any]) -> "_Schedule | None":
+        if properties.get("rotationEnabled") is False:
+            return None
         return cls(
             as_mapping(properties.get("rotationRules")), str(properties.get("rotationLambdaArn") or "")
         )
