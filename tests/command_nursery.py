@@ -5,10 +5,11 @@ four fifths of what a command costs. So the tests' engine finds launchers in the
 that has imported the same, and has run nothing, for a fork of itself: same code, same arguments, environment,
 folder, input and output. A launcher passes signals on, ends as the fork does, and takes it along.
 
-The program's own modules are imported in each fork, so that a test may change them.
+What declares resources is imported in each fork, from the project's folder, so that a test may change it.
 """
 
 import atexit
+import contextlib
 import importlib.util
 import json
 import os
@@ -36,6 +37,8 @@ _OF_PROGRAMS = (
     *("pulumi_random", "pydantic.fields", "pydantic.json_schema", "pydantic.main", "yaml"),
     *(f"pulumi_aws.{name}" for name in ("cloudwatch", "iam", "kms", "lambda_", "secretsmanager")),
 )
+# Packages of this project that read the stack file: an eighth of a second of making models.
+_READERS = ("settings", "workloads")
 _PLUGINS = ("aws", "random")
 
 _LAUNCHER = """\
@@ -43,9 +46,10 @@ _LAUNCHER = """\
 import json, os, signal, socket, sys
 nursery = socket.socket(socket.AF_UNIX)
 nursery.connect({address!r})
-asked = json.dumps({{"kind": {kind!r}, "arguments": sys.argv[1:], "environment": dict(os.environ), "folder": os.getcwd()}})
-socket.send_fds(nursery, [len(asked.encode()).to_bytes({length}, "big")], [0, 1, 2])
-nursery.sendall(asked.encode())
+asked = {{"kind": {kind!r}, "arguments": sys.argv[1:], "folder": os.getcwd()}}
+body = json.dumps({{**asked, "environment": dict(os.environ)}}).encode()
+socket.send_fds(nursery, [len(body).to_bytes({length}, "big")], [0, 1, 2])
+nursery.sendall(body)
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, _: nursery.send(bytes([number])))
 code = int(nursery.recv({length}) or b"1")
@@ -126,16 +130,25 @@ def _tools() -> dict[str, Callable[[str, list[str]], None]]:
 
 
 def _programs() -> dict[str, Callable[[str, list[str]], None]]:
-    for name in _OF_PROGRAMS:
+    for name in (*_OF_PROGRAMS, *_READERS):
         importlib.import_module(name)
+    # where a line that declares something is belongs to the state, so these are imported where the project is
+    _forget("components", "program")
 
     def program(executor: str, arguments: list[str]) -> None:
+        if any(Path(name).resolve() != ROOT / name for name in _READERS):
+            _forget(*_READERS)
         sys.argv = [executor, *arguments]
         sys.path.insert(0, str(Path(executor).parent))
         sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]  # a text file
         runpy.run_path(executor, run_name="__main__")
 
     return {"program": program}
+
+
+def _forget(*packages: str) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
+        del sys.modules[name]
 
 
 def _become(
@@ -192,13 +205,13 @@ def serve(kind: str, address: str) -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     while True:
-        readable, _, _ = select.select([0, woken, listener], [], [])
+        readable, _, _ = select.select([0, woken, listener.fileno()], [], [])
         if 0 in readable:
             break
         if woken in readable:
             os.read(woken, 4096)
             _tell_ends(children)
-        if listener in readable:
+        if listener.fileno() in readable:
             _begin(listener, runs, children)
     for child in children:
         os.killpg(child, signal.SIGKILL)
@@ -210,10 +223,8 @@ def _tell_ends(children: dict[int, socket.socket]) -> None:
         if not child:
             return
         launcher = children.pop(child)
-        try:
+        with contextlib.suppress(OSError):  # it ended first
             launcher.send(str(os.waitstatus_to_exitcode(status)).encode())
-        except OSError:  # it ended first
-            pass
         launcher.close()
 
 
@@ -230,7 +241,7 @@ def _begin(
         if not part:
             break
         body += part
-    if not body or len(files) != 3:  # noqa: PLR2004  input, output, errors
+    if not body or len(files) != 3:
         launcher.close()
         return
     child = os.fork()
