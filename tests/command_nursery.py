@@ -35,7 +35,8 @@ _LENGTH = 8
 _OF_PROGRAMS = (
     *("asyncio", "google.protobuf.json_format", "grpc", "pulumi", "pulumi.runtime", "pulumi_aws"),
     *("pulumi_random", "pydantic.fields", "pydantic.json_schema", "pydantic.main", "yaml"),
-    *(f"pulumi_aws.{name}" for name in ("cloudwatch", "iam", "kms", "lambda_", "secretsmanager")),
+    *(f"pulumi_aws.{name}" for name in ("cloudwatch", "eks", "iam", "kms", "lambda_", "rds")),
+    "pulumi_aws.secretsmanager",
 )
 # Packages of this project that read the stack file: an eighth of a second of making models.
 _READERS = ("settings", "workloads")
@@ -131,7 +132,8 @@ def _tools() -> dict[str, Callable[[str, list[str]], None]]:
 
 def _programs() -> dict[str, Callable[[str, list[str]], None]]:
     for name in (*_OF_PROGRAMS, *_READERS):
-        importlib.import_module(name)
+        # a part of pulumi_aws is not loaded before something in it is asked for
+        getattr(importlib.import_module(name), "anything", None)
     # where a line that declares something is belongs to the state, so these are imported where the project is
     _forget("components", "program")
 
