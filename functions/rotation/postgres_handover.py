@@ -247,7 +247,8 @@ def _change_as_creator(
         for statement in statements:
             session.execute(statement)
         for schema in lent:
-            session.execute(f"REVOKE CREATE ON SCHEMA {identifier(schema)} FROM {identifier(owner)}")
+            if not _owns(session, owner, schema):  # a schema that became its own: the loan is its own right
+                session.execute(f"REVOKE CREATE ON SCHEMA {identifier(schema)} FROM {identifier(owner)}")
 
     try:
         session.transact(run)
@@ -258,6 +259,11 @@ def _change_as_creator(
 
 def _creates(session: Session, role: str, schema: str) -> bool:
     question = "SELECT has_schema_privilege(:role::name, :schema, 'CREATE')"
+    return bool(session.value(question, role=role, schema=schema))
+
+
+def _owns(session: Session, role: str, schema: str) -> bool:
+    question = "SELECT pg_get_userbyid(nspowner) = :role FROM pg_namespace WHERE nspname = :schema"
     return bool(session.value(question, role=role, schema=schema))
 
 

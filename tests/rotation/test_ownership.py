@@ -256,6 +256,22 @@ def test_a_statement_that_fails_is_named_with_its_place(world: World) -> None:
     assert "grantStatements[0] (SELECT public.nothing_like_it()) names something" in message
 
 
+def test_a_schema_that_is_handed_over_stays_one_in_which_its_owner_creates(world: World) -> None:
+    """PostgreSQL merges what is lent into the rights of the schema's new owner."""
+    database, name = new_database(world), unique("old")
+    arn = put_login(world, database, name)
+    fields = read(world, arn)
+    with administrator(world.server, database) as admin:
+        admin.run(f"CREATE ROLE {name} LOGIN")
+        admin.run(f"GRANT CREATE ON DATABASE {database} TO {name}")
+    with superuser(world.server, database) as other:
+        other.run(f"ALTER ROLE {name} PASSWORD {literal(scram_verifier(fields['password']))}")
+    run_as(world, fields, "CREATE SCHEMA its_own", "CREATE TABLE its_own.mine (id int)")
+    assert provision(arn, Grants=[])["Warnings"] == []
+    for user in both_users(world, arn):
+        run_as(world, user, "CREATE TABLE its_own.more (id int)", "DROP TABLE its_own.more")
+
+
 def test_what_a_login_owns_where_it_may_not_create_is_handed_over_too(world: World) -> None:
     """ALTER ... OWNER demands CREATE of the new owner; it is lent in the same transaction and taken back."""
     database, name = new_database(world), unique("old")
