@@ -77,7 +77,18 @@ SecretName = Annotated[
 ]
 
 
+# A map with this key is something else to Pulumi, such as a secret: its other keys would not show in a preview.
+# Source: pulumi/sdk, resource/sig.go.
+_ENGINES_KEY = "4dabf18193072939515e22adb298388d"
+
+
 def _check_json_key(key: str) -> str:
+    if key == _ENGINES_KEY:
+        raise refusal(
+            "Pulumi reserves this key",
+            "Previews would not show what happens to the secret's other keys",
+            "Give the key another name",
+        )
     if not 1 <= len(key) <= _LONGEST_KEY or not key.isprintable():
         raise refusal(
             "not a valid JSON key here",

@@ -26,10 +26,14 @@ def component(step: Step, plan: Plan) -> Iterator[Finding]:
     if step.op != "update" or "initialValues" not in step.old.inputs or _writes_a_value(step, plan):
         return
     owner = plan.component(step)
+    if any(hidden(state.inputs.get("initialValues")) for state in (step.old, step.new)):
+        text: Text = ("Pulumi hides which values it has, and so what happens to them",)
+        yield Danger(kind=Kind.CANNOT_BE_JUDGED, component=owner, text=text)
+        return
     before, after = (initial_values(step, old=old) for old in (True, False))
     modes = [str(state.inputs.get("mode", reach.ONCE)) for state in (step.old, step.new)]
     if modes[0] != modes[1]:
-        text: Text = ("The values are written in another mode: ", Name(modes[1]), f" instead of {modes[0]}")
+        text = ("The values are written in another mode: ", Name(modes[1]), f" instead of {modes[0]}")
         yield Change(component=owner, text=text)
     if reach.content_of(step.old.inputs) != reach.content_of(step.new.inputs):
         yield _other_content(step, owner)

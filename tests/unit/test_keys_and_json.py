@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automation.report import first_values
-from automation.report.model import plain
+from automation.report.model import Danger, Kind, plain
 from components.initial_value import Structure, random_name, resolve
 from components.reach import out_of_reach
 from settings import SettingsError
@@ -102,6 +102,29 @@ def test_the_component_has_a_structure_as_a_text_in_which_the_engine_sees_no_key
     structure = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": 1}
     found = stack({"K": {"json": structure}}).only(SECRET_COMPONENT).inputs
     assert json.loads(found["initialValues"]["K"]["json"]) == structure
+
+
+def test_a_key_that_would_hide_the_others_from_the_engines_events_is_refused() -> None:
+    marks = {"4dabf18193072939515e22adb298388d": {"value": "1b47061264138c4ac30d75fd1eb44270"}}
+    with pytest.raises(SettingsError) as raised:
+        stack({**marks, "value": {"value": "v"}, "K": {"random": {}, "generation": 2}})
+    assert "Pulumi reserves this key" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    ["[secret]", {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": ""}],
+    ids=str,
+)
+@pytest.mark.parametrize("side", ["old", "new"])
+def test_values_that_the_engine_hides_as_a_whole_cannot_be_judged(values: object, side: str) -> None:
+    declared: dict[str, Any] = {"initialValues": {"K": {"random": {}}}, "mode": "managed"}
+    other = {**declared, "initialValues": values}
+    old, new = (other, declared) if side == "old" else (declared, other)
+    component = step(SECRET_COMPONENT, "update", old, {**new, "removedKeys": ["L"]})
+    [found] = first_values.component(component, plan(component))
+    assert isinstance(found, Danger)
+    assert found.kind == Kind.CANNOT_BE_JUDGED
 
 
 def test_a_structure_that_changes_is_a_change_that_is_not_applied() -> None:
