@@ -14,7 +14,8 @@ from components.function_parts import WRITE_VERSIONS
 from components.policies import document, uses_of_keys
 from components.rotation import Schedule
 
-_SECRET_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+")
+# of a secret's characters alone: IAM would take * and ? for any
+_SECRET_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+")
 _WHOLE_ARN = re.compile(r".+-[A-Za-z0-9]{6}")
 
 

@@ -86,6 +86,15 @@ def test_an_administrators_secret_without_awss_six_characters_is_found_by_a_patt
     assert found["ReadTheAdministratorsSecret"]["Resource"] == [f"{short}-??????"]
 
 
+@pytest.mark.parametrize("name", ["*", "crm-*", "crm-admin-??????", "${aws:username}"])
+def test_no_pattern_lets_a_partners_role_read_other_secrets(name: str) -> None:
+    wide = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}"
+    found = policy(
+        stack({**SALESFORCE, "metadata": {"adminSecretArn": wide}}), "crm-partner-policy", "policy"
+    )
+    assert "ReadTheAdministratorsSecret" not in found
+
+
 def test_a_role_that_exists_is_used_and_none_is_made() -> None:
     recording = stack({**SALESFORCE, "roleArn": ROLE, "rotation": {"scheduleExpression": "rate(9 days)"}})
     schedule = recording.only(ROTATION)
