@@ -1,7 +1,6 @@
 """Mistakes in configured values that are a whole secret; no message repeats a value."""
 
 import base64
-import binascii
 from collections.abc import Iterator, Mapping
 
 from settings.mistakes import Mistake, path_of
@@ -34,7 +33,7 @@ def wrong_values(namespace: str, stack_file: StackFile, values: Mapping[str, str
 def _wrong_value(place: str, name: str, value: str, secret: StackSecret) -> Iterator[Mistake]:
     try:
         size = len(_bytes_of(value, secret))
-    except binascii.Error:
+    except ValueError:  # of the decoder, or of characters beyond ASCII
         yield Mistake(
             place,
             f'the config value "{name}" is not base64',
