@@ -79,6 +79,7 @@ def look_up(declared: StackFile, account: Account) -> dict[str, ExistingSecret]:
                 "Check the permissions (secretsmanager:ListSecrets, DescribeSecret and GetResourcePolicy)",
             )
         )
+    mistakes += _same_whole_file_twice(declared, found)
     if mistakes:
         raise SettingsError(pulumi.get_stack(), mistakes)
     return found
@@ -211,6 +212,26 @@ def _made_here(made: Container[str], reads: Sequence[_Read], account: Account) -
                 "A secret that is made again has another ARN",
                 f"Write secret: {name_of(reference)}",
             )
+
+
+def _same_whole_file_twice(declared: StackFile, found: Mapping[str, ExistingSecret]) -> Iterator[Mistake]:
+    """Yield whole secrets that the CSI driver's provider would mount twice, once by name and once by ARN."""
+    for name, workload in declared.workloads.items():
+        if not workload.kubernetes or workload.kubernetes.operator != "secrets-store-csi":
+            continue
+        seen: dict[str, str] = {}
+        for path, file in workload.files.items():
+            secret = found.get(file.existing_secret or "")
+            if secret is None or not file.whole:
+                continue
+            if secret.arn in seen:
+                yield Mistake(
+                    path_of(pulumi.get_project(), ("workloads", name, "files", path)),
+                    f'the whole of {secret.arn} is the file "{seen[secret.arn]}" too',
+                    "AWS's provider for the CSI driver mounts a secret once, and the pod would not start",
+                    "Keep one of the two files",
+                )
+            seen[secret.arn] = path
 
 
 def _declared_keys(reference: str, reads: Iterable[_Read]) -> list[str]:

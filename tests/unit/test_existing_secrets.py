@@ -224,6 +224,17 @@ WHOLE = {"secret": "app", "whole": True}
         ),
         ({"files": {"a": {"secret": "app"}}}, f"{W}.files.a", "or whole: true"),
         ({"files": {"a": WHOLE, "b": WHOLE}, "kubernetes": CSI}, f"{W}.files.b", "Keep one of the two files"),
+        (
+            {
+                "files": {
+                    "a": {"existingSecret": "platform/sentry", "whole": True},
+                    "b": {"existingSecret": SENTRY, "whole": True},
+                },
+                "kubernetes": CSI,
+            },
+            f"{W}.files.b",
+            "Keep one of the two files",
+        ),
     ],
 )
 def test_a_wrong_read_of_a_whole_secret_is_refused_with_the_remedy(
