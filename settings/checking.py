@@ -2,7 +2,9 @@
 
 import difflib
 import json
+import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ STRUCTURE = tuple(field.alias or name for name, field in StackFile.model_fields.
 # Namespaces of the providers and of Pulumi itself.
 _OTHER_NAMESPACES = ("aws", "pulumi", "random")
 _NEAR_NAMESPACE = 0.8
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +90,9 @@ def check(configuration: Configuration) -> Checked:
         *_wrong_references(configuration, references),
         *_wrong_region(found),
     ]
+    unwritable = list(_unwritable(namespace, structure, ()))
+    if unwritable:
+        raise SettingsError(configuration.stack, sorted([*mistakes, *unwritable], key=lambda one: one.path))
     try:
         # strict JSON mode takes a list where the model has a tuple
         stack_file = StackFile.model_validate_json(json.dumps(structure))
@@ -180,6 +186,31 @@ def _encrypted_places(value: object, place: tuple[str | int, ...]) -> Iterator[t
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _encrypted_places(item, (*place, index))
+
+
+def _unwritable(namespace: str, value: object, place: tuple[str | int, ...]) -> Iterator[Mistake]:
+    """Yield what YAML can hold and JSON cannot."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _unwritable(namespace, str(key), (*place, str(key)))
+            yield from _unwritable(namespace, item, (*place, str(key)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unwritable(namespace, item, (*place, index))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Mistake(
+            path_of(namespace, place),
+            "not a number that JSON has",
+            "Whoever reads the secret could not parse it",
+            "Write a finite number, or a text in quotes",
+        )
+    elif isinstance(value, str) and _SURROGATE.search(value):
+        yield Mistake(
+            path_of(namespace, place),
+            "half of a surrogate pair, which is not a character",
+            "AWS would refuse the text",
+            r"Write the whole character, such as \U0001F511 in double quotes",
+        )
 
 
 def _foreign_settings(configuration: Configuration, referenced: set[str]) -> Iterator[Mistake]:

@@ -71,7 +71,7 @@ def matching(pattern: str, wrong: str, consequence: str, remedy: str) -> AfterVa
 
 def path_of(namespace: str, location: Iterable[str | int]) -> str:
     """`("secrets", "a/b", "values")` as `namespace:secrets["a/b"].values`."""
-    first, *rest = location
+    first, *rest = [*location] or [""]  # of the structure as a whole
     steps = [
         f"[{step}]" if isinstance(step, int) else f".{step}" if _PLAIN_KEY.fullmatch(step) else _quoted(step)
         for step in rest
