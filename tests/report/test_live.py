@@ -140,6 +140,8 @@ def test_tags_that_the_provider_ignores_are_not_compared() -> None:
     events.insert(1, provider)
     tags = {"team": "web", "cost": "1", "org:unit": "2"}
     assert said(compared(events, snapshot(live(tags=tags)))) == {}
+    provider["resourcePreEvent"]["metadata"]["new"] = {"inputs": {"ignoreTags": "[" * 100_000}, "outputs": {}}
+    assert "cost" in said(compared(events, snapshot(live(tags=tags))))["change"]
 
 
 @pytest.mark.parametrize(

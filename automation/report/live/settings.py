@@ -123,7 +123,7 @@ def _ignored_tags(plan: Plan) -> tuple[frozenset[str], tuple[str, ...]]:
         declared = step.new.inputs.get("ignoreTags")
         try:  # providers take nested inputs as JSON
             ignored = as_mapping(json.loads(declared) if isinstance(declared, str) else declared)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         keys |= {*map(str, _listed(ignored.get("keys")))}
         prefixes |= {*map(str, _listed(ignored.get("keyPrefixes")))}
