@@ -35,10 +35,14 @@ def component(step: Step, plan: Plan) -> Iterator[Finding]:
     if modes[0] != modes[1]:
         text = ("The values are written in another mode: ", Name(modes[1]), f" instead of {modes[0]}")
         yield Change(component=owner, text=text)
+    removed = {str(key) for key in reach.asked_away(step.old.inputs, step.new.inputs)}
     if reach.content_of(step.old.inputs) != reach.content_of(step.new.inputs):
         yield _other_content(step, owner)
+        if modes[1] != reach.ONCE and not reach.whole_name(step.new.inputs):
+            # the text in AWS may be a JSON object, and then the writer treats it as one
+            renewed = {key for key, origin in after.items() if reach.generation_of(origin) > 1}
+            yield from _written(set(), renewed, removed, owner)
         return
-    removed = {str(key) for key in reach.asked_away(step.old.inputs, step.new.inputs)}
     added, renewed = {*after} - {*before}, {*reach.raised(before, after)}
     reaching: set[str] = set()
     if modes[1] != reach.ONCE:

@@ -333,6 +333,20 @@ def test_a_report_tells_a_whole_value_that_changes_from_one_that_is_replaced() -
     ]
 
 
+def test_a_report_names_keys_that_a_text_may_have_been_given_as_json() -> None:
+    keys = {"initialValues": {"K": {"random": {}, "generation": 2}, "L": "v"}, "removedKeys": ["M"]}
+    stays = (
+        Kind.STAYS_OUT_OF_AWS,
+        "In the stack file it becomes a JSON object instead of one text: AWS keeps the value that it has",
+    )
+    assert told(inputs(text="a", **MANAGED), {**keys, **MANAGED}) == [
+        stays,
+        (Kind.OVERWRITES_VALUE, "K gets a new value in AWS, because its generation was raised"),
+        (Kind.OVERWRITES_VALUE, "M is taken out of the secret"),
+    ]
+    assert told(inputs(text="a"), keys) == [stays]
+
+
 def test_a_report_says_of_a_new_secret_that_it_is_a_text_for_a_person_to_fill() -> None:
     component = step(SECRET_COMPONENT, "create", {}, inputs(text={"filledByHand": "ask"}))
     made = step(SECRET, "create", {}, {"name": "app"}, "secret")
