@@ -62,11 +62,16 @@ def trust(account_id: str, secret_arn: str) -> str:
     )
 
 
+def administrators(metadata: Mapping[str, str]) -> list[str]:
+    """Return the ARNs of the secrets that a rotation may read by its metadata."""
+    found = sorted({value for value in metadata.values() if _SECRET_ARN.fullmatch(value)})
+    # an ARN may be without the six characters that AWS adds
+    return [arn if _WHOLE_ARN.fullmatch(arn) else f"{arn}-??????" for arn in found]
+
+
 def permissions(region: str, secret_arn: str, kms_key_id: str | None, metadata: Mapping[str, str]) -> str:
     """Return what a rotation of the secret may do."""
-    administrators = sorted({value for value in metadata.values() if _SECRET_ARN.fullmatch(value)})
-    # an ARN may be without the six characters that AWS adds
-    read = [arn if _WHOLE_ARN.fullmatch(arn) else f"{arn}-??????" for arn in administrators]
+    read = administrators(metadata)
     context = {"kms:EncryptionContext:SecretARN": [secret_arn]}
     return document(
         {"Sid": "RotateIt", "Effect": "Allow", "Action": WRITE_VERSIONS, "Resource": secret_arn},
@@ -107,7 +112,11 @@ class PartnerRotation(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: PartnerRotationArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("aws-secrets:index:PartnerRotation", name, {"reads": [args.secret_name]}, opts)
+        # for previews: the role's policy is not known before the secret is made
+        reads: dict[str, object] = {"reads": [args.secret_name]}
+        if found := [] if args.role_arn else administrators(args.metadata):
+            reads["readsByArn"] = found
+        super().__init__("aws-secrets:index:PartnerRotation", name, reads, opts)
         role_arn, before = (args.role_arn, []) if args.role_arn else self._role(name, args)
         aws.secretsmanager.SecretRotation(
             f"{name}-partner-schedule",

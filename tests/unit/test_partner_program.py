@@ -16,6 +16,7 @@ from tests.unit.recorded_run import Recording, run
 from tests.unit.test_pipeline_program import made, statements
 
 ROTATION = "aws:secretsmanager/secretRotation:SecretRotation"
+COMPONENT = "aws-secrets:index:PartnerRotation"
 SECRET = "aws:secretsmanager/secret:Secret"
 ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:crm-AbCdEf"
 ADMIN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:crm-admin-QwErTy"
@@ -84,6 +85,14 @@ def test_an_administrators_secret_without_awss_six_characters_is_found_by_a_patt
         stack({**SALESFORCE, "metadata": {"adminSecretArn": short}}), "crm-partner-policy", "policy"
     )
     assert found["ReadTheAdministratorsSecret"]["Resource"] == [f"{short}-??????"]
+
+
+def test_a_preview_shows_that_a_partners_role_reads_the_administrators_secret() -> None:
+    [component] = [found for found in stack(SALESFORCE).resources if found.type == COMPONENT]
+    assert component.inputs == {"reads": ["crm"], "readsByArn": [ADMIN]}
+    for partner in ({"type": "X"}, {**SALESFORCE, "roleArn": ROLE}):
+        [component] = [found for found in stack(partner).resources if found.type == COMPONENT]
+        assert component.inputs == {"reads": ["crm"]}
 
 
 @pytest.mark.parametrize("name", ["*", "crm-*", "crm-admin-??????", "${aws:username}"])
