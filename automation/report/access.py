@@ -13,7 +13,9 @@ _SHOWN = re.compile(
     r"\*|arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:\d*:[^\s]{1,600}|[a-z0-9-]+:[A-Za-z*?]+|"
     r"[a-z0-9.-]+\.amazonaws\.com|\d{12}"
 )
-_SECRET = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:(?P<name>.+)-[A-Za-z0-9?]{6}")
+_SECRET = re.compile(
+    r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:(?P<account>\d{12}):secret:(?P<name>.+)-[A-Za-z0-9?]{6}"
+)
 # A key is allowed for certain secrets by it. Source: AWS Secrets Manager User Guide, "Encryption context".
 SECRET_CONTEXT = "kms:encryptioncontext:secretarn"
 _READING = "secretsmanager:getsecretvalue"
@@ -137,11 +139,20 @@ def _without_created_contexts(statement: Statement, plan: Plan) -> Statement | N
 
 
 def secret_name(resource: str, plan: Plan) -> str | None:
-    """Name of the secret that an ARN of a policy means; None for what is no secret's."""
+    """Return the name of the secret that an ARN of a policy means; None for what is not a secret's.
+
+    Another account may have a secret with the name of one of this stack: that is named by its ARN.
+    """
     if resource in plan.names_by_arn:
         return plan.names_by_arn[resource]
     found = _SECRET.fullmatch(resource)
-    return found["name"] if found else None
+    if found is None:
+        return None
+    if found["name"] in plan.own_secrets and (
+        found["account"] not in plan.accounts if plan.accounts else resource in plan.read_by_arn
+    ):
+        return resource
+    return found["name"]
 
 
 def readable(found: Iterable[Statement], plan: Plan) -> set[str]:

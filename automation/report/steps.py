@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from automation.report.model import Component, Name, Text
@@ -55,6 +56,7 @@ class State:
 
 
 _NOTHING = State()
+_ARN_COLONS = 5  # arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE
 _MOST = 1_000_000  # more than AWS takes anywhere
 
 
@@ -100,12 +102,29 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All steps, and what one must know of the others to judge each."""
+    """All steps, and what one must know of the others to judge each.
+
+    Attributes:
+        created_secrets: names of the stack's secrets that the update creates.
+        names_by_arn: of the stack's secrets that exist.
+        read_by_arn: ARNs of secrets that components read and the stack does not make.
+    """
 
     steps: tuple[Step, ...]
     by_urn: Mapping[str, Step]
     created_secrets: frozenset[str]
     names_by_arn: Mapping[str, str]
+    read_by_arn: frozenset[str] = frozenset()
+
+    @cached_property
+    def own_secrets(self) -> frozenset[str]:
+        """Names of the stack's secrets, before the update or after it."""
+        return self.created_secrets.union(self.names_by_arn.values())
+
+    @cached_property
+    def accounts(self) -> frozenset[str]:
+        """The account of the stack's secrets; empty where none exists yet."""
+        return frozenset(arn.split(":")[4] for arn in self.names_by_arn if arn.count(":") >= _ARN_COLONS)
 
     @property
     def has_live_secrets(self) -> bool:
@@ -192,6 +211,13 @@ def merged(metadata: Iterable[Mapping[str, Any]]) -> tuple[Plan, tuple[Text, ...
             for step in secrets
             if "arn" in step.old.outputs
         },
+        read_by_arn=frozenset(
+            str(arn)
+            for step in steps
+            for state in (step.old, step.new)
+            if isinstance(arns := state.inputs.get("readsByArn"), list)
+            for arn in arns
+        ),
     )
     return plan, tuple(dict.fromkeys(problems))
 

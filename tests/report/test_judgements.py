@@ -136,6 +136,21 @@ def test_a_reader_gains_an_existing_secret_before_its_policy_is_known(recordings
     assert (Kind.WIDENS_ACCESS, "May read rds!cluster-1") in of(found, "hook")
 
 
+@pytest.mark.parametrize("name", ["new", "app"])
+def test_another_accounts_secret_with_the_name_of_one_of_the_stack_is_told_from_it(
+    recordings: Recordings, name: str
+) -> None:
+    arn = f"arn:aws:secretsmanager:us-east-1:210987654321:secret:{name}-AbCdEf"
+
+    def known(step: dict[str, Any]) -> None:
+        old = step["old"]["inputs"]["policy"]
+        step["new"]["inputs"]["policy"] = re.sub(r'"[^"]*:secret:other-\w{6}"', rf'\g<0>, "{arn}"', old)
+
+    for edits in (("ReadAccess::hook", set_new(readsByArn=[arn])), ("::hook-policy", known)):
+        found = of(edited(recordings.events("harmless"), *edits), "hook")
+        assert (Kind.WIDENS_ACCESS, f"May read {arn}") in found
+
+
 def test_a_preview_that_does_not_know_a_policy_yet_says_what_the_update_says(recordings: Recordings) -> None:
     events = recordings.events("up")
     told = report(events)
