@@ -77,7 +77,7 @@ SecretName = Annotated[
 ]
 
 
-# A map with this key is something else to Pulumi, such as a secret: its other keys would not show in a preview.
+# A map with this key is something else to Pulumi, such as a secret whose other keys no preview shows.
 # Source: pulumi/sdk, resource/sig.go.
 _ENGINES_KEY = "4dabf18193072939515e22adb298388d"
 

@@ -127,7 +127,12 @@ def test_the_outputs_say_what_a_secret_without_keys_is() -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [("not base64!", "is not base64"), ("", "is empty"), ("AAA", "is not base64"), ("Zürich", "is not base64")],
+    [
+        ("not base64!", "is not base64"),
+        ("", "is empty"),
+        ("AAA", "is not base64"),
+        ("Zürich", "is not base64"),
+    ],
 )
 def test_a_configured_value_that_is_no_bytes_is_refused_and_not_repeated(value: str, words: str) -> None:
     found = mistakes({"app": {"binary": {"config": "keystore"}}}, None, {"aws-secrets:keystore": value})
