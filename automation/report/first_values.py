@@ -33,7 +33,7 @@ def component(step: Step, plan: Plan) -> Iterator[Finding]:
     before, after = (initial_values(step, old=old) for old in (True, False))
     modes = [str(state.inputs.get("mode", reach.ONCE)) for state in (step.old, step.new)]
     if modes[0] != modes[1]:
-        text = ("The values are written in another mode: ", Name(modes[1]), f" instead of {modes[0]}")
+        text = ("The values are written in another mode: ", Name(modes[1]), " instead of ", Name(modes[0]))
         yield Change(component=owner, text=text)
     removed = {str(key) for key in reach.asked_away(step.old.inputs, step.new.inputs)}
     if reach.content_of(step.old.inputs) != reach.content_of(step.new.inputs):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automation.report import first_values
-from automation.report.model import Danger, Kind, plain
+from automation.report.model import Danger, Kind, Name, plain
 from components.initial_value import Structure, random_name, resolve
 from components.reach import out_of_reach
 from settings import SettingsError
@@ -125,6 +125,16 @@ def test_values_that_the_engine_hides_as_a_whole_cannot_be_judged(values: object
     [found] = first_values.component(component, plan(component))
     assert isinstance(found, Danger)
     assert found.kind == Kind.CANNOT_BE_JUDGED
+
+
+def test_a_mode_that_a_log_makes_up_is_shown_as_a_mere_name() -> None:
+    declared: dict[str, Any] = {"initialValues": {"K": {"random": {}}}}
+    forged = "once\n<!-- hides what follows"
+    component = step(
+        SECRET_COMPONENT, "update", {**declared, "mode": forged}, {**declared, "mode": "managed"}
+    )
+    [found] = first_values.component(component, plan(component))
+    assert Name(forged) in found.text
 
 
 def test_a_structure_that_changes_is_a_change_that_is_not_applied() -> None:
