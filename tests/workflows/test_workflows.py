@@ -313,7 +313,9 @@ def test_a_pull_request_has_the_labels_of_all_its_stacks(
     forged = {"id": 1, "user": {"login": "somebody"}, "body": report("dev", "forged")}
     gh(report("dev", "deletes-secret", "widens-access"), forged)
     gh(report("prod", "deletes-secret", "incomplete", "not a label\n"))
-    (tmp_path / "labels.json").write_text('["bug", "preview:changes-login", "preview:widens-access"]')
+    (tmp_path / "labels.json").write_text(
+        '["bug", "preview:changes-login", "preview:widens-access", "preview:a/../../../comments/1"]'
+    )
 
     def label() -> set[str]:
         environment = {"COMMENTS": str(tmp_path / "comments.json"), "NUMBER": "7"}
@@ -323,7 +325,8 @@ def test_a_pull_request_has_the_labels_of_all_its_stacks(
         assert code == 0
         return set(json.loads((tmp_path / "labels.json").read_text()))
 
-    expected = {"bug", "preview:deletes-secret", "preview:incomplete", "preview:widens-access"}
+    odd = "preview:a/../../../comments/1"  # of somebody else, and not a part of a request's path
+    expected = {"bug", odd, "preview:deletes-secret", "preview:incomplete", "preview:widens-access"}
     assert label() == expected
     gh("<!-- aws-secrets-preview:dev -->\nChanges nothing")
     assert label() == expected - {"preview:widens-access"}
