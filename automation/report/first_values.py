@@ -82,9 +82,7 @@ def _staying_out(
 ) -> Iterator[Finding]:
     """What AWS keeps as it is; `explained` if the update has another cause than a value that is hidden."""
     changed = {key for key in {*before} & {*after} if before[key] != after[key]}
-    secret_ones = {
-        key for key in {*before} & {*after} if _hides(before[key]) and _hides(after[key])
-    } - changed
+    secret_ones = {key for key in {*before} & {*after} if hides(before[key]) and hides(after[key])} - changed
     sentences: list[Text] = []
     if changed:
         perhaps: Text = (
@@ -113,7 +111,7 @@ def _staying_out(
         )
 
 
-def _hides(origin: object) -> bool:
+def hides(origin: object) -> bool:
     """Return whether a configured value is secret, with a generation next to it or without."""
     return hidden(origin) or (isinstance(origin, Mapping) and hidden(origin.get("value")))
 

@@ -4,13 +4,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from automation.report.access import Subject, compared, judged
-from automation.report.first_values import initial_values
+from automation.report.first_values import hides, initial_values
 from automation.report.model import Change, Component, Danger, Finding, Kind, Name, Text, counted, named
 from automation.report.steps import SECRET, UNKNOWN, Plan, Step, number
 from components import reach
 
 _DEFAULT_WINDOW = 30
 _POLICY = Subject(it=("The secret's policy",), allows_more=("The secret's policy lets more in",))
+_POLICY_OF_CONFIGURED = Subject(
+    it=_POLICY.it, allows_more=("It holds a configured value, and its policy lets in",)
+)
 _ROTATION_TAGS = "aws-secrets:rotation"
 _ROTATION_KEYS = "aws-secrets:rotation-keys"
 # Kind of rotation before and after to what it means (components/rotation_tags.py).
@@ -178,6 +181,12 @@ def policy(step: Step, plan: Plan) -> Iterator[Finding]:
         (other for other in plan.steps if other.type == SECRET and other.parent == step.parent), None
     )
     if secret_of_it is not None and secret_of_it.op in {"create", "delete"}:
+        # it may hold a value that is configured for another secret already
+        configured = map(hides, initial_values(plan.parent(step), old=False).values())
+        if step.op == "create" and plan.has_live_secrets and any(configured):
+            yield from judged(
+                compared(None, step.new.inputs.get("policy")), _POLICY_OF_CONFIGURED, step, plan
+            )
         return
     owner = plan.component(step)
     if (

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -357,6 +358,38 @@ def test_a_report_says_of_a_new_secret_that_it_is_a_text_for_a_person_to_fill() 
     made = step(SECRET, "create", {}, {"name": "app"}, "secret")
     [found] = secrets.secret(made, plan(component, made))
     assert plain(found.text) == "Is created as one text; a person fills it"
+
+
+POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
+
+
+@pytest.mark.parametrize(
+    ("values", "dangerous"),
+    [
+        ({"initialValues": {"K": "[secret]"}}, True),
+        ({"initialValues": {"K": {"value": "[secret]", "generation": 2}}}, True),
+        ({"initialValues": {}, "text": "[secret]"}, True),
+        ({"initialValues": {"K": {"random": {}}}}, False),
+    ],
+)
+def test_a_new_secret_with_a_configured_value_says_whom_its_policy_lets_in(
+    values: dict[str, Any], dangerous: bool
+) -> None:
+    friend = "arn:aws:iam::210987654321:role/friend"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": friend},
+        "Action": "secretsmanager:GetSecretValue",
+        "Resource": "*",
+    }
+    made = step(SECRET, "create", {}, {"name": "app"}, "app-secret")
+    policy = step(POLICY, "create", {}, {"policy": json.dumps({"Statement": [statement]})}, "app-policy")
+    component = step(SECRET_COMPONENT, "create", {}, values)
+    live = replace(step(SECRET, "same", {}, {}, "other-secret"), old=State(), new=State())
+    assert not list(secrets.policy(policy, plan(component, made, policy)))  # of a stack that is new
+    found = list(secrets.policy(policy, plan(component, made, policy, live)))
+    assert [one.kind for one in found if isinstance(one, Danger)] == [Kind.WIDENS_ACCESS] * dangerous
+    assert all(friend in plain(one.text) for one in found)
 
 
 def test_a_report_names_the_whole_value_that_is_random_again_in_the_state() -> None:
