@@ -35,7 +35,9 @@ def up(layout: Layout) -> int:
     stack = _stack(layout, emulator)
     select(stack)
     options = _options_after_recovery(layout, stack, emulator)
-    returncode = shown(stack, "up", "--yes", "--skip-preview", "--stack", stack.name, *options)
+    # the outputs are many pages of manifests, which a summary follows
+    update = ("up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", stack.name)
+    returncode = shown(stack, *update, *options)
     if returncode:
         print(
             "\nThe update failed: the reason is above. What was made is kept; `make up` goes on from there."
