@@ -4,13 +4,16 @@ Everything outside is reached through two calls of libraries: a request to AWS, 
 logout at PostgreSQL. Between two of these nothing changes that others could see: after one call is before the
 next. So killing before each call that changes something covers every state that a killed function can leave
 behind. A broken network is another matter: there both the loss of a request and the loss of its answer are
-tried.
+tried. Within a transaction everything leaves the same, so there a kill is tried at the first change and at
+COMMIT, and a broken network at each kind of statement, whose errors may be treated in different ways.
 """
 
 import contextlib
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
@@ -23,7 +26,34 @@ from functions.rotation import store
 # They change nothing: a kill before one leaves what a kill before the next call leaves, a lost answer what a
 # lost request leaves.
 _READS = ("Get", "Describe", "List", "SELECT")
+_NAMES_AND_VALUES = re.compile(r""""(?:[^"]|"")*"|'(?:[^']|'')*'|\d+|:\w+""")
 KILLED = 137  # as a shell reports SIGKILL
+
+
+@dataclass(frozen=True)
+class _Transactions:
+    """The statements that were tried in each connection's open transaction.
+
+    Attributes:
+        by_kind: one of each kind counts, instead of one of all.
+        kinds: id of a connection to kinds of statements.
+    """
+
+    by_kind: bool
+    kinds: dict[int, set[str]] = field(default_factory=dict)
+
+    def tried(self, connection: object, statement: str) -> bool:
+        """Tell whether one like it was tried in the same transaction, and note it."""
+        if statement.startswith("BEGIN"):
+            self.kinds[id(connection)] = set()
+        elif statement.startswith(("COMMIT", "ROLLBACK")) and " TO " not in statement:
+            self.kinds.pop(id(connection), None)
+        elif (known := self.kinds.get(id(connection))) is not None:
+            kind = _NAMES_AND_VALUES.sub("?", statement) if self.by_kind else ""
+            if kind in known:
+                return True
+            known.add(kind)
+        return False
 
 
 @contextlib.contextmanager
@@ -35,15 +65,18 @@ def interrupted(at: int, action: Callable[[Any], None], *, after_calls: bool) ->
     """
     points = itertools.count()
     passed = 0
+    transactions = _Transactions(by_kind=after_calls)
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(subject: Any, *arguments: Any, **named: Any) -> Any:
             what = arguments[0] if isinstance(subject, BaseClient) else subject
             changes = not (arguments and str(arguments[0]).startswith(_READS))
-            if changes or after_calls:
+            tried = arguments and not isinstance(subject, BaseClient) and (changes or after_calls)
+            tried = bool(tried) and transactions.tried(subject, str(arguments[0]))
+            if (changes or after_calls) and not tried:
                 point(what)
             answer = original(subject, *arguments, **named)
-            if changes and after_calls:
+            if changes and after_calls and not tried:
                 point(what)
             return answer
 

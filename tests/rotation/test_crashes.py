@@ -34,7 +34,7 @@ from tests.rotation.world import (
 # all of provisioning is one transaction: more grants would add points, but no states
 A_GRANT = ["GRANT CONNECT ON DATABASE {database} TO {owner}"]
 
-MANY = 12  # fewer points would mean that they are not seen
+MANY = 8  # fewer points would mean that they are not seen
 
 
 def points_tried(run: Callable[[int], bool], record: Callable[[str, object], None]) -> int:

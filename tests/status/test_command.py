@@ -166,7 +166,7 @@ def test_credentials_that_may_nothing_are_told_which_permission_they_lack(asked:
         {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
     )
     environment = credentials(asked, nothing, "nothing")
-    message = refused(asked.command("--stack", "test", environment=environment), 1)
+    message = refused(asked.command("--stack", "test", environment=environment), ExitCode.FAILED)
     assert "secretsmanager:DescribeSecret" in message or "sts:GetCallerIdentity" in message
     assert "docs/status.md" in message
 
@@ -177,11 +177,13 @@ def test_credentials_of_nobody_and_no_credentials_are_told_apart_from_a_missing_
     )
     known = credentials(asked, everything, "anything")
     wrong = {**known, "AWS_SESSION_TOKEN": "made-up"}
-    message = refused(asked.command("--stack", "test", environment=wrong), 1)
+    message = refused(asked.command("--stack", "test", environment=wrong), ExitCode.CREDENTIALS)
     assert "AWS refuses the credentials" in message
     assert "made-up" not in message
     none = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
-    assert "Unable to locate credentials" in refused(asked.command("--stack", "test", environment=none), 1)
+    assert "Unable to locate credentials" in refused(
+        asked.command("--stack", "test", environment=none), ExitCode.CREDENTIALS
+    )
     nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     message = refused(asked.command("--stack", "test", environment=nowhere), 1)
     assert "Could not connect" in message
@@ -198,13 +200,13 @@ def test_another_account_than_the_stack_files_is_refused(asked: Asked) -> None:
     file.write_text(before.replace(f"'{ACCOUNT}'", "'210987654321'"))
     try:
         assert before != file.read_text()
-        assert f"account {ACCOUNT}" in refused(asked.command("--stack", "test"), 1)
+        assert f"account {ACCOUNT}" in refused(asked.command("--stack", "test"), ExitCode.CREDENTIALS)
     finally:
         file.write_text(before)
 
 
 def test_an_unknown_stack_is_refused_with_the_stacks_that_there_are(asked: Asked) -> None:
-    message = refused(asked.command("--stack", "tset"), 2)
+    message = refused(asked.command("--stack", "tset"), ExitCode.STACK_NOT_FOUND)
     assert 'did you mean "test"?' in message
     assert "Which stack?" in refused(asked.command(environment={"PULUMI_STACK": ""}), 2)
 
@@ -222,13 +224,15 @@ def test_a_wrong_stack_file_is_refused_with_the_place(asked: Asked, text: str, w
     file = asked.stack.folder / "Pulumi.wrong.yaml"
     file.write_text(text)
     try:
-        assert words in refused(asked.command("--stack", "wrong"), 2)
+        assert words in refused(asked.command("--stack", "wrong"), ExitCode.BAD_SETTINGS)
     finally:
         file.unlink()
 
 
 def test_a_page_that_cannot_be_written_is_told_by_its_name(asked: Asked, tmp_path: Path) -> None:
-    message = refused(asked.command("--stack", "test", "--html", str(tmp_path / "no" / "page.html")), 2)
+    message = refused(
+        asked.command("--stack", "test", "--html", str(tmp_path / "no" / "page.html")), ExitCode.BAD_SETTINGS
+    )
     assert message == f"error: {tmp_path / 'no' / 'page.html'}: No such file or directory.\n"
 
 
@@ -241,9 +245,11 @@ def test_outputs_that_are_none_are_refused(asked: Asked, tmp_path: Path) -> None
     wrong = tmp_path / "outputs"
     wrong.write_text("error: no stack selected")
     assert "pulumi stack output --json" in refused(
-        asked.command("--stack", "test", "--outputs", str(wrong)), 2
+        asked.command("--stack", "test", "--outputs", str(wrong)), ExitCode.BAD_SETTINGS
     )
-    assert "nowhere" in refused(asked.command("--stack", "test", "--outputs", "nowhere"), 2)
+    assert "nowhere" in refused(
+        asked.command("--stack", "test", "--outputs", "nowhere"), ExitCode.BAD_SETTINGS
+    )
 
 
 # --- Documentation and secrecy
