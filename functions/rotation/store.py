@@ -117,8 +117,15 @@ def move_current(arn: str, to_version: str, from_version: str) -> None:
 
 
 def drop_pending(arn: str, version: str) -> None:
-    """Take AWSPENDING off a version, so that the next rotation starts afresh."""
-    _call("update_secret_version_stage", SecretId=arn, VersionStage=PENDING, RemoveFromVersionId=version)
+    """Take AWSPENDING off a version if it has it, so that the next rotation starts afresh.
+
+    AWS takes it off first when somebody makes another version current meanwhile.
+    """
+    try:
+        _call("update_secret_version_stage", SecretId=arn, VersionStage=PENDING, RemoveFromVersionId=version)
+    except OperatorError:
+        if PENDING in describe(arn).stages.get(version, frozenset()):
+            raise
 
 
 @cache

@@ -243,7 +243,11 @@ class World:
             except ClientError:
                 continue
             break
-        self.update_secret_version_stage(SecretId=arn, VersionStage=PENDING, RemoveFromVersionId=token)
+        try:
+            self.update_secret_version_stage(SecretId=arn, VersionStage=PENDING, RemoveFromVersionId=token)
+        except ClientError:  # AWS took it off first, because another version became current
+            if PENDING in self.describe_secret(SecretId=arn)["VersionIdsToStages"].get(token, []):
+                raise
 
     def finish_as_ours(self, arn: str, token: str, key: str) -> None:
         """finishSecret of this project: what was edited meanwhile, with the renewed key."""
