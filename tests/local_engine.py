@@ -40,13 +40,21 @@ def local_engine() -> LocalEngine:
     )
 
 
-def stack_environment(tmp: Path, endpoint: str) -> dict[str, str]:
-    """A whole environment for commands: state and PULUMI_HOME below `tmp`, AWS at `endpoint`.
+def stack_environment(tmp: Path, endpoint: str, *, forked: bool = True) -> dict[str, str]:
+    """Return a whole environment for commands: state and PULUMI_HOME below `tmp`, AWS at `endpoint`.
 
     Only the plugins are shared with the checkout, so tests run beside each other and beside `make up`.
+
+    Args:
+        tmp: a folder of the caller's.
+        endpoint: address of the emulator.
+        forked: let the engine's Python processes be forks (command_nursery.py); otherwise they are as an
+            operator has them.
     """
     engine = local_engine()
-    commands, plugins = launchers(engine.pulumi, engine.plugins, engine.python)
+    commands, plugins = engine.bin, engine.plugins
+    if forked:
+        commands, plugins = launchers(engine.pulumi, engine.plugins, engine.python)
     home, state, empty = tmp / "pulumi-home", tmp / "state", tmp / "empty-aws-config"
     home.mkdir(parents=True, exist_ok=True)
     state.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    return stack_environment(tmp_path, "http://127.0.0.1:1")
+    return stack_environment(tmp_path, "http://127.0.0.1:1", forked=False)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ pulumi.export("identity", thing.id)
 def stack(tmp_path: Path) -> Stack:
     """A stack whose one resource is a file of the small provider."""
     engine = local_engine()
-    environment = stack_environment(tmp_path, "http://127.0.0.1:1")
+    environment = stack_environment(tmp_path, "http://127.0.0.1:1", forked=False)
     project, things = tmp_path / "project", tmp_path / "things"
     plugin = tmp_path / "pulumi-home" / "plugins" / f"resource-small-v{small_provider.VERSION}"
     # Only this plugin, not the checkout's.
