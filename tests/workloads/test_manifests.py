@@ -314,8 +314,11 @@ def test_every_declared_key_arrives_under_its_name_and_nothing_else_does(
     for operator in OPERATORS:
         assert obtained(emulated, declared, operator) == expected
     without_files = workload(environment=declared.environment)
-    assert operators.ecs_container(emulated, container_secrets(without_files)) == expected[0]
     assert operators.lambda_function(emulated, lambda_environment(without_files)) == expected[0]
+    # ECS cannot name a key with a colon, and the stack file refuses it there
+    named = {name: sources[key] for name, key in environment.items() if ":" not in key}
+    found = operators.ecs_container(emulated, container_secrets(workload(environment=named)))
+    assert found == {name: expected[0][name] for name in named}
 
 
 # pieces of a template, with all that has a meaning in YAML, Go's templates or ours
