@@ -73,7 +73,10 @@ def launchers(pulumi: Path, plugins: Path, python: Path) -> tuple[Path, Path]:
         python: interpreter of the virtual environment.
     """
     folder = Path(tempfile.mkdtemp(prefix="nursery-", dir=pulumi.parent.parent))
-    atexit.register(shutil.rmtree, folder)
+    # apart from the checkout: the address of a socket has at most 107 characters
+    sockets = Path(tempfile.mkdtemp(prefix="nursery-"))
+    for made in (folder, sockets):
+        atexit.register(shutil.rmtree, made)
     executor = pulumi.with_name("pulumi-language-python-exec")
     bin_folder, plugin_folder = folder / "bin", folder / "plugins"
     bin_folder.mkdir()
@@ -84,8 +87,8 @@ def launchers(pulumi: Path, plugins: Path, python: Path) -> tuple[Path, Path]:
         path.write_text(text)
         path.chmod(0o755)
 
-    tools = _started("tools", folder, python, executor)
-    programs = _started("programs", folder, python, executor)
+    tools = _started("tools", sockets, python, executor)
+    programs = _started("programs", sockets, python, executor)
     write(bin_folder / "pulumi-language-python", f"host {bin_folder / executor.name}", tools)
     write(bin_folder / executor.name, f"program {executor}", programs)
     for installed in plugins.iterdir():
