@@ -11,7 +11,7 @@ from types import FrameType
 from automation import documents, errors, terminal
 from automation.exit_codes import ExitCode, epilogue
 from automation.operation import Operation
-from automation.report import report
+from automation.report import Report, report
 from automation.report.as_json import as_json
 from automation.report.markdown import markdown
 from automation.report.terminal import terminal as report_as_text
@@ -97,6 +97,20 @@ def add_common_arguments(command: argparse.ArgumentParser, stack: str) -> None:
     command.add_argument("--json", action="store_true", help="one JSON document on stdout, and nothing else")
 
 
+def add_fail_on_danger_argument(command: argparse.ArgumentParser) -> None:
+    """Add --fail-on-danger, which `danger_code` takes."""
+    command.add_argument(
+        "--fail-on-danger",
+        action="store_true",
+        help=f"end with {ExitCode.DANGEROUS} if something is dangerous",
+    )
+
+
+def danger_code(made: Report, *, fail: bool) -> ExitCode:
+    """Return the exit code of a preview that succeeded, by its report."""
+    return ExitCode.DANGEROUS if made.dangers and fail else ExitCode.DONE
+
+
 def add_live_argument(command: argparse.ArgumentParser) -> None:
     """Add --no-live: a preview has credentials, so its report asks AWS unless it is told not to."""
     command.add_argument(
@@ -137,11 +151,7 @@ def _parser() -> argparse.ArgumentParser:
                 choices=tuple(REPORTS),
                 help="what it does to live secrets, in place of the summary: docs/preview.md",
             )
-            command.add_argument(
-                "--fail-on-danger",
-                action="store_true",
-                help=f"end with {ExitCode.DANGEROUS} if something is dangerous",
-            )
+            add_fail_on_danger_argument(command)
             add_live_argument(command)
         if name == "up":
             add_reviewed_argument(command)
@@ -173,9 +183,7 @@ def _previewed(stack: Stack, chosen: argparse.Namespace) -> tuple[object, int]:
         sys.stdout.write(REPORTS[chosen.report](made))
     else:
         _shown(chosen, None, terminal.summary(result))
-    return documents.of_result(
-        result
-    ), ExitCode.DANGEROUS if made.dangers and chosen.fail_on_danger else ExitCode.DONE
+    return documents.of_result(result), danger_code(made, fail=chosen.fail_on_danger)
 
 
 def _done(stack: Stack, chosen: argparse.Namespace, *, asks: bool) -> object:

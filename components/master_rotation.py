@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.rotation import Schedule
+from components.rotation import Schedule, rotation_rules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +39,7 @@ class MasterRotation(pulumi.ComponentResource):
             # the provider's default is true: it would rotate at every change of the schedule
             rotate_immediately=schedule.rotate_immediately if schedule else False,
             rotation_enabled=None if schedule else False,
-            rotation_rules=aws.secretsmanager.SecretRotationRotationRulesArgs(
-                automatically_after_days=schedule.automatically_after_days,
-                schedule_expression=schedule.schedule_expression,
-                duration=schedule.duration,
-            )
-            if schedule
-            else None,
+            rotation_rules=rotation_rules(schedule) if schedule else None,
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
         self.register_outputs({})

@@ -11,8 +11,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components.function_parts import WRITE_VERSIONS
-from components.policies import document, uses_of_keys
-from components.rotation import Schedule
+from components.policies import READ_VALUES, document, uses_of_keys
+from components.rotation import Schedule, rotation_rules
 
 # of a secret's characters alone: IAM would take * and ? for any
 _SECRET_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+")
@@ -80,7 +80,7 @@ def permissions(region: str, secret_arn: str, kms_key_id: str | None, metadata: 
                 {
                     "Sid": "ReadTheAdministratorsSecret",
                     "Effect": "Allow",
-                    "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+                    "Action": READ_VALUES,
                     "Resource": read,
                 }
             ]
@@ -129,11 +129,7 @@ class PartnerRotation(pulumi.ComponentResource):
             or None,
             # the provider's default is true: it would rotate at every change of the schedule
             rotate_immediately=args.schedule.rotate_immediately,
-            rotation_rules=aws.secretsmanager.SecretRotationRotationRulesArgs(
-                automatically_after_days=args.schedule.automatically_after_days,
-                schedule_expression=args.schedule.schedule_expression,
-                duration=args.schedule.duration,
-            ),
+            rotation_rules=rotation_rules(args.schedule),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*before, *args.after]),
         )
         self.register_outputs({})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from components.function_parts import WRITE_VERSIONS
 from components.pipeline_scope import PipelineScope, Statement, actions_of, allow
-from components.policies import document
+from components.policies import READ_VALUES, document
 from components.rotation_function import NETWORK_INTERFACES
 
 
@@ -29,7 +29,7 @@ def boundary(scope: PipelineScope) -> str:
             [
                 allow(
                     "ReadExistingSecrets",
-                    ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+                    READ_VALUES,
                     scope.existing_secret_arns,
                 )
             ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from components.policies import document
+from components.policies import READ_METADATA, document
 
 Statement = dict[str, object]
 
@@ -112,14 +112,14 @@ def lookups(scope: PipelineScope) -> Iterator[Statement]:
     if scope.admin_secret_arns:
         yield allow(
             "LookUpAdministratorSecrets",
-            ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"],
+            READ_METADATA,
             scope.admin_secret_arns,
         )
     if scope.existing_secret_arns:
         yield allow("FindExistingSecrets", ["secretsmanager:ListSecrets"], ["*"])  # AWS lists all or none
         yield allow(
             "LookUpExistingSecrets",
-            ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"],
+            READ_METADATA,
             scope.existing_secret_arns,
         )
     yield allow("SeeWhatWaitsForAPerson", ["secretsmanager:ListSecretVersionIds"], scope.secrets)

@@ -3,6 +3,12 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
+AWS_MANAGED_ALIAS = "alias/aws/secretsmanager"
+"""The key with which AWS encrypts a secret that names none; other accounts cannot use it."""
+
+READ_VALUES = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+READ_METADATA = ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"]
+
 
 def document(*statements: Mapping[str, object]) -> str:
     """A policy document of these statements."""

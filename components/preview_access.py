@@ -7,7 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.pipeline_scope import PipelineScope, Statement, allow, lookups, read_state
-from components.policies import document
+from components.policies import READ_METADATA, document
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,7 @@ class PreviewAccessArgs:
 
 def _live(scope: PipelineScope, key_aliases: Sequence[str]) -> Iterator[Statement]:
     """What compares a change with what AWS has now: metadata of the stacks' secrets and keys."""
-    metadata = ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"]
-    yield allow("SeeWhatWasEditedInAws", metadata, scope.secrets)
+    yield allow("SeeWhatWasEditedInAws", READ_METADATA, scope.secrets)
     if key_aliases:  # a key's ARN is not known before it is made
         aliases = {"kms:ResourceAliases": [f"alias/{alias}" for alias in key_aliases]}
         keys = scope.arns("kms", ["key/*"])

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import pulumi
 import pulumi_aws as aws
 
-from components.policies import document, uses_of_keys
+from components.policies import READ_VALUES, document, uses_of_keys
 from components.role_policies import (
     MOST_INLINE,
     Division,
@@ -252,7 +252,7 @@ def _permissions(region: str, secret_arns: Sequence[str], kms_key_ids: Sequence[
     read = {
         "Sid": "ReadTheseSecrets",
         "Effect": "Allow",
-        "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+        "Action": READ_VALUES,
         "Resource": arns,
     }
     # Secrets Manager encrypts with the secret's ARN in the encryption context (AWS Secrets Manager User

@@ -26,6 +26,15 @@ class Schedule:
     rotate_immediately: bool = False
 
 
+def rotation_rules(schedule: Schedule) -> "aws.secretsmanager.SecretRotationRotationRulesArgs":
+    """Return a schedule as the provider takes it."""
+    return aws.secretsmanager.SecretRotationRotationRulesArgs(
+        automatically_after_days=schedule.automatically_after_days,
+        schedule_expression=schedule.schedule_expression,
+        duration=schedule.duration,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class RotationArgs:
     """Which secret is rotated by what, and when.
@@ -58,11 +67,7 @@ class Rotation(pulumi.ComponentResource):
             rotation_lambda_arn=function_arn,
             # the provider's default is true: it would rotate at every change of the schedule
             rotate_immediately=args.schedule.rotate_immediately,
-            rotation_rules=aws.secretsmanager.SecretRotationRotationRulesArgs(
-                automatically_after_days=args.schedule.automatically_after_days,
-                schedule_expression=args.schedule.schedule_expression,
-                duration=args.schedule.duration,
-            ),
+            rotation_rules=rotation_rules(args.schedule),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[*args.after, *ours],

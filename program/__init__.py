@@ -21,6 +21,7 @@ from program import (
     workloads,
     writing,
 )
+from program.invokes import cause_of
 from program.making import Account, Making, chosen, key_alias
 from settings import Settings, StackFile
 from settings.stack_secrets import stack_secrets
@@ -105,9 +106,8 @@ def _account(region: str) -> Account:
     try:
         caller = aws.get_caller_identity()
     except Exception as error:  # noqa: BLE001  the SDK raises nothing narrower for a failed invoke
-        cause = str(error).rpartition("returned an error: ")[2]
         raise AccountError(
-            f"AWS cannot be used as configured; nothing was declared or changed.\n\n  {cause}\n\n"
+            f"AWS cannot be used as configured; nothing was declared or changed.\n\n  {cause_of(error)}\n\n"
             "  Check the credentials, aws:region, aws:allowedAccountIds and the network."
         ) from None
     return Account(caller.account_id, caller.arn.split(":")[1], region)

@@ -4,27 +4,26 @@ AWS is asked for a list first, which is empty where there is no such secret. Des
 the engine would show each failed lookup as an error.
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import pulumi
 import pulumi_aws as aws
 
+from components.policies import AWS_MANAGED_ALIAS
+from program.invokes import InvokeError, asked
 from program.making import Account
 from settings import Mistake, SettingsError, StackFile
+from settings.cross_checks import mounted_twice
 from settings.mistakes import path_of
 from settings.reads import ExistingRead
 from settings.stack_secrets import by_name
 from settings.workloads import Workload
 
-Answer = TypeVar("Answer")
-
 # Source: AWS Secrets Manager API Reference, Filter.
 _MOST_NAMES = 10
 _SUFFIX = len("-AbCdEf")  # what AWS adds to the name in an ARN
-_AWS_MANAGED = "alias/aws/secretsmanager"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +69,7 @@ def look_up(declared: StackFile, account: Account) -> dict[str, ExistingSecret]:
                 )
             elif name_of(reference) not in made:
                 mistakes += _missing(reference, reads, arns)
-    except _UnknownError as error:
+    except InvokeError as error:
         mistakes.append(
             Mistake(
                 _path(reads[0]),
@@ -110,16 +109,12 @@ def arn_pattern(reference: str, account: Account) -> str:
 
 def key_arn(key: str, account: Account) -> str | None:
     """Return the ARN of the key that AWS names for a secret, or of its alias; None for AWS's own key."""
-    if not key or key.endswith(_AWS_MANAGED):
+    if not key or key.endswith(AWS_MANAGED_ALIAS):
         return None
     if key.startswith("arn:"):
         return key
     kind = "" if key.startswith("alias/") else "key/"
     return f"arn:{account.partition}:kms:{account.region}:{account.account_id}:{kind}{key}"
-
-
-class _UnknownError(Exception):
-    """AWS could not be asked; the text says for what, and why."""
 
 
 _Read = tuple[str, ExistingRead]  # with the workload's name
@@ -145,14 +140,14 @@ def _listed(names: Iterable[str]) -> Iterator[str]:
     for start in range(0, len(distinct), _MOST_NAMES):
         values = distinct[start : start + _MOST_NAMES]
         wanted = aws.secretsmanager.GetSecretsFilterArgs(name="name", values=values)
-        yield from _asked(
+        yield from asked(
             "the secrets that workloads read",
             partial(aws.secretsmanager.get_secrets, filters=[wanted]),
         ).arns
 
 
 def _described(arn: str) -> "aws.secretsmanager.GetSecretResult":
-    return _asked(f"secret {arn}", partial(aws.secretsmanager.get_secret, arn=arn))
+    return asked(f"secret {arn}", partial(aws.secretsmanager.get_secret, arn=arn))
 
 
 def _arn_of(reference: str, arns: Sequence[str]) -> str | None:
@@ -217,21 +212,12 @@ def _made_here(made: Container[str], reads: Sequence[_Read], account: Account) -
 def _same_whole_file_twice(declared: StackFile, found: Mapping[str, ExistingSecret]) -> Iterator[Mistake]:
     """Yield whole secrets that the CSI driver's provider would mount twice, once by name and once by ARN."""
     for name, workload in declared.workloads.items():
-        if not workload.kubernetes or workload.kubernetes.operator != "secrets-store-csi":
-            continue
-        seen: dict[str, str] = {}
-        for path, file in workload.files.items():
-            secret = found.get(file.existing_secret or "")
-            if secret is None or not file.whole:
-                continue
-            if secret.arn in seen:
-                yield Mistake(
-                    path_of(pulumi.get_project(), ("workloads", name, "files", path)),
-                    f'the whole of {secret.arn} is the file "{seen[secret.arn]}" too',
-                    "AWS's provider for the CSI driver mounts a secret once, and the pod would not start",
-                    "Keep one of the two files",
-                )
-            seen[secret.arn] = path
+        whole = {
+            path: found[file.existing_secret].arn
+            for path, file in workload.files.items()
+            if file.whole and file.existing_secret and file.existing_secret in found
+        }
+        yield from mounted_twice(pulumi.get_project(), ("workloads", name), workload, whole)
 
 
 def _declared_keys(reference: str, reads: Iterable[_Read]) -> list[str]:
@@ -241,14 +227,6 @@ def _declared_keys(reference: str, reads: Iterable[_Read]) -> list[str]:
 def _as_declared(reference: str, reads: Iterable[_Read]) -> ExistingSecret:
     keys = _declared_keys(reference, reads)
     return ExistingSecret(reference=reference, arn=reference, kms_key_arn=keys[0] if keys else None)
-
-
-def _asked(what: str, ask: Callable[[], Answer]) -> Answer:
-    try:
-        return ask()
-    except Exception as error:  # noqa: BLE001  the SDK raises nothing narrower for a failed invoke
-        cause = " ".join(str(error).rpartition("returned an error: ")[2].split())
-        raise _UnknownError(f"AWS could not be asked for {what}: {cause.rstrip('.')}") from None
 
 
 def of_workload(workload: Workload, existing: Mapping[str, ExistingSecret]) -> list[ExistingSecret]:

@@ -19,10 +19,10 @@ from program import rotations, size_limits
 from program.existing_secrets import ExistingSecret, existing_of, of_workload
 from program.lookup import Found, merged
 from program.making import Account, chosen, log_group_prefix, policy_of, tags_of
-from program.workloads import foreign_role, role_of, secrets_of
+from program.workloads import foreign_role, role_of, roles_elsewhere, secrets_of
 from settings import Mistake, StackFile
 from settings.mistakes import path_of
-from settings.modes import mode_of
+from settings.modes import written_secrets
 from settings.secrets import Kept
 from settings.stack_secrets import StackSecret, by_name, stack_secrets
 
@@ -58,7 +58,7 @@ def mistakes(
         *_of_resource_policies(declared, account),
         *_of_tags(declared),
         *size_limits.of_names(declared, account, _functions(declared, servers)),
-        *size_limits.of_stack_key(declared, account, _foreign_readers(declared, account)),
+        *size_limits.of_stack_key(declared, account, roles_elsewhere(declared, account)),
         *size_limits.of_login_values(declared, servers),
     ]
 
@@ -95,17 +95,17 @@ def inline_rooms(
     The largest come first. The room is the same for however many they are: it never has to grow before the
     policy of another is gone.
     """
-    wholes = {
-        name: read_access.division(_access_args(declared, account, existing, name)).whole
-        for names in _by_role(declared, account).values()
-        for name in (names if len(names) > 1 else ())
-    }
-    crowded = [
-        name
-        for names in _by_role(declared, account).values()
-        for name in (names if sum(wholes.get(name, 0) for name in names) > MOST_INLINE else ())
-    ]
-    return dict.fromkeys(sorted(crowded, key=lambda name: -wholes[name]), _SHARED_ROOM)
+    crowded: dict[str, int] = {}
+    for names in _by_role(declared, account).values():
+        if len(names) == 1:
+            continue
+        wholes = {
+            name: read_access.division(_access_args(declared, account, existing, name)).whole
+            for name in names
+        }
+        if sum(wholes.values()) > MOST_INLINE:
+            crowded |= wholes
+    return dict.fromkeys(sorted(crowded, key=lambda name: -crowded[name]), _SHARED_ROOM)
 
 
 def _by_role(declared: StackFile, account: Account) -> dict[str, list[str]]:
@@ -189,7 +189,7 @@ def _room(most: int) -> str:
 
 
 def _of_writer(declared: StackFile, account: Account) -> Iterator[Mistake]:
-    written = [secret for secret in stack_secrets(declared) if mode_of(declared, secret.kept) != "once"]
+    written = written_secrets(declared)
     if not written:
         return
     keys = [_key(declared, account, secret.kept) for secret in written]
@@ -244,24 +244,13 @@ def _of_rotation(declared: StackFile, account: Account, servers: Mapping[str, Fo
 def _functions(declared: StackFile, servers: Mapping[str, Found]) -> list[str]:
     """Logical names of the stack's functions but those that redeploy services."""
     served = rotations.served_by(declared, servers, lambda _: None)
-    written = any(mode_of(declared, secret.kept) != "once" for secret in stack_secrets(declared))
-    return [*served, *(["writer"] if written else [])]
-
-
-def _foreign_readers(declared: StackFile, account: Account) -> dict[str, set[str]]:
-    """Secret to the roles of other accounts that read it."""
-    readers: dict[str, set[str]] = {}
-    for workload in declared.workloads.values():
-        role = foreign_role(workload, account)
-        for name in secrets_of(workload) if role else ():
-            readers.setdefault(name, set()).add(role or "")
-    return readers
+    return [*served, *(["writer"] if written_secrets(declared) else [])]
 
 
 def _of_resource_policies(declared: StackFile, account: Account) -> Iterator[Mistake]:
-    readers = _foreign_readers(declared, account)
+    readers = roles_elsewhere(declared, account)
     for secret in stack_secrets(declared):
-        roles: Sequence[str] = sorted(readers.get(secret.name, ()))
+        roles = readers.get(secret.name, [])
         # the provider sends it without white space
         size = len(json.dumps(policy_of(secret.kept, roles), separators=(",", ":")))
         if size > MOST_OF_RESOURCE_POLICY:

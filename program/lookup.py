@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
@@ -13,6 +13,7 @@ import pulumi_aws as aws
 from components.postgres_login import Server
 from components.rotation_function import Network
 from program.existing_secrets import key_arn
+from program.invokes import Answer, InvokeError, asked
 from program.making import Account
 from settings import Mistake, SettingsError
 from settings.databases import Database
@@ -21,7 +22,6 @@ from settings.mistakes import path_of
 if TYPE_CHECKING:  # importing all of RDS takes longer than the rest of a small preview
     from pulumi_aws.rds.outputs import GetClusterMasterUserSecretResult, GetInstanceMasterUserSecretResult
 
-Answer = TypeVar("Answer")
 
 _POSTGRES_PORT = 5432
 _NETWORK_ID_LENGTH = 8
@@ -232,11 +232,7 @@ def _master(described: _Described) -> AdminSecret:
 
 def _asked(place: tuple[str, ...], what: str, ask: Callable[[], Answer]) -> Answer:
     try:
-        return ask()
-    except Exception as error:  # noqa: BLE001  the SDK raises nothing narrower for a failed invoke
-        cause = " ".join(str(error).rpartition("returned an error: ")[2].split())
-        raise _UnknownError(
-            place,
-            f"AWS could not be asked for {what}: {cause.rstrip('.')}",
-            "Write what exists in this account and region, and check the permissions",
-        ) from None
+        return asked(what, ask)
+    except InvokeError as error:
+        remedy = "Write what exists in this account and region, and check the permissions"
+        raise _UnknownError(place, str(error), remedy) from None

@@ -11,6 +11,7 @@ from components import initial_value, rotation_tags
 from components.encryption_key import EncryptionKey
 from components.function_parts import FunctionSettings
 from components.guards import Guards
+from components.policies import READ_VALUES
 from components.secret import Replica, SecretArgs
 from components.value_writer import ValueWriter
 from settings import Settings, StackFile
@@ -179,7 +180,7 @@ def policy_of(secret: declared_secrets.Kept, readers: Sequence[str]) -> dict[str
         "Sid": "RolesOfOtherAccountsRead",
         "Effect": "Allow",
         "Principal": {"AWS": list(readers)},
-        "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+        "Action": READ_VALUES,
         "Resource": "*",
     }
     return {

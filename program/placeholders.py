@@ -39,14 +39,14 @@ def _required(declared: StackFile) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, workload in declared.workloads.items():
         for read in workload.reads:
-            secret, path = (
-                secrets[read.secret],
-                path_of(pulumi.get_project(), ("workloads", name, *read.place)),
-            )
+            if not read.required:
+                continue
+            path = path_of(pulumi.get_project(), ("workloads", name, *read.place))
+            secret = secrets[read.secret]
             key = read.key_of(secret.content)
             for place, value in secret.sources:
                 own = place[1] if place[0] == "values" else None
-                if read.required and key in {own, None} and value.filled_by_hand is not None:
+                if key in {own, None} and value.filled_by_hand is not None:
                     what = read.secret if own is None else f"{own} of {read.secret}"
                     found.setdefault(read.secret, []).append(
                         visible(

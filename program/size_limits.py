@@ -75,7 +75,9 @@ def of_environment(args: RotationFunctionArgs, place: Sequence[str | int]) -> It
         )
 
 
-def of_stack_key(declared: StackFile, account: Account, readers: Mapping[str, set[str]]) -> Iterator[Mistake]:
+def of_stack_key(
+    declared: StackFile, account: Account, readers: Mapping[str, Iterable[str]]
+) -> Iterator[Mistake]:
     """The policy of the stack's key; `readers` has the roles of other accounts that read each secret."""
     encrypted = [
         secret.name

@@ -57,7 +57,6 @@ def foreign_readers(
         SettingsError: one is encrypted with AWS's own key, a service cannot be redeployed, or a
             limit is passed.
     """
-    readers: dict[str, list[str]] = {}
     every_read = {
         name: [arn_pattern(secret, account) for secret in [*secrets_of(workload), *existing_of(workload)]]
         for name, workload in declared.workloads.items()
@@ -71,7 +70,6 @@ def foreign_readers(
             continue
         mistakes += _closed_to_other_accounts(name, workload)
         for secret in secrets_of(workload):
-            readers.setdefault(secret, []).append(role)
             if chosen(made[secret].kept.encryption, declared.encryption) == "aws-managed":
                 mistakes.append(
                     Mistake(
@@ -83,7 +81,17 @@ def foreign_readers(
                 )
     if mistakes:
         raise SettingsError(pulumi.get_stack(), mistakes)
-    return {secret: sorted(set(roles)) for secret, roles in readers.items()}
+    return roles_elsewhere(declared, account)
+
+
+def roles_elsewhere(declared: StackFile, account: Account) -> dict[str, list[str]]:
+    """Return the name of each secret that other accounts read, with the ARNs of their roles."""
+    readers: dict[str, set[str]] = {}
+    for workload in declared.workloads.values():
+        role = foreign_role(workload, account)
+        for secret in secrets_of(workload) if role else ():
+            readers.setdefault(secret, set()).add(role or "")
+    return {secret: sorted(roles) for secret, roles in readers.items()}
 
 
 def _closed_to_other_accounts(name: str, workload: Workload) -> Iterator[Mistake]:

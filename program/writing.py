@@ -5,14 +5,13 @@ import pulumi
 from components.value_writer import ValueWriter, ValueWriterArgs
 from functions import build
 from program.making import Making
-from settings.modes import mode_of
-from settings.stack_secrets import stack_secrets
+from settings.modes import written_secrets
 
 
 def declare(making: Making) -> ValueWriter | None:
     """The writer; None where all values are written once."""
     declared = making.settings.stack_file
-    written = [secret for secret in stack_secrets(declared) if mode_of(declared, secret.kept) != "once"]
+    written = written_secrets(declared)
     if not written:
         return None
     key_ids = [making.kms_key_id(secret.kept) for secret in written]

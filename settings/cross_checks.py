@@ -303,16 +303,30 @@ def _wrong_files(namespace: str, place: Place, workload: Workload) -> Iterator[M
 def _same_whole_file_twice(
     namespace: str, place: Place, workload: Workload, secrets: Mapping[str, StackSecret]
 ) -> Iterator[Mistake]:
-    """Yield whole secrets that are several files, of which AWS's provider for the CSI driver makes one."""
-    if not workload.kubernetes or workload.kubernetes.operator != "secrets-store-csi":
-        return
-    seen: dict[str, str] = {}
+    whole = {}
     for path, file in workload.files.items():
         secret = file.secret or file.existing_secret
         known = secrets.get(file.secret or "")
-        whole = file.whole or (known is not None and known.content != "keys")
-        if secret is None or not whole:
-            continue
+        if secret and (file.whole or (known is not None and known.content != "keys")):
+            whole[path] = secret
+    yield from mounted_twice(namespace, place, workload, whole)
+
+
+def mounted_twice(
+    namespace: str, place: Place, workload: Workload, whole: Mapping[str, str]
+) -> Iterator[Mistake]:
+    """Yield whole secrets that are several files, of which AWS's provider for the CSI driver makes one.
+
+    Args:
+        namespace: the project's name.
+        place: of the workload.
+        workload: of which only the platform counts.
+        whole: path of a file to the secret that is the whole of it.
+    """
+    if not workload.kubernetes or workload.kubernetes.operator != "secrets-store-csi":
+        return
+    seen: dict[str, str] = {}
+    for path, secret in whole.items():
         if secret in seen:
             yield Mistake(
                 path_of(namespace, (*place, "files", path)),

@@ -16,6 +16,11 @@ def mode_of(stack_file: StackFile, secret: Kept) -> Mode:
     return secret.initial_values or stack_file.initial_values
 
 
+def written_secrets(stack_file: StackFile) -> list[StackSecret]:
+    """Return the secrets whose values the writer writes in the account."""
+    return [secret for secret in stack_secrets(stack_file) if mode_of(stack_file, secret.kept) != "once"]
+
+
 def wrong_modes(namespace: str, stack_file: StackFile) -> Iterator[Mistake]:
     """All such mistakes."""
     for secret in stack_secrets(stack_file):

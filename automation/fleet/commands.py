@@ -84,11 +84,7 @@ def _parser() -> argparse.ArgumentParser:
             commands.add_reviewed_argument(command)
         if name == "preview":
             command.add_argument("--report", choices=tuple(commands.REPORTS), default="terminal")
-            command.add_argument(
-                "--fail-on-danger",
-                action="store_true",
-                help=f"end with {ExitCode.DANGEROUS} if something is dangerous",
-            )
+            commands.add_fail_on_danger_argument(command)
             commands.add_live_argument(command)
     return parser
 
@@ -176,7 +172,7 @@ def _previewed(found: Fleet, chosen: argparse.Namespace, groups: Sequence[Group]
     _tell_failures(outcomes, quiet=chosen.json)
     if code := _exit_code(outcomes):
         return code
-    return ExitCode.DANGEROUS if made.dangers and chosen.fail_on_danger else ExitCode.DONE
+    return commands.danger_code(made, fail=chosen.fail_on_danger)
 
 
 def _preview(

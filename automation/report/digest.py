@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from automation.report.model import Danger, Finding, Kind, Report, plain
-from automation.report.steps import Plan, Step, hidden
+from automation.report.steps import SIGNATURE, Plan, Step, hidden
 
 # Words for a report in which nothing changes.
 NOTHING = "nothing"
@@ -21,7 +21,6 @@ NOTHING = "nothing"
 _SUFFIX = 7
 _RANDOM_NAME = re.compile(rf".*[-_][0-9a-f]{{{_SUFFIX}}}")
 # Source: pulumi/sdk, resource/sig.go.
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
 _FILES = {"c44067f5952c0a294b673a41bacd8c17", "0def7320c3a5731c473e5ecbe6d01bc7"}
 _LENGTH = 40
 _OF_AWS = {Kind.REVERTS_EDIT, Kind.BLOCKED_IN_AWS}
@@ -93,7 +92,7 @@ def _known(value: Any, names: "re.Pattern[str] | None") -> object:  # noqa: ANN4
     if hidden(value):
         return "[secret]"
     if isinstance(value, Mapping):
-        if value.get(_SIGNATURE) in _FILES:
+        if value.get(SIGNATURE) in _FILES:
             return {"hash": value.get("hash")}
         return {str(key): _known(item, names) for key, item in value.items()}
     if isinstance(value, list):

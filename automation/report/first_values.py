@@ -5,10 +5,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from automation.report.model import Change, Component, Danger, Finding, Kind, Name, Text, joined, named
-from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, UNKNOWN, Plan, Step, hidden
+from automation.report.steps import LOGIN, SECRET, SECRET_COMPONENT, UNKNOWN, VERSION, Plan, Step, hidden
 from components import reach
-
-_VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 
 
 def initial_values(step: Step | None, *, old: bool) -> Mapping[str, Any]:
@@ -120,7 +118,7 @@ def _writes_a_value(step: Step, plan: Plan) -> bool:
     """Whether the first value goes to AWS again, against all that this program does."""
     top = plan.top(step).urn
     return any(
-        other.type == _VERSION and plan.top(other).urn == top and _may_become_live(other)
+        other.type == VERSION and plan.top(other).urn == top and _may_become_live(other)
         for other in plan.steps
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from automation.report.model import Component, Name, Text
 
 # Source: pulumi/sdk, resource/sig.go: what marks a value that is secret, and an unknown text.
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
+SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
@@ -41,6 +41,8 @@ WORDS = {
     KEY: "encryption key",
 }
 SECRET = "aws:secretsmanager/secret:Secret"
+VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
+PROVIDER = "pulumi:providers:aws"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +183,7 @@ def number(value: object) -> int | None:
 
 def hidden(value: object) -> bool:
     """Whether a property's value is secret."""
-    return value == "[secret]" or (isinstance(value, Mapping) and value.get(_SIGNATURE) == _SECRET)
+    return value == "[secret]" or (isinstance(value, Mapping) and value.get(SIGNATURE) == _SECRET)
 
 
 def merged(metadata: Iterable[Mapping[str, Any]]) -> tuple[Plan, tuple[Text, ...]]:

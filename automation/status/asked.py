@@ -14,6 +14,7 @@ from automation.status.masters import masters, merged
 from automation.status.model import VERSION, Function, Secret, Status, Summary
 from automation.status.readers import workloads_of
 from automation.status.rotation import asks_for_versions
+from components.policies import AWS_MANAGED_ALIAS
 from program.making import Account
 from settings import Configuration, check, files
 
@@ -116,7 +117,7 @@ def _keys(aws: Asking, declared: Iterable[Declared], found: Mapping[str, Found])
     for one in found.values():
         if isinstance(one.described, Mapping) and one.described.get("KmsKeyId"):
             names.add(str(one.described["KmsKeyId"]))
-    return aws.keys(sorted(name for name in names if not name.endswith("alias/aws/secretsmanager")))
+    return aws.keys(sorted(name for name in names if not name.endswith(AWS_MANAGED_ALIAS)))
 
 
 def _in_doubt(found: Mapping[str, Found], now: datetime) -> list[str]:

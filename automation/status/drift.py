@@ -9,6 +9,7 @@ from automation.status import policies
 from automation.status.aws import Denied, Found, Key
 from automation.status.declared import Declared, IgnoredTags, Schedule
 from automation.status.model import Difference
+from components.policies import AWS_MANAGED_ALIAS
 
 _AWS_MANAGED = "aws-managed"
 _NOTHING = "none"
@@ -80,7 +81,7 @@ def _encryption(
     declared: Declared, described: Mapping[str, Any], keys: Mapping[str, Key | Denied]
 ) -> tuple[list[Difference], list[str]]:
     actual = str(described.get("KmsKeyId") or _AWS_MANAGED)
-    if actual.endswith("alias/aws/secretsmanager"):
+    if actual.endswith(AWS_MANAGED_ALIAS):
         actual = _AWS_MANAGED
     if _key_arn(actual, keys) == _key_arn(declared.encryption, keys):
         return [], []

@@ -12,6 +12,7 @@ from automation.status.declared import Declared, Existing, IgnoredTags
 from automation.status.masters import Unknown
 from automation.status.model import Difference, Placeholder, Problem, Reader, Rotation, Secret
 from automation.status.rotation import shown, version_with
+from components.policies import AWS_MANAGED_ALIAS
 from components.versions import INITIAL_VERSION_LABEL, UNFILLED_LABEL
 from program.making import Account
 
@@ -289,7 +290,7 @@ def _of_drift(name: str, differences: tuple[Difference, ...], replicas: Mapping[
         if one.what == "encryption" and one.declared == "aws-managed":
             remedy = (
                 "The provider does not take a key away: aws secretsmanager update-secret --secret-id "
-                f"{name} --kms-key-id alias/aws/secretsmanager"
+                f"{name} --kms-key-id {AWS_MANAGED_ALIAS}"
             )
         elif one.what == "type":
             remedy = (

@@ -214,7 +214,7 @@ def _ensure_schema(session: Session, schema: str, owner: str | None) -> None:
 
 def _allow_schema(session: Session, usual: str, schema: str, grantee: str) -> list[str]:
     name, to = identifier(schema), identifier(grantee)
-    act_as_owner(session, "SELECT nspowner FROM pg_namespace WHERE nspname = :schema", schema=schema)
+    act_as_schema_owner(session, schema)
     warnings = []
     question = "SELECT has_schema_privilege(:grantee::name, :schema, :privilege)"
     for privilege in ["USAGE", *(["CREATE"] if usual == OWNER else [])]:
@@ -305,6 +305,11 @@ def _extend_to_new_maker(session: Session, schema: str, maker: str) -> None:
             session.execute(
                 f"ALTER DEFAULT PRIVILEGES {where} GRANT {known} ON {kinds} TO {identifier(grantee)}"
             )
+
+
+def act_as_schema_owner(session: Session, schema: str) -> None:
+    """Let the administrator act as the schema's owner, who alone can grant on it, where it is allowed to."""
+    act_as_owner(session, "SELECT nspowner FROM pg_namespace WHERE nspname = :schema", schema=schema)
 
 
 def act_as_owner(session: Session, query: str, **parameters: object) -> None:

@@ -9,10 +9,12 @@ given is told with the statement to run.
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from .postgres_authority import find_role
+from .postgres_grants import act_as_schema_owner
 from .postgres_roles import try_to_act_as
 from .postgres_session import Session, SqlError
 from .sql import identifier
@@ -194,7 +196,7 @@ def hand_over_objects(session: Session, login: str, owner: str) -> list[str]:
             return [f"What {login!r} owns stays its own: {refusal}"]
     schemas = [str(row[0]) for row in session.rows(_NOT_CREATING, login=login, owner=owner)]
     for schema in schemas:
-        session.transact(lambda schema=schema: _act_as_schema_owner(session, schema))  # type: ignore[misc] # the same
+        session.transact(lambda schema=schema: act_as_schema_owner(session, schema))  # type: ignore[misc] # the same
     deadline = time.monotonic() + _SECONDS
     owned = [(str(kind), str(name)) for kind, name in session.rows(_OWNED, login=login)]
     left: list[tuple[str, str]] = []
@@ -250,11 +252,7 @@ def _change_as_creator(
             if not _owns(session, owner, schema):  # a schema that became its own: the loan is its own right
                 session.execute(f"REVOKE CREATE ON SCHEMA {identifier(schema)} FROM {identifier(owner)}")
 
-    try:
-        session.transact(run)
-    except SqlError as error:
-        return str(error)
-    return None
+    return _apart(session, run)
 
 
 def _creates(session: Session, role: str, schema: str) -> bool:
@@ -265,15 +263,6 @@ def _creates(session: Session, role: str, schema: str) -> bool:
 def _owns(session: Session, role: str, schema: str) -> bool:
     question = "SELECT pg_get_userbyid(nspowner) = :role FROM pg_namespace WHERE nspname = :schema"
     return bool(session.value(question, role=role, schema=schema))
-
-
-def _act_as_schema_owner(session: Session, schema: str) -> None:
-    """Only a schema's owner can grant on it; where the administrator may act as the owner, let it."""
-    name = session.value(
-        "SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = :schema", schema=schema
-    )
-    if name and not name.startswith("pg_"):
-        try_to_act_as(session, name)
 
 
 def _not_creating(session: Session, login: str, owner: str) -> list[str]:
@@ -290,20 +279,15 @@ def _share(session: Session, left: Sequence[tuple[str, str]], owner: str) -> Ite
     """Let the owner use what it does not own yet: granting takes no lock on a table."""
     for kind, name in left:
         place = f"{'SEQUENCE' if kind == 'SEQUENCE' else 'TABLE'} {name}"
-        refusal = _apart(session, [f"GRANT ALL ON {place} TO {identifier(owner)}"])
+        refusal = _apart(session, partial(session.execute, f"GRANT ALL ON {place} TO {identifier(owner)}"))
         if refusal:
             yield f"{owner!r} could not be granted {name}: {refusal}"
 
 
-def _apart(session: Session, statements: Sequence[str]) -> str | None:
-    """Run statements in a transaction of their own; returns the refusal."""
-
-    def run() -> None:
-        for statement in statements:
-            session.execute(statement)
-
+def _apart(session: Session, work: Callable[[], None]) -> str | None:
+    """Do work in a transaction of its own; returns the refusal."""
     try:
-        session.transact(run)
+        session.transact(work)
     except SqlError as error:
         return str(error)
     return None

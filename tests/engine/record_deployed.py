@@ -20,7 +20,7 @@ from typing import Any
 from localcloud import postgres
 from localcloud.postgres import PostgresServer
 from tests.engine.ecs_services import CLUSTER, SERVICE, service
-from tests.engine.pipelines import ACCOUNT, CLUSTER_PROVIDER, ISSUER, TRUST, roles_of
+from tests.engine.pipelines import ACCOUNT, CLUSTER_PROVIDER, ISSUER, SECRETS, TRUST, roles_of
 from tests.engine.shops import new_shop
 from tests.engine.stacks import ROOT, Stack, new_stack
 from tests.local_engine import stack_environment
@@ -63,15 +63,7 @@ def _whole(place: _Place) -> list[str]:
             "replicas": [{"region": "eu-west-1"}],
             "protect": True,
             "tags": {"team": "a"},
-            "policy": {
-                "Statement": {
-                    "Effect": "Deny",
-                    "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-                    "Action": "secretsmanager:DeleteSecret",
-                    "Resource": "*",
-                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                }
-            },
+            "policy": SECRETS["shop-vendor"]["policy"],
         },
     }
     kubernetes = {"operator": "external-secrets", "oidcProviderArn": CLUSTER_PROVIDER}

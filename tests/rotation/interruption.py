@@ -71,12 +71,13 @@ def interrupted(at: int, action: Callable[[Any], None], *, after_calls: bool) ->
         def call(subject: Any, *arguments: Any, **named: Any) -> Any:
             what = arguments[0] if isinstance(subject, BaseClient) else subject
             changes = not (arguments and str(arguments[0]).startswith(_READS))
-            tried = arguments and not isinstance(subject, BaseClient) and (changes or after_calls)
-            tried = bool(tried) and transactions.tried(subject, str(arguments[0]))
-            if (changes or after_calls) and not tried:
+            counts = changes or after_calls
+            if counts and arguments and not isinstance(subject, BaseClient):
+                counts = not transactions.tried(subject, str(arguments[0]))
+            if counts:
                 point(what)
             answer = original(subject, *arguments, **named)
-            if changes and after_calls and not tried:
+            if counts and changes and after_calls:
                 point(what)
             return answer
 

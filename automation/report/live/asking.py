@@ -16,12 +16,11 @@ from automation.report.judging import findings
 from automation.report.live.comparing import keys_of
 from automation.report.live.model import LiveKey, LiveSecret, Rotation, Snapshot
 from automation.report.live.subjects import Subject, account_of, region_of, subjects
-from automation.report.steps import Plan, merged
+from automation.report.steps import PROVIDER, Plan, merged
 from automation.status.aws import Asking, Denied, Found, Key, asking
 from automation.status.errors import CannotAskError
+from components.policies import AWS_MANAGED_ALIAS
 
-_PROVIDER = "pulumi:providers:aws"
-_AWS_MANAGED = "alias/aws/secretsmanager"
 # Names of AWS's rules to those of the inputs of a SecretRotation.
 _RULES = {
     "AutomaticallyAfterDays": "automaticallyAfterDays",
@@ -118,7 +117,7 @@ def _secret(found: Found) -> LiveSecret:
 
 def _key(described: Mapping[str, Any]) -> str:
     key = str(described.get("KmsKeyId") or "")
-    return "" if key.endswith(_AWS_MANAGED) else key
+    return "" if key.endswith(AWS_MANAGED_ALIAS) else key
 
 
 def _rotation(described: Mapping[str, Any]) -> Rotation | None:
@@ -147,6 +146,6 @@ def _region(plan: Plan, about: Iterable[Subject]) -> str:
     regions += [
         str(step.new.inputs["region"])
         for step in plan.steps
-        if step.type == _PROVIDER and step.new.inputs.get("region")
+        if step.type == PROVIDER and step.new.inputs.get("region")
     ]
     return next(iter(regions), "")

@@ -14,12 +14,11 @@ from automation.report.live.subjects import Subject
 from automation.report.model import Name, Text, joined, named
 from automation.report.policies import Statement, wider
 from automation.report.rotation import in_words
-from automation.report.steps import UNKNOWN, Plan, Step, hidden
+from automation.report.steps import PROVIDER, UNKNOWN, Plan, Step, hidden
+from components.policies import AWS_MANAGED_ALIAS
 
 # `reverted`: the update writes something else; `adopted`: the stack file now has what AWS has.
 Fate = Literal["reverted", "adopted", "left"]
-_AWS_MANAGED = "alias/aws/secretsmanager"
-_PROVIDER = "pulumi:providers:aws"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +76,7 @@ def _description(step: Step, live: LiveSecret) -> Iterator[Edit]:
 
 def _encryption(step: Step, live: LiveSecret, snapshot: Snapshot) -> Iterator[Edit]:
     def arn(name: object) -> str:
-        text = "" if str(name or "").endswith(_AWS_MANAGED) else str(name or "")
+        text = "" if str(name or "").endswith(AWS_MANAGED_ALIAS) else str(name or "")
         known = snapshot.keys.get(text)
         return known.arn if known else text
 
@@ -118,7 +117,7 @@ def _ignored_tags(plan: Plan) -> tuple[frozenset[str], tuple[str, ...]]:
     keys: set[str] = set()
     prefixes = {"aws:"}
     for step in plan.steps:
-        if step.type != _PROVIDER:
+        if step.type != PROVIDER:
             continue
         declared = step.new.inputs.get("ignoreTags")
         try:  # providers take nested inputs as JSON

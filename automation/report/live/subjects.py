@@ -4,13 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from automation.report.model import Component, Finding
-from automation.report.steps import SECRET, Plan, Step
+from automation.report.steps import SECRET, VERSION, Plan, Step
 
 POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
 ROTATION = "aws:secretsmanager/secretRotation:SecretRotation"
-_VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 # Input that names the secret.
-_REFERENCES = {POLICY: "secretArn", ROTATION: "secretId", _VERSION: "secretId"}
+_REFERENCES = {POLICY: "secretArn", ROTATION: "secretId", VERSION: "secretId"}
 _ARN_PARTS = 7
 
 
@@ -64,19 +63,22 @@ def subjects(plan: Plan, findings: Iterable[Finding]) -> list[Subject]:
 
 def account_of(identifier: str) -> str:
     """Return the account of an ARN; empty for anything else."""
-    parts = identifier.split(":", _ARN_PARTS - 1)
-    return parts[4] if len(parts) == _ARN_PARTS and parts[0] == "arn" else ""
+    return _part(identifier, 4)
 
 
 def region_of(identifier: str) -> str:
     """Return the region of an ARN; empty for anything else."""
+    return _part(identifier, 3)
+
+
+def _part(identifier: str, number: int) -> str:
     parts = identifier.split(":", _ARN_PARTS - 1)
-    return parts[3] if len(parts) == _ARN_PARTS and parts[0] == "arn" else ""
+    return parts[number] if len(parts) == _ARN_PARTS and parts[0] == "arn" else ""
 
 
 def _steps_of_secrets(plan: Plan, by_arn: dict[str, Step]) -> Iterator[tuple[Step, str, str]]:
     """Yield each step that is about a secret, the secret's identifier and what the step is to it."""
-    roles = {SECRET: "secret", POLICY: "policy", ROTATION: "rotation", _VERSION: "version"}
+    roles = {SECRET: "secret", POLICY: "policy", ROTATION: "rotation", VERSION: "version"}
     names = {step.parent: name for step in plan.steps if step.type == SECRET and (name := _name(step))}
     for step in plan.steps:
         if step.type == SECRET:
