@@ -115,30 +115,27 @@ def test_what_describes_no_database_is_refused_by_its_key_without_the_password()
         assert "the-master-password" not in log
 
 
+def made_through_rds(emulator: Emulator, **password: object) -> None:
+    client(emulator, "rds").create_db_instance(
+        DBInstanceIdentifier="example-db",
+        DBInstanceClass="db.t4g.micro",
+        Engine="postgres",
+        AllocatedStorage=20,
+        MasterUsername="chief",
+        **password,
+    )
+
+
 def test_an_instance_made_through_rds_is_not_taken_over() -> None:
     with running_emulator(None) as emulator:
-        client(emulator, "rds").create_db_instance(
-            DBInstanceIdentifier="example-db",
-            DBInstanceClass="db.t4g.micro",
-            Engine="postgres",
-            AllocatedStorage=20,
-            MasterUsername="chief",
-            MasterUserPassword="of-their-own",
-        )
+        made_through_rds(emulator, MasterUserPassword="of-their-own")
         assert "delete that one" in refusal(emulator)
         assert described(emulator)["Endpoint"]["Address"] != "localhost"
 
 
 def test_a_master_secret_rotates_without_a_function_on_any_schedule() -> None:
     with running_emulator(None) as emulator:
-        client(emulator, "rds").create_db_instance(
-            DBInstanceIdentifier="example-db",
-            DBInstanceClass="db.t4g.micro",
-            Engine="postgres",
-            AllocatedStorage=20,
-            MasterUsername="chief",
-            ManageMasterUserPassword=True,
-        )
+        made_through_rds(emulator, ManageMasterUserPassword=True)
         arn = described(emulator)["MasterUserSecret"]["SecretArn"]
         secrets = client(emulator, "secretsmanager")
         about = secrets.describe_secret(SecretId=arn)

@@ -3,7 +3,6 @@
 import pg8000.native
 import pytest
 
-from functions.rotation.sql import literal, scram_verifier
 from tests.rotation.world import (
     World,
     a_login,
@@ -19,6 +18,7 @@ from tests.rotation.world import (
     refusal,
     rotate,
     run_as,
+    set_by_hand,
     superuser,
     unique,
 )
@@ -70,8 +70,7 @@ def check_existing_login(world: World) -> None:
         admin.run(f"GRANT SELECT, INSERT ON granted TO {name}")
         admin.run(f"GRANT USAGE, CREATE ON SCHEMA private TO {name}")
         admin.run(f"GRANT TEMP, CREATE ON DATABASE {database} TO {name}")
-    with superuser(world.server, database) as other:
-        other.run(f"ALTER ROLE {name} PASSWORD {literal(scram_verifier(fields['password']))}")
+    set_by_hand(world, name, fields["password"])
     run_as(world, fields, "CREATE TABLE private.mine (id int)", "INSERT INTO private.mine VALUES (7)")
     report = provision(arn, Grants=[])
     assert report["Warnings"] == []
@@ -264,8 +263,7 @@ def test_a_schema_that_is_handed_over_stays_one_in_which_its_owner_creates(world
     with administrator(world.server, database) as admin:
         admin.run(f"CREATE ROLE {name} LOGIN")
         admin.run(f"GRANT CREATE ON DATABASE {database} TO {name}")
-    with superuser(world.server, database) as other:
-        other.run(f"ALTER ROLE {name} PASSWORD {literal(scram_verifier(fields['password']))}")
+    set_by_hand(world, name, fields["password"])
     run_as(world, fields, "CREATE SCHEMA its_own", "CREATE TABLE its_own.mine (id int)")
     assert provision(arn, Grants=[])["Warnings"] == []
     for user in both_users(world, arn):
@@ -281,8 +279,7 @@ def test_what_a_login_owns_where_it_may_not_create_is_handed_over_too(world: Wor
         admin.run(f"CREATE ROLE {name} LOGIN")
         admin.run("CREATE SCHEMA frozen")
         admin.run(f"GRANT USAGE, CREATE ON SCHEMA frozen TO {name}")
-    with superuser(world.server, database) as other:
-        other.run(f"ALTER ROLE {name} PASSWORD {literal(scram_verifier(fields['password']))}")
+    set_by_hand(world, name, fields["password"])
     run_as(
         world,
         fields,

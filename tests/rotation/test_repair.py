@@ -17,9 +17,9 @@ from tests.rotation.world import (
     put_secret,
     read,
     refusal,
-    remember,
     rotate,
     run_steps,
+    set_by_hand,
     start_rotation,
     superuser,
     unique,
@@ -28,13 +28,6 @@ from tests.rotation.world import (
 )
 
 BY_HAND = "wrongWrongWrongWrong0"
-
-
-def set_by_hand(world: World, name: str, password: str) -> None:
-    """As a careful person does it: by the verifier."""
-    remember(password)
-    with superuser(world.server) as connection:
-        connection.run(f'ALTER ROLE "{name}" PASSWORD {literal(scram_verifier(password))}')
 
 
 def test_a_password_edited_in_the_secret_only_is_healed_by_the_next_rotation(world: World) -> None:

@@ -17,6 +17,7 @@ import pg8000.native
 from functions.rotation.errors import OperatorError
 from functions.rotation.handler import handle
 from functions.rotation.postgres_secret import URL_KEY
+from functions.rotation.sql import literal, scram_verifier
 from localcloud.postgres import PostgresServer
 
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
@@ -128,6 +129,13 @@ def a_login_in(
 
 def remember(password: object) -> None:
     SECRET_PARTS.update(re.findall("[A-Za-z0-9]{16,}", str(password)))
+
+
+def set_by_hand(world: World, name: str, password: str) -> None:
+    """As a careful person does it: by the verifier."""
+    remember(password)
+    with superuser(world.server) as connection:
+        connection.run(f'ALTER ROLE "{name}" PASSWORD {literal(scram_verifier(password))}')
 
 
 def start_rotation(world: World, arn: str) -> str:
