@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
-from components.policies import document
+from . import tokens
+from .account import look_up_account_id, look_up_partition, look_up_region
+from .policies import document
 
-# What the account's administrators may do, without the operations that read or write data.
+# Administration of the key, without the operations that read or write data.
 _ADMINISTRATION = [
     "kms:CancelKeyDeletion",
     "kms:Create*",
@@ -26,7 +28,7 @@ _ADMINISTRATION = [
     "kms:UntagResource",
     "kms:Update*",
 ]
-# What an update does with the key once it is made; it never deletes it.
+# What an update does with an existing key; it never deletes one.
 _KEEPING = [
     "kms:CreateAlias",
     "kms:DeleteAlias",
@@ -41,27 +43,30 @@ _KEEPING = [
     "kms:UpdateAlias",
     "kms:UpdateKeyDescription",
 ]
-# What Secrets Manager does with a customer managed key in the caller's name.
+# What Secrets Manager does with a customer managed key on the caller's behalf.
 # Source: AWS Secrets Manager User Guide, "Secret encryption and decryption".
 _USE_BY_SECRETS_MANAGER = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncryptionKeyArgs:
-    """What the key is called and where it is.
+    """Arguments of a key.
 
     Attributes:
-        account_id, partition, region: of the account that the key is made in.
-        alias: without the leading `alias/`; letters, digits, `/`, `_` and `-`.
+        account_id: the account. Default: that of the program's default provider.
+        partition: partition of the account. Default: that of the program's default provider.
+        region: the region. Default: that of the program's default provider.
+        alias: alias without the leading `alias/`; letters, digits, `/`, `_` and `-`.
         description: shown in the KMS console.
-        reader_arns: roles of other accounts that read secrets encrypted with it.
-        administrator_arns: roles that keep the key without the account's other keys, as a pipeline's.
-        tags: tags of the key.
+        reader_arns: ARNs of roles of other accounts that read secrets encrypted with it. Default: none.
+        administrator_arns: ARNs of roles that maintain this key but not the account's other keys, such as a
+            pipeline's. Default: none.
+        tags: tags of the key. Default: none.
     """
 
-    account_id: str
-    partition: str
-    region: str
+    account_id: str = field(default_factory=look_up_account_id)
+    partition: str = field(default_factory=look_up_partition)
+    region: str = field(default_factory=look_up_region)
     alias: str
     description: str
     reader_arns: Sequence[str] = ()
@@ -70,7 +75,7 @@ class EncryptionKeyArgs:
 
 
 def key_policy(args: EncryptionKeyArgs) -> str:
-    """The key's own policy."""
+    """Return the key policy."""
     root = {"AWS": f"arn:{args.partition}:iam::{args.account_id}:root"}
     by_secrets_manager = {"kms:ViaService": f"secretsmanager.{args.region}.amazonaws.com"}
     other_accounts = {
@@ -110,10 +115,12 @@ def key_policy(args: EncryptionKeyArgs) -> str:
 
 
 class EncryptionKey(pulumi.ComponentResource):
-    """A symmetric KMS key that rotates yearly and decrypts through Secrets Manager only.
+    """A symmetric KMS key that rotates yearly and decrypts only through Secrets Manager.
 
-    It stays in AWS when it leaves the stack: a deleted key would take every secret along that is encrypted
-    with it.
+    It stays in AWS when it leaves the stack, because every secret encrypted with a deleted key is lost.
+
+    Attributes:
+        arn: ARN of the key.
     """
 
     arn: pulumi.Output[str]
@@ -121,7 +128,7 @@ class EncryptionKey(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: EncryptionKeyArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("aws-secrets:index:EncryptionKey", name, None, opts)
+        super().__init__(tokens.ENCRYPTION_KEY, name, None, opts)
         key = aws.kms.Key(
             f"{name}-key",
             description=args.description,
@@ -129,7 +136,7 @@ class EncryptionKey(pulumi.ComponentResource):
             deletion_window_in_days=30,
             policy=key_policy(args),
             tags=dict(args.tags) or None,
-            # Versions of a secret may be encrypted with it after its stack has stopped using it, or is gone.
+            # versions of secrets stay encrypted with it after the stack stops using it, or is gone
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
         aws.kms.Alias(

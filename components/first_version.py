@@ -1,17 +1,17 @@
-"""Give every secret a current version at its creation, and never take AWSCURRENT from a live one.
+"""Give every secret a current version at its creation, and never move AWSCURRENT from a live value.
 
-The evidence on what AWS does is split on one point. The API reference of PutSecretValue says that AWSCURRENT
-is added to a secret's very first version whatever labels it is put with; HashiCorp's acceptance tests of
+The evidence on AWS's behaviour disagrees on one point. The API reference of PutSecretValue says that a
+secret's first version gets AWSCURRENT whatever labels it is put with; HashiCorp's acceptance tests of
 versionStages, run on AWS, assert that a version put with ["one"] has that label alone. Both agree that
 ["AWSCURRENT", "one"] gives exactly these two. So:
 
-- The first version of a secret that this update has created is put with AWSCURRENT: nobody can have written
-  a value before it.
-- Any other initial version (the secret was created by an earlier update, which was interrupted; it was
-  imported; its mode changed) is put with our own label alone, which moves AWSCURRENT from no live value.
-- If AWS then made it current, or another version is current, that is all. If no version is current, the
-  label is moved without naming a version to take it from, which AWS refuses if any version has it
-  (UpdateSecretVersionStage, RemoveFromVersionId).
+- The first version of a secret that this update created is put with AWSCURRENT: nobody can have written a
+  value before.
+- Any other initial version (an interrupted update created the secret; it was imported; its mode changed) is
+  put with our own label alone, which moves AWSCURRENT from no live value.
+- If AWS then makes it current, or another version is current, nothing is left to do. If no version is
+  current, the label is moved without naming a version to remove it from, which AWS rejects if any version
+  has it (UpdateSecretVersionStage, RemoveFromVersionId).
 """
 
 from collections.abc import Callable
@@ -19,32 +19,32 @@ from typing import TypeAlias
 
 import pulumi
 
-from components.versions import CURRENT_LABEL, INITIAL_VERSION_LABEL, LookupFailedError, list_versions
+from .version_labels import CURRENT_LABEL, INITIAL_VERSION_LABEL, LookupFailedError, list_versions
 
 MakeCurrent: TypeAlias = Callable[[str, str], None]
-"""Moves AWSCURRENT to a version of a secret that has no current one: (ARN, version id).
+"""Move AWSCURRENT to a version of a secret that has no current one: (ARN, version ID).
 
-Raises an exception whose text tells why if AWS refused; returns if another version has become current.
+It raises an exception with the reason if AWS rejects that, and returns if another version became current.
 """
 
 
 class FirstVersionError(pulumi.RunError):
-    """A secret is left without a current version, or it cannot be found out."""
+    """A secret has no current version, or could not be checked."""
 
 
 class FirstVersions:
-    """The secrets that this update has created."""
+    """The secrets that this update created, and the labels of their first versions."""
 
     def __init__(self, make_current: MakeCurrent | None) -> None:
         self._make_current = make_current or _without_a_client
         self._created: set[str] = set()
 
     def labels(self, arn: str) -> list[str]:
-        """Return the staging labels that the initial version of this secret is put with."""
+        """Return the staging labels of the initial version of this secret."""
         return [CURRENT_LABEL, INITIAL_VERSION_LABEL] if self.is_new(arn) else [INITIAL_VERSION_LABEL]
 
     def is_new(self, arn: str) -> bool:
-        """Return whether this update has created the secret."""
+        """Return whether this update created the secret."""
         return arn in self._created
 
     def secret_was_created(self, creation: pulumi.ResourceHookArgs) -> None:
@@ -52,10 +52,10 @@ class FirstVersions:
         self._created.add(str((creation.new_outputs or {})["arn"]))
 
     def version_was_created(self, creation: pulumi.ResourceHookArgs) -> None:
-        """See that the secret has a current version now that its initial one was put.
+        """Make the initial version current if the secret has no current version.
 
         Raises:
-            FirstVersionError: it has none; the text has the command that makes this one current.
+            FirstVersionError: it has none; the message has the command that makes this one current.
         """
         outputs = creation.new_outputs or {}
         if CURRENT_LABEL in outputs["versionStages"]:
@@ -69,9 +69,9 @@ class FirstVersions:
             versions = list_versions(arn)
         except LookupFailedError as error:
             raise FirstVersionError(
-                f"Whether {arn} has a current version could not be checked: {error}. Allow "
-                "secretsmanager:ListSecretVersionIds on it. If it has none, make this one current (AWS "
-                f"refuses it otherwise): {command}"
+                f"The versions of {arn} could not be checked: {error}. Allow "
+                "secretsmanager:ListSecretVersionIds on it. If none is current, make this one current (AWS "
+                f"rejects it otherwise): {command}"
             ) from None
         if any(CURRENT_LABEL in other.version_stages for other in versions):
             return
@@ -80,10 +80,10 @@ class FirstVersions:
         except Exception as error:  # noqa: BLE001  whatever the reason, the remedy is the same
             raise FirstVersionError(
                 f"{arn} has no current version, so it cannot be read: an earlier update was interrupted "
-                f"before its first value was written. It could not be made current here: {error}. "
+                f"before its initial value was written. Making this version current failed: {error}. "
                 f"Run: {command}"
             ) from None
 
 
 def _without_a_client(arn: str, version: str) -> None:
-    raise FirstVersionError(f"this program has no AWS client to make {version} of {arn} current with")
+    raise FirstVersionError(f"this program has no AWS client to make version {version} of {arn} current")

@@ -1,42 +1,50 @@
-"""When RDS renews the password of a database's master user, whose secret it manages."""
+"""Schedule the rotation of a master user secret that RDS manages."""
 
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
-from components.rotation import Schedule, rotation_rules
+from . import tokens
+from .checks import check_text
+from .rotation import Schedule, rotation_rules
 
 
 @dataclass(frozen=True, kw_only=True)
 class MasterRotationArgs:
-    """The secret and its schedule.
+    """Arguments of a master rotation.
 
     Attributes:
-        secret_arn: of the secret that RDS manages.
-        schedule: when; None for never.
+        secret_arn: ARN of the secret that RDS manages.
+        schedule: when it is rotated; None turns rotation off.
+
+    Raises:
+        ArgumentError: the ARN is empty.
     """
 
     secret_arn: pulumi.Input[str]
     schedule: Schedule | None
 
+    def __post_init__(self) -> None:
+        check_text("MasterRotation", "secret_arn", self.secret_arn)
+
 
 class MasterRotation(pulumi.ComponentResource):
-    """A rotation schedule of a secret that RDS made and rotates itself, without a Lambda function.
+    """The rotation schedule of a secret that RDS created and rotates itself, without a Lambda function.
 
-    When it leaves the stack, AWS keeps the last schedule: the provider would end the rotation instead, which
-    RDS began by itself and does not begin again.
+    AWS keeps the last schedule when it leaves the stack. The provider would cancel the rotation instead,
+    which RDS started by itself and does not start again.
     """
 
     def __init__(
         self, name: str, args: MasterRotationArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("aws-secrets:index:MasterRotation", name, None, opts)
+        super().__init__(tokens.MASTER_ROTATION, name, None, opts)
         schedule = args.schedule
         aws.secretsmanager.SecretRotation(
             f"{name}-master-schedule",
             secret_id=args.secret_arn,
-            # the provider's default is true: it would rotate at every change of the schedule
+            # the provider's default is true, which would rotate at every change of the schedule
             rotate_immediately=schedule.rotate_immediately if schedule else False,
             rotation_enabled=None if schedule else False,
             rotation_rules=rotation_rules(schedule) if schedule else None,

@@ -1,4 +1,4 @@
-"""A vendor's credentials that AWS rotates itself: managed external secrets of AWS Secrets Manager.
+"""Rotate a vendor's credentials with AWS's own rotation: managed external secrets of Secrets Manager.
 
 Source: AWS Secrets Manager User Guide, "Managed external secrets", "Security and permissions".
 """
@@ -10,45 +10,59 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
-from components.function_parts import WRITE_VERSIONS
-from components.policies import READ_VALUES, document, uses_of_keys
-from components.rotation import Schedule, rotation_rules
+from . import tokens
+from .account import look_up_account_id, look_up_region
+from .checks import check_secret_name, check_text
+from .function_parts import WRITE_VERSIONS
+from .policies import READ_VALUES, document, uses_of_keys
+from .rotation import Schedule, rotation_rules
 
-# of a secret's characters alone: IAM would take * and ? for any
+# only characters of a secret's name: * and ? are wildcards to IAM
 _SECRET_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+")
 _WHOLE_ARN = re.compile(r".+-[A-Za-z0-9]{6}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartnerRotationArgs:
-    """Which secret is rotated, when, and what the partner needs to know.
+    """Arguments of a partner rotation.
 
     Attributes:
-        account_id, region: of the secret.
-        secret_arn, secret_name: of the secret; it must have a type and a value.
-        kms_key_id: ARN of the key or alias that encrypts it; None for AWS's own.
-        role_arn: the role with which Secrets Manager rotates; None to have one made.
-        metadata: what the partner's rotation needs to know; a full ARN of a secret in it may be read.
-        schedule: when.
-        tags, permissions_boundary: of a role that is made.
-        after: what must exist before.
+        account_id: account of the secret. Default: that of the program's default provider.
+        region: region of the secret. Default: that of the program's default provider.
+        secret_arn: ARN of the secret, which must have a partner type and a value.
+        secret_name: its name in AWS.
+        kms_key_id: ARN of the key or alias that encrypts it. Default: none, for AWS's own key.
+        role_arn: ARN of the role with which Secrets Manager rotates. Default: none; one is created.
+        metadata: parameters of the partner's rotation; the role may read secrets whose full ARNs are in them.
+            Default: none.
+        schedule: when it is rotated. Default: every 30 days.
+        tags: tags of a created role. Default: none.
+        permissions_boundary: ARN of the permissions boundary of a created role. Default: none.
+        after: what must exist first, such as the secret's value. Default: nothing.
+
+    Raises:
+        ArgumentError: the ARN is empty, or the name is not valid.
     """
 
-    account_id: str
-    region: str
+    account_id: str = field(default_factory=look_up_account_id)
+    region: str = field(default_factory=look_up_region)
     secret_arn: pulumi.Input[str]
     secret_name: str
-    kms_key_id: pulumi.Input[str] | None
-    role_arn: str | None
-    metadata: Mapping[str, str]
-    schedule: Schedule
+    kms_key_id: pulumi.Input[str] | None = None
+    role_arn: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    schedule: Schedule = field(default_factory=lambda: Schedule(automatically_after_days=30))
     tags: Mapping[str, str] = field(default_factory=dict)
     permissions_boundary: str | None = None
     after: Sequence[pulumi.Resource] = ()
 
+    def __post_init__(self) -> None:
+        check_text("PartnerRotation", "secret_arn", self.secret_arn)
+        check_secret_name(self.secret_name)
+
 
 def trust(account_id: str, secret_arn: str) -> str:
-    """Return the policy that lets Secrets Manager take the role, for this secret alone."""
+    """Return the policy that allows Secrets Manager to assume the role, for this secret only."""
     return document(
         {
             "Effect": "Allow",
@@ -63,14 +77,14 @@ def trust(account_id: str, secret_arn: str) -> str:
 
 
 def administrators(metadata: Mapping[str, str]) -> list[str]:
-    """Return the ARNs of the secrets that a rotation may read by its metadata."""
+    """Return the ARNs of the secrets in a rotation's metadata, which it may read."""
     found = sorted({value for value in metadata.values() if _SECRET_ARN.fullmatch(value)})
-    # an ARN may be without the six characters that AWS adds
+    # an ARN may lack the six characters that AWS adds
     return [arn if _WHOLE_ARN.fullmatch(arn) else f"{arn}-??????" for arn in found]
 
 
 def permissions(region: str, secret_arn: str, kms_key_id: str | None, metadata: Mapping[str, str]) -> str:
-    """Return what a rotation of the secret may do."""
+    """Return the policy of a role that rotates the secret."""
     read = administrators(metadata)
     context = {"kms:EncryptionContext:SecretARN": [secret_arn]}
     return document(
@@ -104,19 +118,19 @@ def permissions(region: str, secret_arn: str, kms_key_id: str | None, metadata: 
 
 
 class PartnerRotation(pulumi.ComponentResource):
-    """A rotation schedule, and the role with which Secrets Manager rotates unless there is one.
+    """A rotation schedule, and the role with which Secrets Manager rotates unless one exists.
 
-    Removing it cancels the rotation; the secret's value stays and stays valid.
+    Removing it cancels the rotation; the secret keeps its valid value.
     """
 
     def __init__(
         self, name: str, args: PartnerRotationArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        # for previews: the role's policy is not known before the secret is made
+        # for reports on previews: the role's policy is not known before the secret exists
         reads: dict[str, object] = {"reads": [args.secret_name]}
         if found := [] if args.role_arn else administrators(args.metadata):
             reads["readsByArn"] = found
-        super().__init__("aws-secrets:index:PartnerRotation", name, reads, opts)
+        super().__init__(tokens.PARTNER_ROTATION, name, reads, opts)
         role_arn, before = (args.role_arn, []) if args.role_arn else self._role(name, args)
         aws.secretsmanager.SecretRotation(
             f"{name}-partner-schedule",
@@ -127,7 +141,7 @@ class PartnerRotation(pulumi.ComponentResource):
                 for key, value in sorted(args.metadata.items())
             ]
             or None,
-            # the provider's default is true: it would rotate at every change of the schedule
+            # the provider's default is true, which would rotate at every change of the schedule
             rotate_immediately=args.schedule.rotate_immediately,
             rotation_rules=rotation_rules(args.schedule),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*before, *args.after]),

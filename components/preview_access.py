@@ -1,4 +1,4 @@
-"""The role with which a pipeline previews pull requests: it reads no secret value, and changes nothing."""
+"""The role with which a pipeline previews pull requests; it reads no secret value and changes nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
-from components.pipeline_scope import PipelineScope, Statement, allow, lookups, read_state
-from components.policies import READ_METADATA, document
+from . import tokens
+from .pipeline_scope import PipelineScope, Statement, allow, lookups, read_state
+from .policies import READ_METADATA, document
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewAccessArgs:
-    """Who previews what.
+    """Arguments of preview access.
 
     Attributes:
         scope: the repository and its stacks.
-        key_aliases: of the stacks' KMS keys, without the leading `alias/`.
-        tags: of the role.
+        key_aliases: aliases of the stacks' KMS keys, without the leading `alias/`. Default: none.
+        tags: tags of the role. Default: none.
     """
 
     scope: PipelineScope
@@ -26,9 +27,9 @@ class PreviewAccessArgs:
 
 
 def _live(scope: PipelineScope, key_aliases: Sequence[str]) -> Iterator[Statement]:
-    """What compares a change with what AWS has now: metadata of the stacks' secrets and keys."""
+    """Yield the statements for comparing with AWS: metadata of the stacks' secrets and keys."""
     yield allow("SeeWhatWasEditedInAws", READ_METADATA, scope.secrets)
-    if key_aliases:  # a key's ARN is not known before it is made
+    if key_aliases:  # a key's ARN is not known before it exists
         aliases = {"kms:ResourceAliases": [f"alias/{alias}" for alias in key_aliases]}
         keys = scope.arns("kms", ["key/*"])
         yield allow("SeeWhetherKeysWork", ["kms:DescribeKey"], keys, **{"ForAnyValue:StringEquals": aliases})
@@ -40,7 +41,7 @@ def _permissions(scope: PipelineScope, key_aliases: Sequence[str]) -> str:
         *_live(scope, key_aliases),
         *read_state(scope),
         {
-            "Sid": "ReadNoValue",  # whatever other policies come to this role, or to a secret
+            "Sid": "ReadNoValue",  # whatever another policy of this role or of a secret grants
             "Effect": "Deny",
             "Action": ["secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue"],
             "Resource": "*",
@@ -49,10 +50,10 @@ def _permissions(scope: PipelineScope, key_aliases: Sequence[str]) -> str:
 
 
 class PreviewAccess(pulumi.ComponentResource):
-    """A role that only workflows of the repository's pull requests may take, not those of forks.
+    """A role that only workflows of the repository's pull requests may assume, not those of forks.
 
     Attributes:
-        role_arn: of the role.
+        role_arn: ARN of the role.
     """
 
     role_arn: pulumi.Output[str]
@@ -60,7 +61,7 @@ class PreviewAccess(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: PreviewAccessArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("aws-secrets:index:PreviewAccess", name, None, opts)
+        super().__init__(tokens.PREVIEW_ACCESS, name, None, opts)
         role = aws.iam.Role(
             f"{name}-role",
             description=f"Previews pull requests of {args.scope.repository}; reads no secret value",

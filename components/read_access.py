@@ -1,4 +1,4 @@
-"""Access to exactly the secrets that a workload reads."""
+"""Read access of a workload to exactly its secrets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,8 +7,10 @@ from typing import TypeAlias
 import pulumi
 import pulumi_aws as aws
 
-from components.policies import READ_VALUES, document, uses_of_keys
-from components.role_policies import (
+from . import tokens
+from .account import look_up_account_id, look_up_partition, look_up_region
+from .policies import READ_VALUES, document, uses_of_keys
+from .role_policies import (
     MOST_INLINE,
     Division,
     distinct_keys,
@@ -20,7 +22,13 @@ from components.role_policies import (
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceAccount:
-    """A Kubernetes service account of an EKS cluster with an OIDC provider (IRSA); a role is made for it."""
+    """A Kubernetes service account of an EKS cluster with an OIDC provider (IRSA), which gets a role.
+
+    Attributes:
+        oidc_provider_arn: ARN of the cluster's OIDC provider in IAM.
+        namespace: namespace of the service account.
+        name: name of the service account.
+    """
 
     oidc_provider_arn: str
     namespace: str
@@ -29,11 +37,12 @@ class ServiceAccount:
 
 @dataclass(frozen=True, kw_only=True)
 class PodIdentity:
-    """A Kubernetes service account of an EKS cluster with the Pod Identity agent; a role is made for it.
+    """A Kubernetes service account of an EKS cluster with the Pod Identity agent, which gets a role.
 
     Attributes:
         cluster: name of the cluster, in the account and region of the secrets.
-        namespace, name: of the service account.
+        namespace: namespace of the service account.
+        name: name of the service account.
     """
 
     cluster: str
@@ -43,24 +52,32 @@ class PodIdentity:
 
 @dataclass(frozen=True, kw_only=True)
 class AssumedBy:
-    """A role that takes the one that is made, such as that of the External Secrets Operator; by its ARN."""
+    """A role that assumes the new role, such as that of the External Secrets Operator.
+
+    Attributes:
+        role_arn: ARN of the role.
+    """
 
     role_arn: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class EcsTasks:
-    """Tasks of Amazon ECS in this account and region; a task execution role is made for them."""
+    """Tasks of Amazon ECS in this account and region, which get a task execution role."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingRole:
-    """A role of this account, by its name, and its path if it has one: `name` or `path/name`."""
+    """A role of this account.
+
+    Attributes:
+        name: its name, with its path if it has one: `name` or `path/name`.
+    """
 
     name: str
 
 
-_SUFFIX = "x" * 6  # AWS adds as many characters to a secret's name
+_SUFFIX = "x" * 6  # AWS adds six characters to a secret's name
 
 MadeFor: TypeAlias = ServiceAccount | PodIdentity | AssumedBy | EcsTasks
 Reader: TypeAlias = MadeFor | ExistingRole
@@ -68,34 +85,37 @@ Reader: TypeAlias = MadeFor | ExistingRole
 
 @dataclass(frozen=True, kw_only=True)
 class ReadAccessArgs:
-    """Who reads what.
+    """Arguments of read access.
 
     Attributes:
-        account_id, partition, region: of the secrets and the role.
-        reader: who.
+        account_id: account of the secrets and the role. Default: that of the program's default provider.
+        partition: partition of that account. Default: that of the program's default provider.
+        region: region of the secrets. Default: that of the program's default provider.
+        reader: who reads.
         secret_arns: full ARNs of the secrets.
-        secret_names: names of the same in AWS, in the same order, for previews: one that is not made yet has
-            no ARN. Without them all is in one policy.
-        existing_secret_arns: full ARNs of more secrets, which the program does not make.
-        existing_secret_keys: the key of each of those, None for AWS's own.
-        kms_key_ids: ARNs of the KMS keys, or of aliases, that encrypt them; AWS's own key needs none.
-        secret_keys: the key of each of the same, None for AWS's own: where several policies are needed, each
-            has the keys of its own secrets alone.
-        inline_room: characters of the inline policy; above them managed policies are made.
-        tags: of what is made.
-        permissions_boundary: ARN of the policy that bounds the role.
-        after: what must be done before its inline policy.
+        secret_names: names in AWS of the same secrets, in the same order, for previews: a secret that does
+            not exist yet has no ARN. Default: none, which puts all into one policy.
+        existing_secret_arns: full ARNs of further secrets, which the program does not declare. Default: none.
+        existing_secret_keys: ARN of the key of each of those, None for AWS's own. Default: none.
+        kms_key_arns: ARNs of the keys or aliases that encrypt the secrets. Default: none, for AWS's own key.
+        secret_keys: ARN of the key of each of `secret_arns`, None for AWS's own: if several policies are
+            needed, each has the keys of its own secrets only. Default: none.
+        inline_room: characters of the inline policy; what does not fit goes into managed policies.
+            Default: 10,240, IAM's limit.
+        tags: tags of the role and its policies. Default: none.
+        permissions_boundary: ARN of the permissions boundary of the role. Default: none.
+        after: what must exist before its inline policy. Default: nothing.
     """
 
-    account_id: str
-    partition: str
-    region: str
+    account_id: str = field(default_factory=look_up_account_id)
+    partition: str = field(default_factory=look_up_partition)
+    region: str = field(default_factory=look_up_region)
     reader: Reader
     secret_arns: Sequence[pulumi.Input[str]]
     secret_names: Sequence[str] = ()
     existing_secret_arns: Sequence[str] = ()
     existing_secret_keys: Sequence[str | None] = ()
-    kms_key_ids: Sequence[pulumi.Input[str]] = ()
+    kms_key_arns: Sequence[pulumi.Input[str]] = ()
     secret_keys: Sequence[pulumi.Input[str] | None] = ()
     inline_room: int = MOST_INLINE
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -104,7 +124,7 @@ class ReadAccessArgs:
 
 
 def trust(args: ReadAccessArgs, reader: MadeFor) -> str:
-    """Who may take the role that is made."""
+    """Return the trust policy of the new role."""
     match reader:
         case ServiceAccount():
             return document(_trust_in_service_account(reader))
@@ -115,7 +135,7 @@ def trust(args: ReadAccessArgs, reader: MadeFor) -> str:
                 {
                     "Effect": "Allow",
                     "Principal": {"AWS": reader.role_arn},
-                    # a session of Pod Identity passes its tags on to the sessions that it begins
+                    # a Pod Identity session passes its tags on to sessions that it starts
                     "Action": ["sts:AssumeRole", "sts:TagSession"],
                 }
             )
@@ -139,7 +159,10 @@ def _trust_in_service_account(reader: ServiceAccount) -> dict[str, object]:
 
 
 def _trust_in_pod_identity(args: ReadAccessArgs, reader: PodIdentity) -> dict[str, object]:
-    """Source: Amazon EKS User Guide, "Create IAM role with trust policy required by EKS Pod Identity"."""
+    """Return the statement.
+
+    Source: Amazon EKS User Guide, "Create IAM role with trust policy required by EKS Pod Identity".
+    """
     cluster = f"arn:{args.partition}:eks:{args.region}:{args.account_id}:cluster/{reader.cluster}"
     return {
         "Effect": "Allow",
@@ -174,9 +197,9 @@ class _Item:
     """A secret that is read.
 
     Attributes:
-        place: among the ARNs that the program has.
-        length_arn: an ARN as long as its own.
-        key: what encrypts it.
+        place: its position among the ARNs of the arguments.
+        length_arn: an ARN of the same length as its own.
+        key: ARN of the key that encrypts it; None for AWS's own.
     """
 
     place: int
@@ -185,7 +208,7 @@ class _Item:
 
 
 def _items(args: ReadAccessArgs) -> list[_Item]:
-    """Return the secrets in the order in which they are divided: by their names, then the existing ones."""
+    """Return the secrets in the order of the policies: by name, then existing ones by ARN."""
     place = f"arn:{args.partition}:secretsmanager:{args.region}:{args.account_id}:secret:"
     count = len(args.secret_names)
     keys = args.secret_keys if len(args.secret_keys) == count else [None] * count
@@ -211,7 +234,7 @@ def division(args: ReadAccessArgs) -> Division:
     account_key_arn = f"arn:{args.partition}:kms:{args.region}:{args.account_id}:key/"
     return divide(
         len(items),
-        lambda part, _: _permissions(
+        lambda part, _: read_policy(
             args.region,
             [items[number].length_arn for number in part],
             key_arns_for_size(_keys(args, items, part), account_key_arn),
@@ -221,9 +244,9 @@ def division(args: ReadAccessArgs) -> Division:
 
 
 def _keys(args: ReadAccessArgs, items: Sequence[_Item], part: range) -> list[pulumi.Input[str]]:
-    """Return the keys for some of the secrets."""
+    """Return the keys of some of the secrets."""
     if len(part) == len(items) or len(args.secret_keys) != len(args.secret_names):
-        return list(args.kms_key_ids)
+        return list(args.kms_key_arns)
     keys = (items[number].key for number in part)
     return distinct_keys(key for key in keys if key is not None)
 
@@ -233,12 +256,12 @@ def _documents(args: ReadAccessArgs) -> list[pulumi.Output[str]]:
         arns: Sequence[pulumi.Input[str]], keys: Sequence[pulumi.Input[str]]
     ) -> pulumi.Output[str]:
         return pulumi.Output.all(pulumi.Output.all(*arns), pulumi.Output.all(*keys)).apply(
-            lambda known: _permissions(args.region, *known)
+            lambda known: read_policy(args.region, *known)
         )
 
     arns = [*args.secret_arns, *args.existing_secret_arns]
     if len(args.secret_names) != len(args.secret_arns):
-        return [document_of(arns, args.kms_key_ids)]
+        return [document_of(arns, args.kms_key_arns)]
     items = _items(args)
     return [
         document_of([arns[items[number].place] for number in part], _keys(args, items, part))
@@ -246,8 +269,14 @@ def _documents(args: ReadAccessArgs) -> list[pulumi.Output[str]]:
     ]
 
 
-def _permissions(region: str, secret_arns: Sequence[str], kms_key_ids: Sequence[str]) -> str:
-    """A policy that lets a role read these secrets; keys by their ARNs or those of aliases."""
+def read_policy(region: str, secret_arns: Sequence[str], kms_key_arns: Sequence[str]) -> str:
+    """Return the policy that allows a role to read secrets.
+
+    Args:
+        region: region of the secrets.
+        secret_arns: full ARNs of the secrets.
+        kms_key_arns: ARNs of the keys or aliases that encrypt them; none for AWS's own key.
+    """
     arns = sorted(set(secret_arns))
     read = {
         "Sid": "ReadTheseSecrets",
@@ -258,14 +287,14 @@ def _permissions(region: str, secret_arns: Sequence[str], kms_key_ids: Sequence[
     # Secrets Manager encrypts with the secret's ARN in the encryption context (AWS Secrets Manager User
     # Guide, "Secret encryption and decryption").
     context = {"kms:EncryptionContext:SecretARN": arns}
-    return document(read, *uses_of_keys("DecryptThem{}", kms_key_ids, region, ["kms:Decrypt"], context))
+    return document(read, *uses_of_keys("DecryptThem{}", kms_key_arns, region, ["kms:Decrypt"], context))
 
 
 class ReadAccess(pulumi.ComponentResource):
-    """A policy for one workload, on its role: one that is made for it, or one that exists.
+    """Read access for one workload, with a new role or an existing one.
 
     Attributes:
-        role_arn: of that role.
+        role_arn: ARN of the role.
         policy: the last of its policies.
     """
 
@@ -278,7 +307,7 @@ class ReadAccess(pulumi.ComponentResource):
             **({"reads": sorted(args.secret_names)} if args.secret_names or existing else {}),
             **({"readsByArn": existing} if existing else {}),
         }
-        super().__init__("aws-secrets:index:ReadAccess", name, inputs or None, opts)
+        super().__init__(tokens.READ_ACCESS, name, inputs or None, opts)
         if isinstance(args.reader, ExistingRole):
             role_name: pulumi.Input[str] = args.reader.name.rpartition("/")[2]
             arn = f"arn:{args.partition}:iam::{args.account_id}:role/{args.reader.name}"
@@ -308,7 +337,7 @@ class ReadAccess(pulumi.ComponentResource):
                 service_account=args.reader.name,
                 role_arn=self.role_arn,
                 tags=dict(args.tags) or None,
-                # a pod that starts before could not read yet
+                # a pod that starts earlier could not read
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[self.policy]),
             )
         self.register_outputs({"roleArn": self.role_arn})

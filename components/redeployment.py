@@ -1,50 +1,63 @@
-"""Deploys an ECS service again when a secret that it reads has a new current version.
+"""Redeploy an ECS service when a secret that it reads has a new current version.
 
-A Lambda function rather than a state machine of Step Functions: both cost as many resources, and EventBridge
-delivers at least once, so somebody has to look whether the deployment has begun already, which is a page of
-tested Python here. A function for each service, because a shared one would need a role for them all.
+A Lambda function rather than a Step Functions state machine: both need as many resources, and EventBridge
+delivers at least once, so something must check whether the deployment has started already, which is a page
+of tested Python here. Each service has its own function, because a shared one would need a role for all.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_aws as aws
 
-from components import function_parts
-from components.function_parts import FunctionSettings
-from components.policies import document, log_writing
+from . import function_parts, tokens
+from .archives import redeployment_code
+from .checks import check_plain_text, check_strings
+from .function_parts import FunctionCode, FunctionSettings
+from .lambdas.build import REDEPLOY_HANDLER
+from .lambdas.common import labels
+from .policies import document, log_writing
 
-_RUNTIME = "python3.13"
 _MEMORY_MEGABYTES = 128
 _TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class EcsRedeploymentArgs:
-    """What is redeployed, and by which secrets.
+    """Arguments of a redeployment.
 
     Attributes:
-        common: what it has in common with the stack's other functions.
-        cluster, service: names in ECS.
+        common: settings shared with the program's other functions. Default: FunctionSettings(), with the
+            account and region of the program's default provider.
+        cluster: name of the ECS cluster.
+        service: name of the ECS service.
         secret_arns: full ARNs of the secrets.
-        after: what must exist before: the secrets' first values, which call for no deployment.
-        code: the function's archive.
-        handler: the function's entry in it, as Lambda names it.
+        after: what must exist first: the secrets' initial values, which need no deployment. Default: nothing.
+        code: the function's code. Default: this package's.
+        handler: entry point in the code. Default: that of the default code.
+
+    Raises:
+        ArgumentError: a name is empty, or secret_arns is not a list.
     """
 
-    common: FunctionSettings
+    common: FunctionSettings = field(default_factory=FunctionSettings)
     cluster: str
     service: str
     secret_arns: Sequence[pulumi.Input[str]]
     after: Sequence[pulumi.Resource] = ()
-    code: pulumi.Archive
-    handler: str
+    code: pulumi.Archive = field(default_factory=redeployment_code)
+    handler: str = REDEPLOY_HANDLER
+
+    def __post_init__(self) -> None:
+        check_plain_text("EcsRedeployment", "cluster", self.cluster)
+        check_plain_text("EcsRedeployment", "service", self.service)
+        check_strings("EcsRedeployment", "secret_arns", self.secret_arns)
 
 
 def event_pattern(secret_arns: Sequence[str]) -> str:
-    """What EventBridge is to look for: AWSCURRENT moved, in one of these secrets.
+    """Return the event pattern: AWSCURRENT moved in one of these secrets.
 
     Source: AWS Secrets Manager User Guide, "Secret Label Updated event".
     """
@@ -53,14 +66,14 @@ def event_pattern(secret_arns: Sequence[str]) -> str:
             "source": ["aws.secretsmanager"],
             "detail-type": ["Secret Label Updated"],
             "resources": sorted(set(secret_arns)),
-            "detail": {"labelUpdated": ["AWSCURRENT"]},
+            "detail": {"labelUpdated": [labels.CURRENT]},
         },
         separators=(",", ":"),  # EventBridge counts characters
     )
 
 
 def _permissions(args: EcsRedeploymentArgs, log_group_arn: str) -> str:
-    # this form of the ARN names the cluster: a condition on ecs:cluster would say it once more
+    # this form of the ARN names the cluster, so a condition on ecs:cluster would add nothing
     service = args.common.arn("ecs", f"service/{args.cluster}/{args.service}")
     redeploy = {
         "Sid": "RedeployThisService",
@@ -72,11 +85,11 @@ def _permissions(args: EcsRedeploymentArgs, log_group_arn: str) -> str:
 
 
 class EcsRedeployment(pulumi.ComponentResource):
-    """A rule of EventBridge, and the function that it calls.
+    """An EventBridge rule, and the function that it invokes.
 
     Attributes:
-        function_name: the function's name.
-        log_group_name: where its log is.
+        function_name: name of the function.
+        log_group_name: name of its log group.
     """
 
     function_name: pulumi.Output[str]
@@ -85,33 +98,28 @@ class EcsRedeployment(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: EcsRedeploymentArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        # for previews: the role's policy is not known before the log group is made
+        # for reports on previews: the role's policy is not known before the log group exists
         reads: dict[str, list[str]] = {"reads": []}
-        super().__init__("aws-secrets:index:EcsRedeployment", name, reads, opts)
+        super().__init__(tokens.ECS_REDEPLOYMENT, name, reads, opts)
         tags = dict(args.common.tags) or None
         about = f"Deploys the ECS service {args.service} again when a secret that it reads changes"
-        log_group = function_parts.log_group(name, args.common, self)
-        role, policy = function_parts.execution_role(
-            name, args.common, about, [log_group.arn.apply(lambda arn: _permissions(args, arn))], self
-        )
-        function = aws.lambda_.Function(
-            f"{name}-function",
-            description=about,
-            code=args.code,
-            handler=args.handler,
-            runtime=_RUNTIME,
-            architectures=[args.common.architecture],
-            memory_size=_MEMORY_MEGABYTES,
-            timeout=_TIMEOUT_SECONDS,
-            # one at a time: the second of two that are delivered together sees the first one's deployment
-            reserved_concurrent_executions=1,
-            role=role.arn,
-            environment=aws.lambda_.FunctionEnvironmentArgs(
-                variables={"ECS_CLUSTER": args.cluster, "ECS_SERVICE": args.service}
+        function, log_group = function_parts.python_function(
+            name,
+            args.common,
+            FunctionCode(
+                about=about,
+                failure="A service was not redeployed and keeps an old value. "
+                "The function's log has the reason.",
+                archive=args.code,
+                handler=args.handler,
+                memory_megabytes=_MEMORY_MEGABYTES,
+                timeout_seconds=_TIMEOUT_SECONDS,
+                # one at a time: the second of two simultaneous events sees the deployment of the first
+                concurrency=1,
+                variables={"ECS_CLUSTER": args.cluster, "ECS_SERVICE": args.service},
             ),
-            logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=log_group.name),
-            tags=tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+            lambda log_group_arn: [log_group_arn.apply(lambda arn: _permissions(args, arn))],
+            self,
         )
         rule = aws.cloudwatch.EventRule(
             f"{name}-rule",
@@ -120,30 +128,7 @@ class EcsRedeployment(pulumi.ComponentResource):
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        permission = aws.lambda_.Permission(
-            f"{name}-permission",
-            action="lambda:InvokeFunction",
-            function=function.name,
-            principal="events.amazonaws.com",
-            # which names the account too: EventBridge does not tell Lambda the account by itself, and a
-            # permission that asked for it would never let it in
-            source_arn=rule.arn,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        aws.cloudwatch.EventTarget(
-            f"{name}-target",
-            rule=rule.name,
-            arn=function.arn,
-            # the rule does nothing before: what it is not allowed to call it does not call again
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission, *args.after]),
-        )
-        function_parts.error_alarm(
-            name,
-            args.common,
-            function,
-            "A service was not redeployed and keeps an old value. The function's log has the reason.",
-            self,
-        )
+        function_parts.invoke_by_rule(name, rule, function, self, args.after)
         self.function_name = function.name
         self.log_group_name = log_group.name
         self.register_outputs({"functionName": self.function_name, "logGroupName": self.log_group_name})

@@ -1,8 +1,8 @@
-"""The policies of a role: one inline, and managed ones for what does not fit into it.
+"""The policies of a role: one inline policy, and managed ones for what does not fit into it.
 
-IAM counts the inline policies of a role together, each managed policy by itself, and no white space. What a
-role may use is divided in a fixed order, each policy as full as it can be: one more secret moves few others.
-Neighbours share the item at their border, so that one that moves across it is allowed throughout.
+IAM counts a role's inline policies together, each managed policy separately, and no white space. The items
+are divided in a fixed order, each policy as full as possible, so another secret moves few others. Neighbours
+share the item at their border, so an item that moves across it is allowed all the time.
 
 Source: IAM User Guide, "IAM and AWS STS quotas".
 """
@@ -21,12 +21,12 @@ MOST_ATTACHED = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Division:
-    """How items are divided among the policies of a role.
+    """The division of items among the policies of a role.
 
     Attributes:
-        parts: of the items, by their places; the first is inline.
-        sizes: characters of the policies.
-        whole: characters of one policy for all items.
+        parts: positions of the items of each policy; the first is inline.
+        sizes: characters of each policy.
+        whole: characters of a single policy for all items.
     """
 
     parts: Sequence[range]
@@ -40,12 +40,13 @@ class Division:
 
 
 def divide(count: int, text: Callable[[range, bool], str], room: int = MOST_INLINE) -> Division:
-    """Divide items among as few policies as hold them; each has one item, even if that is too long for it.
+    """Divide items among as few policies as possible; each has at least one, even if it is too long.
 
     Args:
-        count: of the items.
-        text: the policy for some of them, as long as it will be; whether it is the inline one.
-        room: characters of the inline policy.
+        count: number of items.
+        text: returns a policy of the final length for some items; its second argument is True for the
+            inline policy.
+        room: characters of the inline policy. Default: IAM's limit.
     """
 
     def size(part: range, *, inline: bool) -> int:
@@ -58,7 +59,7 @@ def divide(count: int, text: Callable[[range, bool], str], room: int = MOST_INLI
     while parts[-1].stop < count:
         end = parts[-1].stop
         part = _fitting(end - 1, count, MOST_MANAGED, lambda part: size(part, inline=False))
-        if len(part) == 1:  # nothing besides what the neighbours share
+        if len(part) == 1:  # nothing except what the neighbours share
             part = _fitting(end, count, MOST_MANAGED, lambda part: size(part, inline=False))
         parts.append(part)
     sizes = [size(part, inline=number == 0) for number, part in enumerate(parts)]
@@ -70,16 +71,16 @@ def _fitting(start: int, count: int, room: int, size: Callable[[range], int]) ->
     return range(start, start + 1 + bisect_right(more, room, key=lambda stop: size(range(start, stop))))
 
 
-def distinct_keys(kms_key_ids: Iterable[pulumi.Input[str]]) -> list[pulumi.Input[str]]:
-    """Return each key once: texts by what they say, outputs by what they are."""
-    return list({key if isinstance(key, str) else id(key): key for key in kms_key_ids}.values())
+def distinct_keys(kms_key_arns: Iterable[pulumi.Input[str]]) -> list[pulumi.Input[str]]:
+    """Return each key once: strings by value, Outputs by identity."""
+    return list({key if isinstance(key, str) else id(key): key for key in kms_key_arns}.values())
 
 
-def key_arns_for_size(kms_key_ids: Iterable[pulumi.Input[str]], account_key_arn: str) -> list[str]:
-    """Return an ARN as long as its own for each distinct key; `account_key_arn` ends with `key/`."""
+def key_arns_for_size(kms_key_arns: Iterable[pulumi.Input[str]], account_key_arn: str) -> list[str]:
+    """Return an ARN of the right length for each distinct key; `account_key_arn` ends with `key/`."""
     return [
         key if isinstance(key, str) else f"{account_key_arn}{number:036}"
-        for number, key in enumerate(distinct_keys(kms_key_ids))
+        for number, key in enumerate(distinct_keys(kms_key_arns))
     ]
 
 
@@ -90,16 +91,16 @@ def put_policies(
     tags: Mapping[str, str],
     opts: pulumi.ResourceOptions,
 ) -> "aws.iam.RolePolicy":
-    """Give a role its policies; return the inline one, which comes last.
+    """Declare the policies of a role; return the inline one, which is created last.
 
-    A policy is changed after those behind it, into which its last items move when one is added.
+    A policy changes after the policies that follow it, which take over its last items when one is added.
 
     Args:
-        name: of the component.
+        name: name of the component.
         role: name of the role.
         documents: the inline policy, then managed ones.
-        tags: of the managed ones.
-        opts: the parent, and what must be done before.
+        tags: tags of the managed policies.
+        opts: the parent, and the dependencies of the first.
     """
     before = opts.depends_on
     for number in range(len(documents), 1, -1):

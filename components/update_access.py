@@ -1,4 +1,4 @@
-"""The role with which a pipeline updates stacks, and the boundary of every role that it makes."""
+"""The role with which a pipeline updates stacks, and the boundary of every role that it creates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,22 +6,23 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
-from components.permissions_boundary import boundary
-from components.pipeline_scope import PipelineScope
-from components.role_policies import put_policies
-from components.update_permissions import further_permissions, permissions
+from . import tokens
+from .permissions_boundary import boundary
+from .pipeline_scope import PipelineScope
+from .role_policies import put_policies
+from .update_permissions import further_permissions, permissions
 
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateAccessArgs:
-    """Who updates what.
+    """Arguments of update access.
 
     Attributes:
         scope: the repository and its stacks.
-        environment: of the repository on GitHub; its rules say which branches and whose approval.
-        key_aliases: of the stacks' KMS keys, without the leading `alias/`.
-        protected_role_arns: further roles of the pipeline, which this one must never change.
-        tags: of role and boundary.
+        environment: GitHub environment, whose rules say which branches deploy and who approves.
+        key_aliases: aliases of the stacks' KMS keys, without the leading `alias/`.
+        protected_role_arns: further roles of the pipeline, which this one must never change. Default: none.
+        tags: tags of the role and the boundary. Default: none.
     """
 
     scope: PipelineScope
@@ -32,21 +33,21 @@ class UpdateAccessArgs:
 
 
 class UpdateAccess(pulumi.ComponentResource):
-    """A role that only workflows of one environment of the repository may take.
+    """A role that only workflows of one environment of the repository may assume.
 
-    A role that it makes must carry the boundary, and can so do no more than stacks need: rotate and read the
-    secrets whose names begin with the scope's prefixes.
+    Roles that it creates must have the boundary, so they can do no more than stacks need: rotate and read
+    the secrets whose names begin with the scope's prefixes.
 
     Attributes:
-        role_arn: of the role.
-        boundary_arn: of the boundary; the stacks' setting permissionsBoundary.
+        role_arn: ARN of the role.
+        boundary_arn: ARN of the boundary, for the stacks' setting permissionsBoundary.
     """
 
     role_arn: pulumi.Output[str]
     boundary_arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: UpdateAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("aws-secrets:index:UpdateAccess", name, None, opts)
+        super().__init__(tokens.UPDATE_ACCESS, name, None, opts)
         tags = dict(args.tags) or None
         limit = aws.iam.Policy(
             f"{name}-boundary",

@@ -1,26 +1,26 @@
-"""What an update of a stack may do in AWS.
+"""The permissions of an update of a stack.
 
-Resources are named by the prefixes of secrets and the names of stacks. Where a statement is about everything,
-it says why. Sources: the Terraform provider's calls for each resource; Service Authorization Reference.
+Resources are named by the prefixes of secrets and the names of stacks. A statement about all resources says
+why. Sources: the Terraform provider's calls for each resource; Service Authorization Reference.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.permissions_boundary import use_of_keys
-from components.pipeline_scope import PipelineScope, Statement, allow, lookups, read_state, write_state
-from components.policies import document
+from .permissions_boundary import use_of_keys
+from .pipeline_scope import PipelineScope, Statement, allow, lookups, read_state, write_state
+from .policies import document
 
 
 def permissions(
     scope: PipelineScope, key_aliases: Sequence[str], boundary_arn: str, untouchable: Sequence[str]
 ) -> str:
-    """What the role may do itself.
+    """Return the role's inline policy.
 
     Args:
         scope: the stacks.
-        key_aliases: of their KMS keys, without the leading `alias/`.
-        boundary_arn: what roles must carry.
-        untouchable: ARNs of policies and roles that it must never change: the boundary, and the pipeline's.
+        key_aliases: aliases of their KMS keys, without the leading `alias/`.
+        boundary_arn: ARN of the boundary that roles must have.
+        untouchable: ARNs of policies and roles that it must never change: the boundary and the pipeline's.
     """
     return document(
         *lookups(scope),
@@ -42,9 +42,9 @@ def permissions(
 
 
 def further_permissions(scope: PipelineScope, boundary_arn: str) -> str:
-    """What the role may do besides: roles that need several policies get them, if they carry the boundary.
+    """Return the role's managed policy: attach policies to roles that have the boundary.
 
-    In a policy of its own, because IAM has no room for it in the other.
+    It is a policy of its own, because the inline one has no room for it.
     """
     policies, roles = (
         scope.arns("iam", [f"{kind}/{name}" for name in scope.names], region="")
@@ -107,8 +107,8 @@ def _secrets(scope: PipelineScope) -> Iterator[Statement]:
         scope.secrets,
         Bool={"secretsmanager:BlockPublicPolicy": "true"},
     )
-    # The provider reads a first value back, by its version, when it has written it, and at a refresh. It is
-    # no more than the role can have anyway: it may make a role in the boundary that reads.
+    # The provider reads an initial value back by its version after writing it, and at a refresh. The role
+    # gains nothing by it: it may create a role within the boundary that reads.
     yield allow(
         "ReadVersionsBack",
         ["secretsmanager:GetSecretValue"],
@@ -116,7 +116,7 @@ def _secrets(scope: PipelineScope) -> Iterator[Statement]:
         Null={"secretsmanager:VersionId": "false"},
     )
     if scope.master_rotation_arns:
-        # without the right to call a function it can have RDS alone rotate them
+        # without the right to invoke a function, only RDS rotates them
         yield allow(
             "ScheduleMasterRotation",
             [
@@ -130,13 +130,13 @@ def _secrets(scope: PipelineScope) -> Iterator[Statement]:
 
 
 def _keys(scope: PipelineScope, aliases: Sequence[str]) -> Iterator[Statement]:
-    """A stack's key lets the role administer it by its own policy; IAM allows it no other key.
+    """Yield the statements for the stack's key, whose own policy allows the role to administer it.
 
-    The role may write that policy (KMS makes no key for somebody who could not), so what it must never do is
-    denied here, whatever a key's policy allows.
+    The role may write that policy, because KMS creates no key for somebody who could not. So the operations
+    that it must never do are denied here, whatever a key's policy allows.
     """
     names = [f"alias/{alias}" for alias in aliases]
-    # a key has no ARN before it is made, and the tags that it is made with are given to none in particular
+    # a new key has no ARN, and the permission to tag it at creation names none
     yield allow("MakeKeys", ["kms:CreateKey", "kms:TagResource"], ["*"])
     yield {
         "Sid": "TagNoOtherKey",
@@ -166,7 +166,7 @@ def _keys(scope: PipelineScope, aliases: Sequence[str]) -> Iterator[Statement]:
         "Resource": "*",
         "Condition": {"Bool": {"kms:BypassPolicyLockoutSafetyCheck": "true"}},
     }
-    yield allow("FindAliases", ["kms:ListAliases"], ["*"])  # KMS lists all or none
+    yield allow("FindAliases", ["kms:ListAliases"], ["*"])  # KMS supports no ARN here
 
 
 def _roles(scope: PipelineScope, boundary_arn: str) -> Iterator[Statement]:
@@ -236,14 +236,14 @@ def _functions(scope: PipelineScope) -> Iterator[Statement]:
         ],
         functions,
     )
-    callers = ["secretsmanager.amazonaws.com", *(["events.amazonaws.com"] if scope.ecs_services else [])]
+    callers = ["secretsmanager.amazonaws.com", *(["events.amazonaws.com"] if scope.has_rules else [])]
     yield allow(
         "LetServicesCallThem",
         ["lambda:AddPermission"],
         functions,
         StringEquals={"lambda:Principal": callers},
     )
-    # Lambda looks a function's network up in the caller's name; EC2 describes all or nothing
+    # Lambda looks up a function's network on the caller's behalf; EC2 supports no ARN here
     network = ["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"]
     yield allow("SeeNetworks", network, ["*"])
     groups = [f"log-group:/aws/lambda/{name}{rest}" for name in scope.names for rest in ("", ":*")]
@@ -263,7 +263,9 @@ def _functions(scope: PipelineScope) -> Iterator[Statement]:
         ],
         scope.arns("logs", groups),
     )
-    yield allow("FindLogs", ["logs:DescribeLogGroups"], scope.arns("logs", ["log-group:*"]))  # all or none
+    yield allow(
+        "FindLogs", ["logs:DescribeLogGroups"], scope.arns("logs", ["log-group:*"])
+    )  # no narrower ARN
     yield allow(
         "KeepAlarms",
         [
@@ -278,12 +280,12 @@ def _functions(scope: PipelineScope) -> Iterator[Statement]:
         ],
         scope.arns("cloudwatch", [f"alarm:{name}" for name in scope.names]),
     )
-    # CloudWatch asks about all alarms, also where names are given
+    # CloudWatch checks all alarms, even if names are passed
     yield allow("FindAlarms", ["cloudwatch:DescribeAlarms"], scope.arns("cloudwatch", ["alarm:*"]))
 
 
 def _rules(scope: PipelineScope) -> Iterator[Statement]:
-    if not scope.ecs_services:
+    if not scope.has_rules:
         return
     rules = scope.arns("events", [f"rule/{name}" for name in scope.names])
     yield allow(

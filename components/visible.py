@@ -1,6 +1,6 @@
-"""Make texts that others chose harmless to show: names from stack files, states, databases and AWS.
+"""Escape text that others chose before it is shown: names from stack files, states, databases and AWS.
 
-A JSON key may hold any character. Shown as it is, a line end in it can begin a GitHub workflow command
+A JSON key may contain any character. Unescaped, a line break in it can start a GitHub workflow command
 (`::warning::`), an escape sequence can steer a terminal, and a bidirectional override can reverse a sentence.
 """
 
@@ -11,13 +11,13 @@ _COMMAND = re.compile(r"^(\s*):(?=:)|##")
 
 
 def visible(text: str) -> str:
-    r"""Return the text as one printable line that no terminal and no workflow takes for a command.
+    r"""Return the text as one printable line that no terminal or workflow interprets as a command.
 
     Args:
         text: any text.
 
     Returns:
-        The same text where it is harmless; every other character as `\u{1b}`, its code point in hexadecimal.
+        The same text if it is harmless; every other character as `\u{1b}`, its code point in hexadecimal.
     """
     shown = text
     if not text.isprintable():
@@ -26,7 +26,7 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """Return the text with each of its lines made visible; tabs as four spaces."""
+    """Return the text with each line escaped, and tabs as four spaces."""
     return "\n".join(visible(line.removesuffix("\r").replace("\t", "    ")) for line in text.split("\n"))
 
 

@@ -1,39 +1,34 @@
-"""Secrets that workloads read and this stack does not make: whether they exist, and which key they need.
+"""Look up the secrets that workloads read and this stack does not create.
 
-AWS is asked for a list first, which is empty where there is no such secret. DescribeSecret fails then, and
-the engine would show each failed lookup as an error.
+ListSecrets comes first: its answer is empty if a secret is missing. DescribeSecret would fail, and the engine
+shows each failed lookup as an error.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import pulumi
 import pulumi_aws as aws
 
-from components.policies import AWS_MANAGED_ALIAS
-from program.invokes import InvokeError, asked
-from program.making import Account
-from settings import Mistake, SettingsError, StackFile
-from settings.cross_checks import mounted_twice
-from settings.mistakes import path_of
-from settings.reads import ExistingRead
-from settings.stack_secrets import by_name
-from settings.workloads import Workload
+from program.arns import Account, is_cross_account, kms_key_arn, secret_name
+from program.desired import Desired
+from program.invokes import InvokeError, ask
+from stack_file import Mistake, SettingsError
+from stack_file.cross_checks import mounted_twice
+from stack_file.key_references import ExistingRead
 
 # Source: AWS Secrets Manager API Reference, Filter.
-_MOST_NAMES = 10
-_SUFFIX = len("-AbCdEf")  # what AWS adds to the name in an ARN
+_MAX_NAMES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingSecret:
-    """A secret that this stack does not make.
+    """A secret that this stack does not create.
 
     Attributes:
-        reference: what the stack file calls it, a name or a full ARN.
+        reference: its name or full ARN, as declared.
         arn: full ARN.
-        kms_key_arn: ARN of the key or alias that encrypts it; None for AWS's own key.
+        kms_key_arn: ARN of the key or alias that encrypts it; None for the AWS managed key.
     """
 
     reference: str
@@ -41,194 +36,154 @@ class ExistingSecret:
     kms_key_arn: str | None
 
 
-def look_up(declared: StackFile, account: Account) -> dict[str, ExistingSecret]:
-    """Return what is known of each existing secret, by what the stack file calls it.
+@dataclass(frozen=True)
+class _Read:
+    """A read of an existing secret, with its path in the stack file."""
 
-    A secret of another account is taken as declared: AWS lists those of this account alone.
+    path: str
+    read: ExistingRead
+
+    @property
+    def reference(self) -> str:
+        """The secret's name or full ARN, as declared."""
+        return self.read.secret
+
+
+def look_up(desired: Desired, account: Account) -> dict[str, ExistingSecret]:
+    """Return each existing secret by its name or ARN as declared.
+
+    A secret of another account is taken as declared: AWS lists only those of this account.
 
     Raises:
-        SettingsError: AWS has no such secret, or could not be asked.
+        SettingsError: AWS has no such secret, or the lookup failed.
     """
-    reads = list(_reads(declared))
+    reads = [
+        _Read(desired.path("workloads", workload.name, *read.place), read)
+        for workload in desired.workloads.values()
+        for read in workload.existing_reads
+    ]
     if not reads:
         return {}
-    made = set(by_name(declared))
-    mistakes = [
-        *_wrong_keys(reads, account),
-        *_made_here(made, reads, account),
-    ]
-    found: dict[str, ExistingSecret] = {}
+    references = list(dict.fromkeys(read.reference for read in reads))
+    mistakes = [*_wrong_keys(reads, account), *_own_secrets(desired.secrets, reads, account)]
+    existing: dict[str, ExistingSecret] = {}
     try:
-        arns = list(_listed(name_of(one) for one in _references(reads) if not is_foreign(one, account)))
-        for reference in _references(reads):
-            if is_foreign(reference, account):
-                found[reference] = _as_declared(reference, reads)
+        arns = list(_list(secret_name(one) for one in references if not is_cross_account(one, account)))
+        for reference in references:
+            if is_cross_account(reference, account):
+                existing[reference] = _as_declared(reference, reads)
             elif arn := _arn_of(reference, arns):
-                found[reference] = ExistingSecret(
-                    reference=reference, arn=arn, kms_key_arn=key_arn(_described(arn).kms_key_id, account)
-                )
-            elif name_of(reference) not in made:
+                key = kms_key_arn(_describe(arn).kms_key_id, account)
+                existing[reference] = ExistingSecret(reference=reference, arn=arn, kms_key_arn=key)
+            elif secret_name(reference) not in desired.secrets:
                 mistakes += _missing(reference, reads, arns)
     except InvokeError as error:
         mistakes.append(
             Mistake(
-                _path(reads[0]),
+                reads[0].path,
                 str(error),
-                "It is not known whether the workload could read it; nothing was declared",
+                "The workload may not be able to read it",
                 "Check the permissions (secretsmanager:ListSecrets, DescribeSecret and GetResourcePolicy)",
             )
         )
-    mistakes += _same_whole_file_twice(declared, found)
+    mistakes += _mounted_twice(desired, existing)
     if mistakes:
-        raise SettingsError(pulumi.get_stack(), mistakes)
-    return found
+        raise SettingsError(desired.stack, mistakes)
+    return existing
 
 
-def existing_of(workload: Workload) -> list[str]:
-    """Return what the stack file calls the existing secrets that a workload reads."""
-    return sorted({read.secret for read in workload.existing_reads})
-
-
-def is_foreign(reference: str, account: Account) -> bool:
-    """Return whether it is the ARN of a secret of another account."""
-    return reference.startswith("arn:") and reference.split(":")[4] != account.account_id
-
-
-def name_of(reference: str) -> str:
-    """Return the name of a secret in AWS."""
-    return reference.rpartition(":")[2][:-_SUFFIX] if reference.startswith("arn:") else reference
-
-
-def arn_pattern(reference: str, account: Account) -> str:
-    """Return the ARN as long as it is, with `?` for what only AWS knows."""
-    if reference.startswith("arn:"):
-        return reference
-    place = f"arn:{account.partition}:secretsmanager:{account.region}:{account.account_id}"
-    return f"{place}:secret:{reference}-??????"
-
-
-def key_arn(key: str, account: Account) -> str | None:
-    """Return the ARN of the key that AWS names for a secret, or of its alias; None for AWS's own key."""
-    if not key or key.endswith(AWS_MANAGED_ALIAS):
-        return None
-    if key.startswith("arn:"):
-        return key
-    kind = "" if key.startswith("alias/") else "key/"
-    return f"arn:{account.partition}:kms:{account.region}:{account.account_id}:{kind}{key}"
-
-
-_Read = tuple[str, ExistingRead]  # with the workload's name
-
-
-def _reads(declared: StackFile) -> Iterator[_Read]:
-    for name, workload in declared.workloads.items():
-        yield from ((name, read) for read in workload.existing_reads)
-
-
-def _references(reads: Iterable[_Read]) -> list[str]:
-    return list(dict.fromkeys(read.secret for _, read in reads))
-
-
-def _path(read: _Read) -> str:
-    name, about = read
-    return path_of(pulumi.get_project(), ("workloads", name, *about.place))
-
-
-def _listed(names: Iterable[str]) -> Iterator[str]:
-    """ARNs of the secrets whose names begin with one of these, except those scheduled for deletion."""
+def _list(names: Iterable[str]) -> Iterator[str]:
+    """Yield the ARNs of secrets whose names begin with one of these, without those scheduled for deletion."""
     distinct = sorted(set(names))
-    for start in range(0, len(distinct), _MOST_NAMES):
-        values = distinct[start : start + _MOST_NAMES]
-        wanted = aws.secretsmanager.GetSecretsFilterArgs(name="name", values=values)
-        yield from asked(
+    for start in range(0, len(distinct), _MAX_NAMES):
+        values = distinct[start : start + _MAX_NAMES]
+        by_name = aws.secretsmanager.GetSecretsFilterArgs(name="name", values=values)
+        answer = ask(
             "the secrets that workloads read",
-            partial(aws.secretsmanager.get_secrets, filters=[wanted]),
-        ).arns
+            partial(aws.secretsmanager.get_secrets, filters=[by_name]),
+        )
+        yield from answer.arns
 
 
-def _described(arn: str) -> "aws.secretsmanager.GetSecretResult":
-    return asked(f"secret {arn}", partial(aws.secretsmanager.get_secret, arn=arn))
+def _describe(arn: str) -> "aws.secretsmanager.GetSecretResult":
+    return ask(f"secret {arn}", partial(aws.secretsmanager.get_secret, arn=arn))
 
 
 def _arn_of(reference: str, arns: Sequence[str]) -> str | None:
-    named = [arn for arn in arns if reference in {arn, name_of(arn)}]
-    return named[0] if named else None
+    return next((arn for arn in arns if reference in {arn, secret_name(arn)}), None)
 
 
 def _missing(reference: str, reads: Iterable[_Read], arns: Sequence[str]) -> Iterator[Mistake]:
-    others = [arn for arn in arns if name_of(arn) == name_of(reference)]
+    others = [arn for arn in arns if secret_name(arn) == secret_name(reference)]
     wrong = (
-        f"AWS has another secret of this name, {others[0]}"
+        f"AWS has another secret with this name, {others[0]}"
         if others
-        else f'AWS has no secret "{reference}" in this account and region, or deletes it'
+        else f'AWS has no secret "{reference}" in this account and region, or it is scheduled for deletion'
     )
     for read in reads:
-        if read[1].secret == reference:
+        if read.reference == reference:
             yield Mistake(
-                f"{_path(read)}.existingSecret",
+                f"{read.path}.existingSecret",
                 wrong,
                 "The workload would not start",
-                "Write the name or the full ARN of one that exists; one that was made in the last minutes "
-                "may not be listed yet",
+                "Use the name or full ARN of an existing secret; one created in the last few minutes may not "
+                "be listed yet",
             )
 
 
 def _wrong_keys(reads: Sequence[_Read], account: Account) -> Iterator[Mistake]:
     for read in reads:
-        reference = read[1].secret
-        if is_foreign(reference, account):
-            keys = _declared_keys(reference, reads)
+        if is_cross_account(read.reference, account):
+            keys = _declared_keys(read.reference, reads)
             if len(keys) != 1:
                 yield Mistake(
-                    _path(read),
-                    f"the reads of this secret give different keys: {', '.join(keys)}"
+                    read.path,
+                    f"the reads of this secret have different keys: {', '.join(keys)}"
                     if keys
-                    else "the secret is in another account, and its key is not given",
-                    "The workload could not decrypt it: AWS's own key serves its own account alone",
-                    "Write kmsKeyArn: ARN, the same wherever this secret is read",
+                    else "kmsKeyArn is missing for a secret of another account",
+                    "The workload could not decrypt it: the AWS managed key is for its own account",
+                    "Set kmsKeyArn: ARN, the same wherever this secret is read",
                 )
-        elif read[1].kms_key_arn:
+        elif read.read.kms_key_arn:
             yield Mistake(
-                f"{_path(read)}.kmsKeyArn",
-                "the secret is in this account",
-                "AWS says which key encrypts it, and the two could differ",
+                f"{read.path}.kmsKeyArn",
+                "kmsKeyArn is set for a secret of this account, whose key AWS reports",
+                "The two could differ",
                 "Remove kmsKeyArn",
             )
 
 
-def _made_here(made: Container[str], reads: Sequence[_Read], account: Account) -> Iterator[Mistake]:
+def _own_secrets(own: Container[str], reads: Iterable[_Read], account: Account) -> Iterator[Mistake]:
     for read in reads:
-        reference = read[1].secret
-        arn = reference.startswith("arn:") and not is_foreign(reference, account)
-        if arn and name_of(reference) in made:
+        reference = read.reference
+        is_arn = reference.startswith("arn:") and not is_cross_account(reference, account)
+        name = secret_name(reference)
+        if is_arn and name in own:
             yield Mistake(
-                f"{_path(read)}.existingSecret",
-                f'this stack makes the secret "{name_of(reference)}"',
-                "A secret that is made again has another ARN",
-                f"Write secret: {name_of(reference)}",
+                f"{read.path}.existingSecret",
+                f'this stack creates the secret "{name}"',
+                "Its ARN changes if it is created again",
+                f"Use secret: {name}",
             )
 
 
-def _same_whole_file_twice(declared: StackFile, found: Mapping[str, ExistingSecret]) -> Iterator[Mistake]:
-    """Yield whole secrets that the CSI driver's provider would mount twice, once by name and once by ARN."""
-    for name, workload in declared.workloads.items():
+def _mounted_twice(desired: Desired, existing: Mapping[str, ExistingSecret]) -> Iterator[Mistake]:
+    """Yield whole secrets that are two files of the CSI driver, one by name and one by ARN."""
+    for name, workload in desired.workloads.items():
         whole = {
-            path: found[file.existing_secret].arn
-            for path, file in workload.files.items()
-            if file.whole and file.existing_secret and file.existing_secret in found
+            path: existing[file.existing_secret].arn
+            for path, file in workload.declared.files.items()
+            if file.whole and file.existing_secret and file.existing_secret in existing
         }
-        yield from mounted_twice(pulumi.get_project(), ("workloads", name), workload, whole)
+        yield from mounted_twice(desired.project, ("workloads", name), workload.declared, whole)
 
 
 def _declared_keys(reference: str, reads: Iterable[_Read]) -> list[str]:
-    return sorted({read.kms_key_arn for _, read in reads if read.secret == reference and read.kms_key_arn})
+    return sorted(
+        {read.read.kms_key_arn for read in reads if read.reference == reference and read.read.kms_key_arn}
+    )
 
 
 def _as_declared(reference: str, reads: Iterable[_Read]) -> ExistingSecret:
     keys = _declared_keys(reference, reads)
     return ExistingSecret(reference=reference, arn=reference, kms_key_arn=keys[0] if keys else None)
-
-
-def of_workload(workload: Workload, existing: Mapping[str, ExistingSecret]) -> list[ExistingSecret]:
-    """Return the existing secrets that a workload reads."""
-    return [existing[reference] for reference in existing_of(workload)]

@@ -1,26 +1,26 @@
-"""Makes a version current in AWS where no resource can: after an interrupted update, see components."""
+"""Move AWSCURRENT after an interrupted update, where no resource can: see components/first_version.py."""
 
 from typing import Any
 
 import pulumi
 
-from components.versions import CURRENT_LABEL
+from components.version_labels import CURRENT_LABEL
 
 
 def make_current(arn: str, version: str) -> None:
-    """Move AWSCURRENT to a version of a secret that has no current one, with the provider's credentials.
+    """Move AWSCURRENT to a version of a secret without a current one, with the provider's credentials.
 
-    AWS refuses the move if a version has the label by now, because none is named to take it from.
+    AWS rejects the move if a version has the label by now, because the call names none to take it from.
     Source: Secrets Manager API Reference, UpdateSecretVersionStage.
 
     Args:
         arn: the secret's full ARN.
-        version: a version id.
+        version: a version ID.
 
     Raises:
-        botocore.exceptions.BotoCoreError, ClientError: AWS refused or did not answer.
+        botocore.exceptions.BotoCoreError, ClientError: AWS denied the call or did not answer.
     """
-    from botocore.exceptions import ClientError  # noqa: PLC0415  boto3 costs every update 0.1 s otherwise
+    from botocore.exceptions import ClientError  # noqa: PLC0415  importing boto3 costs every update 0.1 s
 
     client = _session().client("secretsmanager", region_name=arn.split(":")[3])
     try:
@@ -31,7 +31,7 @@ def make_current(arn: str, version: str) -> None:
 
 
 def _session() -> Any:  # noqa: ANN401  boto3 is untyped
-    """Return a session with the credentials that the stack's AWS provider has."""
+    """Return a session with the credentials of the stack's AWS provider."""
     import boto3  # noqa: PLC0415  as above
 
     configured = pulumi.Config("aws")

@@ -1,4 +1,4 @@
-"""Questions to AWS that the program needs an answer to."""
+"""Ask AWS through the provider, with errors that name what was asked."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -7,26 +7,52 @@ Answer = TypeVar("Answer")
 
 
 class InvokeError(Exception):
-    """AWS could not be asked; the text says for what, and why."""
+    """An invoke failed. The message says what was looked up, and why it failed."""
+
+
+class LookupFailedError(Exception):
+    """Something that an entry of the stack file names cannot be looked up.
+
+    Attributes:
+        place: keys that lead to it below the entry.
+        wrong, remedy: as in a Mistake.
+    """
+
+    def __init__(self, place: tuple[str, ...], wrong: str, remedy: str) -> None:
+        super().__init__(wrong)
+        self.place, self.wrong, self.remedy = place, wrong, remedy
 
 
 def cause_of(error: Exception) -> str:
-    """Return the provider's words of a failed invoke, for which the SDK raises nothing narrower."""
+    """Return the provider's message of a failed invoke, without what the SDK puts before it."""
     return str(error).rpartition("returned an error: ")[2]
 
 
-def asked(what: str, ask: Callable[[], Answer]) -> Answer:
-    """Return the answer of an invoke.
+def ask(subject: str, invoke: Callable[[], Answer]) -> Answer:
+    """Return an invoke's answer.
 
     Args:
-        what: it is about.
-        ask: the invoke.
+        subject: what is looked up, for the error.
+        invoke: the invoke.
 
     Raises:
         InvokeError: it failed.
     """
     try:
-        return ask()
+        return invoke()
     except Exception as error:  # noqa: BLE001  the SDK raises nothing narrower for a failed invoke
         cause = " ".join(cause_of(error).split()).rstrip(".")
-        raise InvokeError(f"AWS could not be asked for {what}: {cause}") from None
+        raise InvokeError(f"cannot look up {subject}: {cause}") from None
+
+
+def look_up(place: tuple[str, ...], subject: str, invoke: Callable[[], Answer]) -> Answer:
+    """Return an invoke's answer for an entry of the stack file; see `ask`.
+
+    Raises:
+        LookupFailedError: it failed.
+    """
+    try:
+        return ask(subject, invoke)
+    except InvokeError as error:
+        remedy = "Check that it exists in this account and region, and the permissions"
+        raise LookupFailedError(place, str(error), remedy) from None

@@ -1,7 +1,7 @@
-"""What AWS takes at the most of what grows with a stack, told before anything is made.
+"""Check a stack against AWS's limits before anything is created.
 
-A role's policy names every secret by itself. A prefix with a wildcard would be shorter, and would also let
-the role read secrets that somebody else makes under that prefix later.
+A role's policy names every secret. A prefix with a wildcard would be shorter, but would also grant the role
+secrets that somebody else creates under that prefix later.
 
 Sources:
 - AWS Secrets Manager API Reference, "PutResourcePolicy" (20,480 characters) and "TagResource" (50 tags)
@@ -12,268 +12,294 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pulumi
 
+from components import notices as notices_component
 from components import read_access, rotation_function, value_writer
 from components.function_parts import FunctionSettings
 from components.role_policies import MOST_ATTACHED, MOST_INLINE, MOST_MANAGED, Division
-from program import rotations, size_limits
-from program.existing_secrets import ExistingSecret, existing_of, of_workload
-from program.lookup import Found, merged
-from program.making import Account, chosen, log_group_prefix, policy_of, tags_of
-from program.workloads import foreign_role, role_of, roles_elsewhere, secrets_of
-from settings import Mistake, StackFile
-from settings.mistakes import path_of
-from settings.modes import written_secrets
-from settings.secrets import Kept
-from settings.stack_secrets import StackSecret, by_name, stack_secrets
+from components.secret_copier import copier_name
+from program import notices, rotations, size_limits, smtp
+from program.arns import Account
+from program.aws_lookups import Servers
+from program.database_users import reserved
+from program.desired import NOTICES, REHEARSAL, WRITER, Desired
+from program.existing_secrets import ExistingSecret
+from program.networks import merged
+from program.rehearsed import rehearsed
+from stack_file import Mistake
 
-MOST_OF_RESOURCE_POLICY = 20_480
-MOST_TAGS = 50
-_ROTATION_TAGS_OF_A_LOGIN = 2
-# of the managed policies of a role that exists: it may have some that this stack does not know
+MAX_RESOURCE_POLICY = 20_480
+MAX_TAGS = 50
+# of the managed policies of an existing role, which may have some that this stack does not know
 _LEFT_TO_OTHERS = 4
-# of the inline policy of each of several workloads: ten of them fit into one role
+# characters for the inline policy of each workload that shares a role: ten of them fit
 _SHARED_ROOM = 1_024
-_KEY_ID = "x" * 36  # what a key's ARN ends with
+_KEY_ID = "x" * 36  # as long as the ID in a key's ARN
 _NO_CODE = pulumi.AssetArchive({})
 
 
 def mistakes(
-    declared: StackFile,
+    desired: Desired,
     account: Account,
-    servers: Mapping[str, Found],
+    servers: Servers,
     existing: Mapping[str, ExistingSecret],
 ) -> list[Mistake]:
-    """Where the stack passes a limit.
+    """Return a mistake for each limit that the stack exceeds.
 
     Args:
-        declared: the stack file.
-        account: where.
-        servers: what AWS says of each database.
-        existing: what is known of secrets that workloads read and this stack does not make.
+        desired: the stack.
+        account: the account and region of the stack.
+        servers: what the stack's logins log in to.
+        existing: existing secrets that workloads read, by their names or ARNs as declared.
     """
     return [
-        *_of_workloads(declared, account, existing),
-        *_of_writer(declared, account),
-        *_of_rotation(declared, account, servers),
-        *_of_resource_policies(declared, account),
-        *_of_tags(declared),
-        *size_limits.of_names(declared, account, _functions(declared, servers)),
-        *size_limits.of_stack_key(declared, account, roles_elsewhere(declared, account)),
-        *size_limits.of_login_values(declared, servers),
+        *_of_workloads(desired, account, existing),
+        *_of_writer(desired, account),
+        *_of_rotation(desired, account, servers),
+        *smtp.mistakes(desired, account),
+        *_of_notices(desired, account),
+        *_of_resource_policies(desired, account),
+        *_of_tags(desired, account),
+        *size_limits.of_names(desired, account, _functions(desired, account, servers)),
+        *size_limits.of_stack_key(desired, account, desired.cross_account_readers(account)),
+        *size_limits.of_login_values(desired, servers.databases),
     ]
 
 
-def _path(*place: str | int) -> str:
-    return path_of(pulumi.get_project(), place)
-
-
-def _common(declared: StackFile, account: Account) -> FunctionSettings:
+def _common(desired: Desired, account: Account) -> FunctionSettings:
     return FunctionSettings(
         account_id=account.account_id,
         partition=account.partition,
         region=account.region,
-        log_group_prefix=log_group_prefix(declared),
+        log_group_prefix=desired.log_group_prefix,
     )
 
 
-def _key(declared: StackFile, account: Account, kept: Kept) -> str | None:
-    """ARN of the key that encrypts a secret, as long as it will be; None for AWS's own key."""
-    match chosen(kept.encryption, declared.encryption):
+def _key_arn(account: Account, encryption: str) -> str | None:
+    """Return an ARN as long as the one of a secret's key; None for the AWS managed key."""
+    match encryption:
         case "aws-managed":
             return None
         case "stack-key":
-            return f"arn:{account.partition}:kms:{account.region}:{account.account_id}:key/{_KEY_ID}"
+            return account.arn("kms", f"key/{_KEY_ID}")
         case arn:
             return arn
 
 
 def inline_rooms(
-    declared: StackFile, account: Account, existing: Mapping[str, ExistingSecret]
+    desired: Desired, account: Account, existing: Mapping[str, ExistingSecret]
 ) -> dict[str, int]:
-    """Workload to the characters of its inline policy, where several share a role and do not fit into it.
+    """Return the size limit of the inline policy of each workload whose role is shared and too small.
 
-    The largest come first. The room is the same for however many they are: it never has to grow before the
-    policy of another is gone.
+    Limits are in characters, and the largest workload comes first. They do not depend on the number of
+    workloads: a policy never has to grow before another one is gone.
     """
     crowded: dict[str, int] = {}
-    for names in _by_role(declared, account).values():
+    for names in _by_role(desired, account).values():
         if len(names) == 1:
             continue
-        wholes = {
-            name: read_access.division(_access_args(declared, account, existing, name)).whole
+        sizes = {
+            name: read_access.division(_access_args(desired, account, existing, name)).whole
+            + reserved(desired, desired.workloads[name], account)
             for name in names
         }
-        if sum(wholes.values()) > MOST_INLINE:
-            crowded |= wholes
+        if sum(sizes.values()) > MOST_INLINE:
+            crowded |= sizes
     return dict.fromkeys(sorted(crowded, key=lambda name: -crowded[name]), _SHARED_ROOM)
 
 
-def _by_role(declared: StackFile, account: Account) -> dict[str, list[str]]:
-    """What is unique to each role of this account, to the workloads that have it."""
-    sharing: dict[str, list[str]] = {}  # IAM knows a role by its name, whatever its path
-    for name, workload in declared.workloads.items():
-        if not foreign_role(workload, account):
-            role = role_of(workload)
-            sharing.setdefault(f"role {role.rpartition('/')[2]}" if role else f"workload {name}", []).append(
-                name
-            )
+def _by_role(desired: Desired, account: Account) -> dict[str, list[str]]:
+    """Return the workloads of each role of this account."""
+    sharing: dict[str, list[str]] = {}
+    for name, workload in desired.workloads.items():
+        if workload.cross_account_role(account) is None:
+            # a role's name is unique in IAM, whatever its path
+            role = f"role {workload.role.rpartition('/')[2]}" if workload.role else f"workload {name}"
+            sharing.setdefault(role, []).append(name)
     return sharing
 
 
 def _access_args(
-    declared: StackFile,
+    desired: Desired,
     account: Account,
     existing: Mapping[str, ExistingSecret],
     name: str,
     room: int = MOST_INLINE,
 ) -> read_access.ReadAccessArgs:
-    """A workload's access, as far as its size depends on it."""
-    made = by_name(declared)
-    names = [secret for secret in secrets_of(declared.workloads[name]) if secret in made]
-    keys = [_key(declared, account, made[secret].kept) for secret in names]
-    others = of_workload(declared.workloads[name], existing)
+    """Return a workload's access with everything that the size of its policies depends on."""
+    workload = desired.workloads[name]
+    keys = [_key_arn(account, desired.secrets[secret].encryption) for secret in workload.secrets]
+    others = [existing[reference] for reference in workload.existing_secrets]
     return read_access.ReadAccessArgs(
         account_id=account.account_id,
         partition=account.partition,
         region=account.region,
         reader=read_access.EcsTasks(),
         secret_arns=(),
-        secret_names=names,
+        secret_names=workload.secrets,
         existing_secret_arns=[other.arn for other in others],
         existing_secret_keys=[other.kms_key_arn for other in others],
-        kms_key_ids=[key for key in (*keys, *(other.kms_key_arn for other in others)) if key],
+        kms_key_arns=[key for key in (*keys, *(other.kms_key_arn for other in others)) if key],
         secret_keys=keys,
-        inline_room=room,
+        inline_room=room - reserved(desired, workload, account),
     )
 
 
 def _of_workloads(
-    declared: StackFile, account: Account, existing: Mapping[str, ExistingSecret]
+    desired: Desired, account: Account, existing: Mapping[str, ExistingSecret]
 ) -> Iterator[Mistake]:
-    rooms = inline_rooms(declared, account, existing)
-    for names in _by_role(declared, account).values():
+    rooms = inline_rooms(desired, account, existing)
+    for names in _by_role(desired, account).values():
         divisions = [
-            read_access.division(
-                _access_args(declared, account, existing, name, rooms.get(name, MOST_INLINE))
-            )
+            read_access.division(_access_args(desired, account, existing, name, rooms.get(name, MOST_INLINE)))
             for name in names
         ]
-        exists = role_of(declared.workloads[names[-1]]) is not None
+        sharing = [desired.workloads[name] for name in names]
+        exists = sharing[-1].role is not None
         most = MOST_ATTACHED - (_LEFT_TO_OTHERS if exists else 0)
-        if _fit(divisions, most):
+        taken = sum(reserved(desired, one, account) for one in sharing)
+        if _fit(divisions, most, taken):
             continue
-        whole = [declared.workloads[name] for name in names]
-        read = len({secret for one in whole for secret in [*secrets_of(one), *existing_of(one)]})
+        read = len({secret for one in sharing for secret in (*one.secrets, *one.existing_secrets)})
         shared = f" together with {', '.join(names[:-1])}, which has the same role," if names[:-1] else ""
-        left = f"; {_LEFT_TO_OTHERS} more are left to whoever made the role" if exists else ""
+        left = f"; {_LEFT_TO_OTHERS} more are left to the role's owner" if exists else ""
         yield Mistake(
-            _path("workloads", names[-1]),
+            sharing[-1].path,
             f"it reads {read} secrets,{shared} and the policies of its role would have "
             f"{sum(division.whole for division in divisions)} characters",
             f"{_room(most)}{left}",
-            "Put what it reads into fewer secrets, or divide it among workloads with roles of their own",
+            "Put the values into fewer secrets, or split the workload into several with their own roles",
         )
 
 
-def _fit(divisions: Sequence[Division], most: int) -> bool:
-    """Return whether a role can have the policies of all of these, `most` managed ones."""
+def _fit(divisions: Sequence[Division], most: int, taken: int = 0) -> bool:
+    """Return whether a role can have all these policies, `most` of them managed ones.
+
+    Args:
+        divisions: the policies.
+        most: how many managed policies it can have.
+        taken: characters of its other inline policies. Default: 0.
+    """
     return (
-        sum(division.sizes[0] for division in divisions) <= MOST_INLINE
+        sum(division.sizes[0] for division in divisions) + taken <= MOST_INLINE
         and sum(division.managed for division in divisions) <= most
         and all(size <= MOST_MANAGED for division in divisions for size in division.sizes[1:])
     )
 
 
 def _room(most: int) -> str:
-    return f"IAM takes {MOST_INLINE} for one role, and {most} managed policies of {MOST_MANAGED} each"
+    return f"IAM accepts {MOST_INLINE} for one role, and {most} managed policies of {MOST_MANAGED} each"
 
 
-def _of_writer(declared: StackFile, account: Account) -> Iterator[Mistake]:
-    written = written_secrets(declared)
+def _of_writer(desired: Desired, account: Account) -> Iterator[Mistake]:
+    written = desired.written_secrets
     if not written:
         return
-    keys = [_key(declared, account, secret.kept) for secret in written]
+    keys = [_key_arn(account, secret.encryption) for secret in written]
     args = value_writer.ValueWriterArgs(
-        common=_common(declared, account),
+        common=_common(desired, account),
         code=_NO_CODE,
         handler="",
         secret_names=[secret.name for secret in written],
-        kms_key_ids=[key for key in keys if key],
+        kms_key_arns=[key for key in keys if key],
     )
-    division = value_writer.division("writer", args)
+    division = value_writer.division(WRITER, args)
     if not _fit([division], MOST_ATTACHED):
         yield Mistake(
-            _path(*written[-1].place),
+            written[-1].path,
             f"it is one of {len(written)} secrets whose values are written in the account, and the "
-            f"policies of the function that writes them would have {division.whole} characters",
+            f"writer's policies would have {division.whole} characters",
             _room(MOST_ATTACHED),
-            "Put the values into fewer secrets, or divide the secrets among several stacks",
+            "Put the values into fewer secrets, or split the secrets into several stacks",
         )
 
 
-def _of_rotation(declared: StackFile, account: Account, servers: Mapping[str, Found]) -> Iterator[Mistake]:
-    common = _common(declared, account)
-    made = by_name(declared)
-    served = rotations.served_by(declared, servers, lambda kept: _key(declared, account, kept))
-    for name, serves in served.items():
-        network, authorities = merged(serves.databases)
+def _of_rotation(desired: Desired, account: Account, servers: Servers) -> Iterator[Mistake]:
+    common = _common(desired, account)
+    served = rotations.served_by(desired, account, servers, lambda encryption: _key_arn(account, encryption))
+    for name, about in served.items():
+        network, authorities = merged(about.servers)
         args = rotation_function.RotationFunctionArgs(
             common=common,
             archive="",
             handler="",
-            secret_names=serves.secret_names,
-            admin_secret_arns=serves.admin_secret_arns,
-            admin_servers=rotations.admin_servers(serves),
-            kms_key_ids=serves.kms_key_ids,
+            secret_names=about.secret_names,
+            admin_secret_arns=about.admin_secret_arns,
+            admin_servers=about.admin_servers,
+            kms_key_arns=about.kms_key_arns,
+            cache_arns=about.cache_arns,
+            smtp_user_arns=about.smtp_user_arns,
+            retirements=about.retirements,
             network=network,
             certificate_authorities=authorities,
         )
-        last = made[serves.secret_names[-1]].place if serves.secret_names else ("databases",)
-        yield from size_limits.of_environment(args, last)
+        path = (
+            desired.secrets[about.secret_names[-1]].path if about.secret_names else desired.path("databases")
+        )
+        yield from size_limits.of_environment(args, path)
         division = rotation_function.division(name, args)
         if not _fit([division], MOST_ATTACHED):
             yield Mistake(
-                _path(*last),
-                f"it is one of {len(serves.secret_names)} secrets that one function rotates, and the "
+                path,
+                f"it is one of {len(about.secret_names)} secrets that one function rotates, and the "
                 f"function's policies would have {division.whole} characters",
                 _room(MOST_ATTACHED),
-                "Divide the secrets among several stacks, or rotate fewer of them",
+                "Split the secrets into several stacks, or rotate fewer of them",
             )
 
 
-def _functions(declared: StackFile, servers: Mapping[str, Found]) -> list[str]:
-    """Logical names of the stack's functions but those that redeploy services."""
-    served = rotations.served_by(declared, servers, lambda _: None)
-    return [*served, *(["writer"] if written_secrets(declared) else [])]
+def _of_notices(desired: Desired, account: Account) -> Iterator[Mistake]:
+    args = notices.args_of(
+        desired, _common(desired, account), lambda encryption: _key_arn(account, encryption)
+    )
+    if args is None:
+        return
+    division = notices_component.division(NOTICES, args)
+    if not _fit([division], MOST_ATTACHED):
+        yield Mistake(
+            desired.path("notices"),
+            f"the function asks about {len(args.secrets)} secrets, and its policies would have "
+            f"{division.whole} characters",
+            _room(MOST_ATTACHED),
+            "Split the secrets into several stacks, or remove notices",
+        )
 
 
-def _of_resource_policies(declared: StackFile, account: Account) -> Iterator[Mistake]:
-    readers = roles_elsewhere(declared, account)
-    for secret in stack_secrets(declared):
+def _functions(desired: Desired, account: Account, servers: Servers) -> list[str]:
+    """Return the logical names of the stack's functions, without those that redeploy services."""
+    served = rotations.served_by(desired, account, servers, lambda _: None)
+    copiers = [copier_name(secret.name) for secret in desired.secrets.values() if secret.renamed_from]
+    return [
+        *served,
+        *([WRITER] if desired.written_secrets else []),
+        *copiers,
+        *([NOTICES] if desired.stack_file.notices else []),
+        *([REHEARSAL] if rehearsed(desired) else []),
+    ]
+
+
+def _of_resource_policies(desired: Desired, account: Account) -> Iterator[Mistake]:
+    readers = desired.cross_account_readers(account)
+    for secret in desired.secrets.values():
         roles = readers.get(secret.name, [])
-        # the provider sends it without white space
-        size = len(json.dumps(policy_of(secret.kept, roles), separators=(",", ":")))
-        if size > MOST_OF_RESOURCE_POLICY:
+        # the provider sends it without whitespace
+        size = len(json.dumps(secret.policy(roles), separators=(",", ":")))
+        if size > MAX_RESOURCE_POLICY:
             yield Mistake(
-                _path(*secret.place),
-                f"its policy would have {size} characters, with {len(roles)} roles of other "
+                secret.path,
+                f"its resource policy would have {size} characters, with {len(roles)} roles of other "
                 "accounts that read it",
-                f"Secrets Manager takes {MOST_OF_RESOURCE_POLICY}",
-                "Shorten its policy, or let fewer roles of other accounts read it",
+                f"Secrets Manager accepts {MAX_RESOURCE_POLICY}",
+                "Shorten the policy, or let fewer roles of other accounts read the secret",
             )
 
 
-def _of_tags(declared: StackFile) -> Iterator[Mistake]:
-    for secret in stack_secrets(declared):
-        count = len(tags_of(declared, secret.kept)) + _own_tags(secret)
-        if count > MOST_TAGS:
+def _of_tags(desired: Desired, account: Account) -> Iterator[Mistake]:
+    for secret in desired.secrets.values():
+        count = len(secret.tags) + len(secret.component_tags(account))
+        if count > MAX_TAGS:
             yield Mistake(
-                _path(*secret.place),
-                f"it would have {count} tags, with those of the whole stack and those that rotation reads",
-                f"AWS takes {MOST_TAGS}",
-                f"Remove {count - MOST_TAGS} of them",
+                secret.path,
+                f"it would have {count} tags, including the stack's and those for rotation",
+                f"AWS accepts {MAX_TAGS}",
+                f"Remove {count - MAX_TAGS} of them",
             )
-
-
-def _own_tags(secret: StackSecret) -> int:
-    return _ROTATION_TAGS_OF_A_LOGIN if secret.own_keys else 0

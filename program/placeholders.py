@@ -1,4 +1,4 @@
-"""Placeholders that a workload needs and nobody has filled."""
+"""Warn of placeholders that a workload requires and nobody has filled in."""
 
 from collections.abc import Mapping
 
@@ -6,69 +6,64 @@ import pulumi
 
 from components.first_version import FirstVersions
 from components.secret import Secret
-from components.versions import INITIAL_VERSION_LABEL, UNFILLED_LABEL, LookupFailedError, list_versions
+from components.version_labels import INITIAL_VERSION_LABEL, UNFILLED_LABEL, LookupFailedError, list_versions
 from components.visible import visible
-from settings import StackFile
-from settings.mistakes import path_of
-from settings.stack_secrets import by_name
+from program.desired import Desired
 
 
-def warn_about_empty_ones(
-    declared: StackFile, made: Mapping[str, Secret], first_versions: FirstVersions
+def warn_if_unfilled(
+    desired: Desired, components: Mapping[str, Secret], first_versions: FirstVersions
 ) -> None:
-    """Warn of required placeholders that still hold their initial value; no value is read.
+    """Warn of required placeholders that still have their initial value; read no value.
 
-    Where several keys of a secret wait for a person, an edit of one counts for all.
+    In a secret with several placeholders, an edit of one counts for all.
 
     Args:
-        declared: the stack file.
-        made: component of each secret, by its name in AWS.
-        first_versions: which secrets this update creates.
+        desired: the stack.
+        components: name in AWS to component.
+        first_versions: the secrets that this update creates.
     """
-    for name, warnings in _required(declared).items():
-        # of a secret that this update creates AWS is not asked: the provider would report an error for it
-        made[name].arn.apply(
-            lambda arn, warnings=warnings: _warn(arn, warnings, first_versions),  # type: ignore[misc]  # a default is how a loop's value is kept
+    for name, warnings in _required(desired).items():
+        # a secret that this update creates is not looked up: the provider would report an error
+        components[name].arn.apply(
+            lambda arn, warnings=warnings: _warn(arn, warnings, first_versions),  # type: ignore[misc]  # a default keeps the loop's value
             run_with_unknowns=True,
         )
 
 
-def _required(declared: StackFile) -> dict[str, list[str]]:
+def _required(desired: Desired) -> dict[str, list[str]]:
     """Return each secret with a placeholder that a workload requires, with a warning for each reader."""
-    secrets = by_name(declared)
-    found: dict[str, list[str]] = {}
-    for name, workload in declared.workloads.items():
+    warnings: dict[str, list[str]] = {}
+    for workload in desired.workloads.values():
         for read in workload.reads:
             if not read.required:
                 continue
-            path = path_of(pulumi.get_project(), ("workloads", name, *read.place))
-            secret = secrets[read.secret]
-            key = read.key_of(secret.content)
-            for place, value in secret.sources:
-                own = place[1] if place[0] == "values" else None
-                if key in {own, None} and value.filled_by_hand is not None:
-                    what = read.secret if own is None else f"{own} of {read.secret}"
-                    found.setdefault(read.secret, []).append(
+            secret = desired.secrets[read.secret]
+            path, key = desired.path("workloads", workload.name, *read.place), read.key_of(secret.content)
+            for placeholder, hint in secret.placeholders.items():
+                if key in {placeholder or None, None}:
+                    what = f"{placeholder} of {secret.name}" if placeholder else secret.name
+                    warnings.setdefault(secret.name, []).append(
                         visible(
-                            f"{path}: {what} is not filled in yet ({value.filled_by_hand}). "
+                            f"{path}: {what} is not filled in yet ({hint}). "
                             "The workload requires it and gets an empty text until then."
                         )
                     )
-    return found
+    return warnings
 
 
 def _warn(arn: object, warnings: list[str], first_versions: FirstVersions) -> None:
-    # a text unless a preview creates the secret
-    if not isinstance(arn, str) or first_versions.is_new(arn) or _holds_its_initial_value(arn):
+    # not a text while a preview creates the secret
+    if not isinstance(arn, str) or first_versions.is_new(arn) or _has_initial_value(arn):
         for warning in warnings:
             pulumi.log.warn(warning)
 
 
-def _holds_its_initial_value(arn: str) -> bool:
+def _has_initial_value(arn: str) -> bool:
     try:
         versions = list_versions(arn)
     except LookupFailedError:
-        return False  # a permission that a preview lacks tells nothing
+        return False  # a preview may lack the permission
     return any(
         "AWSCURRENT" in version.version_stages
         and not {INITIAL_VERSION_LABEL, UNFILLED_LABEL}.isdisjoint(version.version_stages)

@@ -1,76 +1,91 @@
-"""Which ECS services are deployed again when a secret changes."""
+"""Redeploy an ECS service when a secret that it reads changes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import pulumi
 
+from components.lambdas import build
 from components.redeployment import EcsRedeployment, EcsRedeploymentArgs, event_pattern
 from components.secret import Secret
-from functions import build
-from program.making import Account, Making, name_prefix
-from settings import Mistake, StackFile
-from settings.mistakes import path_of
-from settings.workloads import Redeploy
+from program.arns import Account, secret_arn_pattern
+from program.desired import Desired
+from program.secret_args import SecretDefaults
+from stack_file import Mistake
+from stack_file.workloads import Redeploy
 
 # Source: Amazon EventBridge User Guide, "Amazon EventBridge quotas": event pattern size.
-_MOST_CHARACTERS = 2_048
-# Lambda takes names of 64 characters, of which "-redeploy-function-" and what makes it unique need 26.
-_LONGEST_NAME = 38
+_MAX_PATTERN = 2_048
+# Lambda accepts names of 64 characters; "-redeploy-function-" and the engine's suffix take 26 of them.
+_MAX_NAME = 38
 
 
-def mistakes(declared: StackFile, account: Account, arns_of: Mapping[str, list[str]]) -> Iterator[Mistake]:
-    """What AWS would refuse; `arns_of` has the ARNs, as long as they are, of what each workload reads."""
-    longest = _LONGEST_NAME - len(name_prefix(declared))
-    for name, workload in declared.workloads.items():
-        if not (workload.ecs and workload.ecs.redeploy):
+def mistakes(desired: Desired, account: Account) -> Iterator[Mistake]:
+    """Yield what AWS would reject in `redeploy`."""
+    longest = _MAX_NAME - len(desired.name_prefix)
+    for name, workload in desired.workloads.items():
+        if not (workload.declared.ecs and workload.declared.ecs.redeploy):
             continue
-        path = path_of(pulumi.get_project(), ("workloads", name, "ecs", "redeploy"))
-        role = workload.ecs.role or ""
-        if role.startswith("arn:") and role.split(":")[4] != account.account_id:
+        path = desired.path("workloads", name, "ecs", "redeploy")
+        if workload.cross_account_role(account) is not None:
             yield Mistake(
                 path,
                 "the workload's role is in another account, and so is its service",
-                "From here it cannot be redeployed",
+                "It cannot be redeployed from this account",
                 "Remove redeploy",
             )
+        if workload.declared.automatic_redeploy is None:
+            continue
         if len(name) > longest:
             yield Mistake(
                 path,
                 f"the workload's name has {len(name)} characters",
-                "The names of what is made for it would be longer than AWS takes",
-                f"Use {longest} characters at the most",
+                "Its function's name would be longer than Lambda accepts",
+                f"Use at most {longest} characters",
             )
-        arns = arns_of[name]
-        foreign = [arn for arn in arns if arn.split(":")[4] != account.account_id]
-        if foreign:
+        references = [*workload.declared.secrets, *workload.existing_secrets]
+        arns = [secret_arn_pattern(reference, account) for reference in references]
+        elsewhere = [arn for arn in arns if not account.owns(arn)]
+        if elsewhere:
             yield Mistake(
                 path,
-                f"it reads {foreign[0]}, of another account",
-                "EventBridge has no events of it here, and tasks would keep the old value",
+                f"it reads {elsewhere[0]}, a secret of another account",
+                "EventBridge has no events about it here, and tasks would keep the old value",
                 "Remove redeploy, or copy the secret into this account",
             )
         length = len(event_pattern(arns))
-        if length > _MOST_CHARACTERS:
+        if length > _MAX_PATTERN:
             yield Mistake(
                 path,
-                f"it would follow {len(arns)} secrets with {length} characters of ARNs",
-                f"EventBridge takes {_MOST_CHARACTERS} for one rule",
-                "Divide what the service reads among several workloads, or put it into fewer secrets",
+                f"the event pattern for its {len(arns)} secrets has {length} characters",
+                f"EventBridge accepts {_MAX_PATTERN} in one rule",
+                "Split the workload, or put its values into fewer secrets",
             )
 
 
 def declare(
-    making: Making, name: str, redeploy: Redeploy, secrets: Sequence[Secret], existing: Sequence[str]
+    defaults: SecretDefaults,
+    name: str,
+    redeploy: Redeploy,
+    secrets: Sequence[Secret],
+    existing_arns: Sequence[str],
 ) -> EcsRedeployment:
-    """Redeploys the service of a workload that reads these secrets, and existing ones by their ARNs."""
-    files = {there: pulumi.FileAsset(str(path)) for there, path in build.REDEPLOY_FILES.items()}
+    """Declare the redeployment of a workload's service.
+
+    Args:
+        defaults: what the stack's components share.
+        name: the workload.
+        redeploy: the service.
+        secrets: the stack's secrets that it reads.
+        existing_arns: full ARNs of the other secrets that it reads.
+    """
+    files = {path: pulumi.FileAsset(str(source)) for path, source in build.REDEPLOY_FILES.items()}
     return EcsRedeployment(
         f"{name}-redeploy",
         EcsRedeploymentArgs(
-            common=making.function_settings(),
+            common=defaults.function_settings(),
             cluster=redeploy.cluster,
             service=redeploy.service,
-            secret_arns=[*(secret.arn for secret in secrets), *existing],
+            secret_arns=[*(secret.arn for secret in secrets), *existing_arns],
             after=list(secrets),
             code=pulumi.AssetArchive(dict(files)),
             handler=build.REDEPLOY_HANDLER,

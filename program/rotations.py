@@ -1,41 +1,52 @@
-"""The rotation functions of a stack, and all that they rotate."""
+"""Declare the rotation functions of a stack, and everything that they rotate."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 import pulumi
 
+from components.cache_login import CacheLogin, CacheLoginArgs, CacheUser
+from components.lambdas import build
 from components.master_rotation import MasterRotation, MasterRotationArgs
+from components.mysql_login import MysqlLogin, MysqlLoginArgs
 from components.partner_rotation import PartnerRotation, PartnerRotationArgs
 from components.postgres_login import PostgresLogin, PostgresLoginArgs
-from components.rotation import Rotation, RotationArgs, Schedule
-from components.rotation_function import AdminServer, RotationFunction, RotationFunctionArgs
+from components.rotation import Rotation, RotationArgs
+from components.rotation_function import AdminServer, Retirement, RotationFunction, RotationFunctionArgs
 from components.secret import Secret
-from functions import build
-from program.lookup import Found, function_name, merged
-from program.making import Making
-from settings import Settings, StackFile
-from settings import rotation as declared_rotation
-from settings import secrets as declared_secrets
-from settings.databases import Admin, Login
+from program.arns import Account
+from program.aws_lookups import DatabaseServer, Servers
+from program.cache_lookups import CacheServer
+from program.desired import (
+    ROTATION_FUNCTION,
+    Desired,
+    DesiredCache,
+    DesiredDatabase,
+    DesiredSecret,
+    administrator_description,
+)
+from program.networks import Reached, merged
+from program.secret_args import SecretDefaults
+from stack_file.databases import DEFAULT_GRANTS, UNCHANGED, Database
+from stack_file.engines import ENGINES
+from stack_file.rotation import PasswordRotation
 
-_DEFAULT_DAYS = 30
-_OUTSIDE_VPC = function_name(None)
+DatabaseLogin: TypeAlias = PostgresLogin | MysqlLogin
 
 
 class ArchiveError(pulumi.RunError):
     """The rotation function's archive cannot be built."""
 
 
-def archive(settings: Settings) -> str:
-    """The path of the rotation function's archive, built now unless it is there; empty if nothing needs it.
+def archive(desired: Desired) -> str:
+    """Return the path of the rotation function's archive, built if it is missing; empty if nothing needs it.
 
     Raises:
-        ArchiveError: its dependencies cannot be fetched.
+        ArchiveError: its dependencies cannot be downloaded.
     """
-    declared = settings.stack_file
-    if not declared.databases and not any(
-        secret.rotation and secret.rotation.renewed_keys for secret in declared.secrets.values()
+    if not any((desired.databases, desired.caches, desired.stack_file.smtp)) and not any(
+        map(_has_random_keys, desired.secrets.values())
     ):
         return ""
     try:
@@ -44,71 +55,112 @@ def archive(settings: Settings) -> str:
         raise ArchiveError(f"{error}\n\nNothing was declared or changed.") from None
 
 
+def _has_random_keys(secret: DesiredSecret) -> bool:
+    """Return whether the stack's function rotates a secret outside databases."""
+    return not secret.is_login and secret.rotated_by == "stack" and secret.schedule is not None
+
+
 @dataclass
-class Serves:
-    """What one function has to do with."""
+class Served:
+    """Secrets, keys and servers of one rotation function."""
 
     secret_names: list[str] = field(default_factory=list)
     admin_secret_arns: list[str] = field(default_factory=list)
-    kms_key_ids: list[pulumi.Input[str]] = field(default_factory=list)
-    databases: list[Found] = field(default_factory=list)
+    kms_key_arns: list[pulumi.Input[str]] = field(default_factory=list)
+    servers: list[Reached] = field(default_factory=list)
+    cache_arns: list[str] = field(default_factory=list)
+    smtp_user_arns: list[str] = field(default_factory=list)
+    retirements: dict[str, Retirement] = field(default_factory=dict)
 
-    def add(self, name: str, kms_key_id: pulumi.Input[str] | None) -> None:
-        """A secret that the function may write, and its key."""
+    def add(self, name: str, kms_key_arn: pulumi.Input[str] | None) -> None:
+        """Add a secret that the function may write, with its key."""
         self.secret_names.append(name)
-        self.kms_key_ids += [] if kms_key_id is None else [kms_key_id]
+        self.kms_key_arns += [] if kms_key_arn is None else [kms_key_arn]
+
+    def retire(self, name: str, rotation: PasswordRotation) -> None:
+        """Add what happens while clients use an old password of a login."""
+        if rotation.while_old_password_is_used:
+            deferrals = rotation.max_deferrals or Retirement.deferrals
+            self.retirements[name] = Retirement(mode=rotation.while_old_password_is_used, deferrals=deferrals)
+
+    @property
+    def admin_servers(self) -> list[AdminServer]:
+        """Servers on which the passwords of administrators' existing secrets may be used."""
+        return [
+            AdminServer(secret_arn=server.admin.arn, host=server.server.host, port=server.server.port)
+            for server in self.servers
+            if isinstance(server, DatabaseServer) and server.admin
+        ]
 
 
 def served_by(
-    declared: StackFile,
-    servers: Mapping[str, Found],
-    key_of: Callable[[declared_secrets.Kept], pulumi.Input[str] | None],
-) -> dict[str, Serves]:
-    """What each rotation function serves, by its logical name; `key_of` has the key of a secret."""
-    served: dict[str, Serves] = {}
-    for name, secret in declared.secrets.items():
-        if secret.rotation and secret.rotation.renewed_keys:
-            served.setdefault(_OUTSIDE_VPC, Serves()).add(name, key_of(secret))
-    for database, about in declared.databases.items():
-        found = servers[database]
-        serves = served.setdefault(found.function_name, Serves())
-        serves.databases.append(found)
-        if about.admin and about.admin.secret:
-            serves.add(about.admin.secret, key_of(about.admin.kept))
-        if found.admin:
-            serves.admin_secret_arns.append(found.admin.arn)
-            serves.kms_key_ids += [found.admin.kms_key_id] if found.admin.kms_key_id else []
-        for name, login in about.logins.items():
-            serves.add(name, key_of(login))
+    desired: Desired,
+    account: Account,
+    servers: Servers,
+    key_of: Callable[[str], pulumi.Input[str] | None],
+) -> dict[str, Served]:
+    """Return what each rotation function serves, by its logical name.
+
+    Args:
+        desired: the stack.
+        account: its account and region.
+        servers: what the stack's logins log in to.
+        key_of: `encryption` of a secret to the ARN of its key; None for the AWS managed key.
+    """
+    served: dict[str, Served] = {}
+
+    def add(function: str, name: str) -> None:
+        served.setdefault(function, Served()).add(name, key_of(desired.secrets[name].encryption))
+
+    for secret in desired.secrets.values():
+        user = secret.smtp_user_arn(account)
+        if user or _has_random_keys(secret):
+            add(ROTATION_FUNCTION, secret.name)
+            served[ROTATION_FUNCTION].smtp_user_arns += [user] if user else []
+    for database in desired.databases.values():
+        server = servers.databases[database.name]
+        function = server.function_name
+        served.setdefault(function, Served()).servers.append(server)
+        if database.admin_secret:
+            add(function, database.admin_secret)
+        if server.admin:
+            served[function].admin_secret_arns.append(server.admin.arn)
+            served[function].kms_key_arns += [server.admin.kms_key_arn] if server.admin.kms_key_arn else []
+        for name in database.logins:
+            add(function, name)
+            served[function].retire(name, database.declared.logins[name].rotation)
+    for cache in desired.caches.values():
+        found = servers.caches[cache.name]
+        served.setdefault(found.function_name, Served()).servers.append(found)
+        for name in cache.logins:
+            add(found.function_name, name)
+            served[found.function_name].retire(name, cache.declared.logins[name].rotation)
+            secret = desired.secrets[name]
+            arns = (secret.cache_arn(account), secret.cache_group_arn(account))
+            served[found.function_name].cache_arns += [arn for arn in arns if arn]
     return served
 
 
-def admin_servers(serves: Serves) -> list[AdminServer]:
-    """Servers on which the passwords of administrators' existing secrets may be used."""
-    return [
-        AdminServer(secret_arn=found.admin.arn, host=found.server.host, port=found.server.port)
-        for found in serves.databases
-        if found.admin
-    ]
-
-
 def declare_functions(
-    making: Making, servers: Mapping[str, Found], archive_path: str
+    defaults: SecretDefaults, servers: Servers, archive_path: str
 ) -> dict[str, RotationFunction]:
-    """One function for each network, by its logical name."""
+    """Declare one function for each network; return them by their logical names."""
     functions = {}
-    for name, serves in served_by(making.settings.stack_file, servers, making.kms_key_id).items():
-        network, authorities = merged(serves.databases)
+    for name, served in served_by(defaults.desired, defaults.account, servers, defaults.kms_key_arn).items():
+        network, authorities = merged(served.servers)
         functions[name] = RotationFunction(
             name,
             RotationFunctionArgs(
-                common=making.function_settings(),
+                common=defaults.function_settings(),
                 archive=archive_path,
                 handler=build.HANDLER,
-                secret_names=serves.secret_names,
-                admin_secret_arns=serves.admin_secret_arns,
-                admin_servers=admin_servers(serves),
-                kms_key_ids=serves.kms_key_ids,
+                secret_names=served.secret_names,
+                admin_secret_arns=served.admin_secret_arns,
+                admin_servers=served.admin_servers,
+                kms_key_arns=served.kms_key_arns,
+                cache_arns=served.cache_arns,
+                smtp_user_arns=served.smtp_user_arns,
+                retirements=served.retirements,
                 network=network,
                 certificate_authorities=authorities,
             ),
@@ -116,53 +168,50 @@ def declare_functions(
     return functions
 
 
-def attach(making: Making, secrets: Mapping[str, Secret], functions: Mapping[str, RotationFunction]) -> None:
-    """Rotates those secrets that are no database logins and ask for it."""
+def attach(
+    defaults: SecretDefaults, secrets: Mapping[str, Secret], functions: Mapping[str, RotationFunction]
+) -> None:
+    """Attach rotation to the secrets outside databases that declare it."""
     for name, secret in secrets.items():
-        rotation = making.settings.stack_file.secrets[name].rotation
-        if rotation:
-            Rotation(
-                name,
-                RotationArgs(
-                    secret_arn=secret.arn,
-                    function=rotation.function_arn or functions[_OUTSIDE_VPC],
-                    schedule=schedule_of(rotation),
-                    after=[secret],
-                ),
-            )
+        desired = defaults.desired.secrets[name]
+        if desired.rotated_by == "aws" or desired.schedule is None:
+            continue
+        Rotation(
+            name,
+            RotationArgs(
+                secret_arn=secret.arn,
+                function=desired.function_arn or functions[ROTATION_FUNCTION],
+                schedule=desired.schedule,
+                after=[secret],
+            ),
+        )
 
 
-def declare_master_rotations(making: Making, servers: Mapping[str, Found]) -> None:
-    """Schedule the rotation of master secrets that RDS manages, where the stack file says when."""
-    for database, declared in making.settings.stack_file.databases.items():
-        rotation, admin = declared.master_rotation, servers[database].admin
-        if rotation and admin:
-            MasterRotation(
-                database,
-                MasterRotationArgs(
-                    secret_arn=admin.arn, schedule=schedule_of(rotation) if rotation.enabled else None
-                ),
-            )
+def declare_master_rotations(desired: Desired, servers: Servers) -> None:
+    """Schedule the rotation of the master secrets that RDS manages, where the stack file says when."""
+    for name, database in desired.databases.items():
+        admin = servers.databases[name].admin
+        if database.declared.master_rotation and admin:
+            MasterRotation(name, MasterRotationArgs(secret_arn=admin.arn, schedule=database.master_schedule))
 
 
-def attach_partners(making: Making, secrets: Mapping[str, Secret]) -> None:
-    """Have AWS rotate the credentials of vendors that it can rotate itself."""
-    declared = making.settings.stack_file
+def attach_partners(defaults: SecretDefaults, secrets: Mapping[str, Secret]) -> None:
+    """Have AWS rotate the vendors' credentials that it rotates without a function."""
+    declared = defaults.desired.stack_file
     for name, secret in secrets.items():
-        about = declared.secrets[name]
-        partner = about.partner
-        if partner and partner.rotation.enabled:
+        desired = defaults.desired.secrets[name]
+        if desired.partner and desired.schedule:
             PartnerRotation(
                 name,
                 PartnerRotationArgs(
-                    account_id=making.account.account_id,
-                    region=making.account.region,
+                    account_id=defaults.account.account_id,
+                    region=defaults.account.region,
                     secret_arn=secret.arn,
                     secret_name=name,
-                    kms_key_id=making.kms_key_id(about),
-                    role_arn=partner.role_arn,
-                    metadata=partner.metadata,
-                    schedule=schedule_of(partner.rotation),
+                    kms_key_id=defaults.kms_key_arn(desired.encryption),
+                    role_arn=desired.partner.role_arn,
+                    metadata=desired.partner.metadata,
+                    schedule=desired.schedule,
                     tags=declared.tags,
                     permissions_boundary=declared.permissions_boundary,
                     after=[secret],
@@ -170,113 +219,191 @@ def attach_partners(making: Making, secrets: Mapping[str, Secret]) -> None:
             )
 
 
-def schedule_of(rotation: declared_rotation.Schedule) -> Schedule:
-    """When to rotate, as Secrets Manager takes it."""
-    days = rotation.automatically_after_days
-    return Schedule(
-        automatically_after_days=_DEFAULT_DAYS if not days and not rotation.schedule_expression else days,
-        schedule_expression=rotation.schedule_expression,
-        duration=rotation.duration,
-        rotate_immediately=rotation.rotate_immediately,
-    )
-
-
 @dataclass(frozen=True)
-class _Place:
-    """A server with the function that reaches it, and the administrator whose secret the stack makes."""
+class _Endpoint:
+    """A server, the function that reaches it, and the administrator if the stack creates its secret."""
 
-    found: Found
+    server: DatabaseServer
     function: RotationFunction
-    admin: PostgresLogin | None = None
+    admin: DatabaseLogin | None = None
 
 
 def declare_logins(
-    making: Making, servers: Mapping[str, Found], functions: Mapping[str, RotationFunction]
-) -> dict[str, dict[str, PostgresLogin]]:
-    """Database to name in AWS to login, the administrator's included where the stack makes its secret."""
-    logins: dict[str, dict[str, PostgresLogin]] = {}
-    for database, declared in making.settings.stack_file.databases.items():
-        place = _Place(servers[database], functions[servers[database].function_name])
-        made = logins.setdefault(database, {})
-        if declared.admin and declared.admin.secret:
-            admin = _admin(making, declared.admin, place)
-            made[declared.admin.secret] = admin
-            place = replace(place, admin=admin)
-        for name, login in declared.logins.items():
-            made[name] = PostgresLogin(name, _login_args(making, name, login, place), making.options(login))
+    defaults: SecretDefaults,
+    servers: Servers,
+    functions: Mapping[str, RotationFunction],
+) -> dict[str, dict[str, DatabaseLogin]]:
+    """Declare all logins; return them by database and name in AWS, the administrator's first."""
+    logins: dict[str, dict[str, DatabaseLogin]] = {}
+    for name, database in defaults.desired.databases.items():
+        endpoint = _Endpoint(servers.databases[name], functions[servers.databases[name].function_name])
+        of_database = logins.setdefault(name, {})
+        if database.admin_secret:
+            admin = _admin(defaults, database, endpoint)
+            of_database[database.admin_secret] = admin
+            endpoint = replace(endpoint, admin=admin)
+        for login in database.logins:
+            secret = defaults.desired.secrets[login]
+            of_database[login] = _login(defaults, secret, database.declared, endpoint)
     return logins
 
 
-def _admin(making: Making, declared: Admin, place: _Place) -> PostgresLogin:
-    name = declared.secret or ""
-    description = f"Administrator of {place.found.server.host}"
-    kept = declared.kept.model_copy(update={"description": description})
-    rotated = declared.rotation if declared.rotation and declared.rotation.enabled else None
-    return PostgresLogin(
-        name,
-        PostgresLoginArgs(
-            secret=making.secret_args(name, kept),
-            server=place.found.server,
-            database=declared.database,
-            username=declared.username or "",
-            alternating=False,
-            function=place.function,
-            password=making.settings.configured[declared.password.config] if declared.password else None,
-            schedule=schedule_of(rotated) if rotated else None,
+def _admin(defaults: SecretDefaults, database: DesiredDatabase, endpoint: _Endpoint) -> DatabaseLogin:
+    declared = database.declared.admin
+    if declared is None or declared.secret is None:
+        raise ValueError(f"{database.name}: the stack does not create the administrator's secret")
+    secret = replace(
+        defaults.desired.secrets[declared.secret],
+        description=administrator_description(str(endpoint.server.server.host)),
+    )
+    shared: dict[str, Any] = {  # arguments of both kinds of logins
+        "secret": defaults.secret_args(secret),
+        "server": endpoint.server.server,
+        "database": declared.database or ENGINES[database.declared.engine].admin_database,
+        "username": declared.username or "",
+        "function": endpoint.function,
+        "password": defaults.config_secrets[declared.password.config] if declared.password else None,
+        "schedule": secret.schedule,
+    }
+    if database.declared.engine == "postgres":
+        return PostgresLogin(
+            secret.name, PostgresLoginArgs(**shared, alternating=False), defaults.options(secret)
+        )
+    return MysqlLogin(secret.name, MysqlLoginArgs(**shared), defaults.options(secret))
+
+
+def _login(
+    defaults: SecretDefaults, secret: DesiredSecret, database: Database, endpoint: _Endpoint
+) -> DatabaseLogin:
+    login = database.logins[secret.name]
+    existing = endpoint.server.admin.arn if endpoint.server.admin else None
+    admin_secret_arn = endpoint.admin.secret.arn if endpoint.admin else existing
+    by_default = None if admin_secret_arn is None else DEFAULT_GRANTS
+    shared: dict[str, Any] = {  # arguments of both kinds of logins
+        "secret": replace(defaults.secret_args(secret), values=defaults.initial_values(login.values)),
+        "server": endpoint.server.server,
+        "database": login.database,
+        "username": login.username,
+        "function": endpoint.function,
+        "admin_secret_arn": admin_secret_arn,
+        "grants": None if login.grants == UNCHANGED else login.grant_statements or login.grants or by_default,
+        "password": defaults.config_secrets[login.password.config] if login.password else None,
+        "password_length": login.password_length,
+        "reader_host": endpoint.server.reader_host if login.reader_url else None,
+        "schedule": secret.schedule,
+        "after": [endpoint.admin] if endpoint.admin else [],
+    }
+    options = defaults.options(secret)
+    if database.engine == "postgres":
+        return PostgresLogin(
+            secret.name,
+            PostgresLoginArgs(
+                **shared,
+                alternating=database.alternates(login),
+                authentication=login.authentication,
+                schemas=login.schemas,
+                create_schemas=login.create_schemas,
+                owner_role=login.owner_role,
+            ),
+            options,
+        )
+    return MysqlLogin(
+        secret.name,
+        MysqlLoginArgs(
+            **shared,
+            user_host=login.user_host or MysqlLoginArgs.user_host,
+            url_scheme=login.url_scheme or MysqlLoginArgs.url_scheme,
         ),
-        making.options(kept),
+        options,
     )
 
 
-def _login_args(making: Making, name: str, login: Login, place: _Place) -> PostgresLoginArgs:
-    existing = place.found.admin.arn if place.found.admin else None
-    admin_secret_arn = place.admin.secret.arn if place.admin else existing
-    return PostgresLoginArgs(
-        secret=replace(making.secret_args(name, login), values=making.initial_values(login.values)),
-        server=place.found.server,
-        database=login.database,
-        username=login.username,
-        alternating=login.users == "alternating",
-        function=place.function,
-        admin_secret_arn=admin_secret_arn,
-        grants=login.grant_statements or login.grants or (None if admin_secret_arn is None else "read-write"),
-        schemas=login.schemas,
-        create_schemas=login.create_schemas,
-        owner_role=login.owner_role,
-        password=making.settings.configured[login.password.config] if login.password else None,
+def declare_cache_logins(
+    defaults: SecretDefaults, servers: Servers, functions: Mapping[str, RotationFunction]
+) -> dict[str, dict[str, CacheLogin]]:
+    """Declare the logins to caches; return them by cache and name in AWS."""
+    logins: dict[str, dict[str, CacheLogin]] = {}
+    for cache in defaults.desired.caches.values():
+        server = servers.caches[cache.name]
+        for name in cache.logins:
+            secret = defaults.desired.secrets[name]
+            args = _cache_login_args(defaults, secret, cache, server, functions[server.function_name])
+            logins.setdefault(cache.name, {})[name] = CacheLogin(name, args, defaults.options(secret))
+    return logins
+
+
+def _cache_login_args(
+    defaults: SecretDefaults,
+    secret: DesiredSecret,
+    cache: DesiredCache,
+    server: CacheServer,
+    function: RotationFunction,
+) -> CacheLoginArgs:
+    login = cache.declared.logins[secret.name]
+    arn = secret.cache_arn(defaults.account) or ""
+    user = None
+    if login.user:
+        user = CacheUser(
+            arn=arn,
+            name=server.usernames[secret.name],
+            access_string=login.access_string,
+            group_arn=secret.cache_group_arn(defaults.account),
+        )
+    return CacheLoginArgs(
+        secret=replace(defaults.secret_args(secret), values=defaults.initial_values(login.values)),
+        cache=server.cache if login.reader_url else replace(server.cache, reader_host=None),
+        user=user,
+        function=function,
         password_length=login.password_length,
-        reader_host=place.found.reader_host if login.reader_url else None,
-        schedule=schedule_of(login.rotation) if login.rotation.enabled else None,
-        after=[place.admin] if place.admin else [],
+        schedule=secret.schedule,
     )
 
 
-def _reader_output(found: Found) -> dict[str, object]:
-    return {"readerHost": found.reader_host} if found.reader_host else {}
-
-
-def outputs(
-    servers: Mapping[str, Found],
+def database_outputs(
+    servers: Servers,
     functions: Mapping[str, RotationFunction],
-    logins: Mapping[str, Mapping[str, PostgresLogin]],
+    logins: Mapping[str, Mapping[str, DatabaseLogin]],
 ) -> dict[str, object]:
-    """What the stack says of its databases."""
+    """Return the stack's outputs about its databases."""
     return {
         database: {
-            "host": servers[database].server.host,
-            "port": servers[database].server.port,
-            **_reader_output(servers[database]),
-            "rotationFunction": functions[servers[database].function_name].function_name,
-            "logGroup": functions[servers[database].function_name].log_group_name,
+            "host": server.server.host,
+            "port": server.server.port,
+            **({"readerHost": server.reader_host} if server.reader_host else {}),
+            **_function_outputs(functions[server.function_name]),
             "logins": {
-                name: {
-                    "arn": login.secret.arn,
-                    "name": login.secret.secret_name,
-                    "roles": login.roles,
-                    "warnings": login.warnings,
-                }
-                for name, login in made.items()
+                name: {**_login_outputs(login), "roles": login.roles}
+                for name, login in logins[database].items()
             },
         }
-        for database, made in logins.items()
+        for database, server in servers.databases.items()
     }
+
+
+def cache_outputs(
+    servers: Servers,
+    functions: Mapping[str, RotationFunction],
+    logins: Mapping[str, Mapping[str, CacheLogin]],
+) -> dict[str, object]:
+    """Return the stack's outputs about its caches."""
+    return {
+        cache: {
+            "host": server.cache.host,
+            "port": server.cache.port,
+            **({"readerHost": server.cache.reader_host} if server.cache.reader_host else {}),
+            **_function_outputs(functions[server.function_name]),
+            "logins": {
+                name: {**_login_outputs(login), "warnings": login.warnings}
+                for name, login in logins[cache].items()
+            },
+        }
+        for cache, server in servers.caches.items()
+    }
+
+
+def _function_outputs(function: RotationFunction) -> dict[str, object]:
+    return {"rotationFunction": function.function_name, "logGroup": function.log_group_name}
+
+
+def _login_outputs(login: DatabaseLogin | CacheLogin) -> dict[str, object]:
+    return {"arn": login.secret.arn, "name": login.secret.secret_name}

@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""Settings and fixtures of all tests."""
 
 import os
 import signal
@@ -9,21 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from localcloud import postgres
-from localcloud.postgres import PostgresServer
+from tests.support.engine_servers import (  # noqa: F401  fixtures of every test
+    mariadb_10_5_server,
+    mariadb_11_server,
+    mariadb_server,
+    mysql_server,
+    redis_server,
+    valkey_server,
+)
+from tools.localcloud import postgres
+from tools.localcloud.postgres import PostgresServer
 
-# A job that a shell runs in the background ignores SIGINT, and so would every process that a test interrupts.
+# A shell's background job ignores SIGINT, and so would every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Every command of the engine starts five Python processes: what they import is compiled once, not each time.
+# Every engine command starts five Python processes: compile what they import once, not each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
-    """A PostgreSQL for this worker; every test has a database and roles of its own."""
-    # the server's user must be able to enter, which pytest's own folders do not allow
+    """A PostgreSQL server for this worker; every test has its own database and roles."""
+    # the server's user needs access, which pytest's own folders deny
     folder = Path(tempfile.mkdtemp(prefix="tests-postgres-"))
     try:
         yield postgres.start(folder)

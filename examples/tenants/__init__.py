@@ -1,6 +1,6 @@
-"""A service that gives each tenant a secret in AWS, over HTTP, through `automation`.
+"""Example service that creates a secret in AWS for each tenant, over HTTP, with `operations`.
 
-    TENANTS_TOKEN=... TENANTS_FOLDER=/var/lib/tenants python -m examples.tenants
+    TENANTS_TOKEN=... TENANTS_FOLDER=/var/lib/tenants AWS_REGION=... python -m examples.tenants
 
-docs/automation.md explains it.
+See docs/automation.md.
 """

@@ -1,4 +1,4 @@
-"""The HTTP side: FastAPI, one bearer token, errors as JSON without what was sent."""
+"""The HTTP API: one bearer token, and errors as JSON that never repeat the request."""
 
 import json
 import secrets
@@ -13,8 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-import automation
-from examples.tenants.model import Tenant, TenantName, Wanted
+import operations
+from examples.tenants.model import Tenant, TenantName, TenantRequest
 from examples.tenants.streams import Streams
 from examples.tenants.tenants import BusyError, Tenants, UnknownTenantError
 
@@ -22,11 +22,16 @@ _BEARER = Depends(HTTPBearer())
 
 
 def make_app(tenants: Tenants, token: str) -> FastAPI:
-    """The application; `token` is what clients show."""
+    """Create the application.
 
-    def authorized(shown: Annotated[HTTPAuthorizationCredentials, _BEARER]) -> None:
-        if not secrets.compare_digest(shown.credentials.encode(), token.encode()):
-            raise HTTPException(HTTPStatus.UNAUTHORIZED, "the token is wrong")
+    Args:
+        tenants: the tenants to serve.
+        token: bearer token that clients must send.
+    """
+
+    def authorized(credentials: Annotated[HTTPAuthorizationCredentials, _BEARER]) -> None:
+        if not secrets.compare_digest(credentials.credentials.encode(), token.encode()):
+            raise HTTPException(HTTPStatus.UNAUTHORIZED, "the token is invalid")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -38,16 +43,16 @@ def make_app(tenants: Tenants, token: str) -> FastAPI:
         title="Tenants",
         lifespan=lifespan,
         dependencies=[Depends(authorized)],
-        # its pages load scripts from elsewhere
+        # these pages load scripts from other hosts
         docs_url=None,
         redoc_url=None,
     )
-    _answer_errors(app)
+    _add_error_handlers(app)
     streams = Streams()
 
     @app.put("/tenants/{name}", status_code=HTTPStatus.ACCEPTED)
-    def put(name: TenantName, wanted: Wanted) -> Tenant:
-        tenants.put(name, wanted)
+    def put(name: TenantName, request: TenantRequest) -> Tenant:
+        tenants.put(name, request)
         return Tenant(name=name, state="updating")
 
     @app.get("/tenants/{name}")
@@ -67,34 +72,34 @@ def make_app(tenants: Tenants, token: str) -> FastAPI:
     return app
 
 
-async def _lines(progress: AsyncIterator[automation.Progress]) -> AsyncIterator[str]:
+async def _lines(progress: AsyncIterator[operations.Progress]) -> AsyncIterator[str]:
     async for event in progress:
         yield json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n"
 
 
-def _answer_errors(app: FastAPI) -> None:
+def _add_error_handlers(app: FastAPI) -> None:
     def unknown(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"detail": f"there is no tenant {error}"}, HTTPStatus.NOT_FOUND)
+        return JSONResponse({"detail": f"tenant {error} does not exist"}, HTTPStatus.NOT_FOUND)
 
     def busy(_: Request, error: Exception) -> JSONResponse:
-        detail = f"tenant {error} is being updated; ask again when it is ready"
+        detail = f"tenant {error} is being updated; try again when it is ready"
         return JSONResponse({"detail": detail}, HTTPStatus.CONFLICT)
 
-    def bad_settings(_: Request, error: Exception) -> JSONResponse:
+    def invalid_configuration(_: Request, error: Exception) -> JSONResponse:
         mistakes = (
             [asdict(mistake) for mistake in error.mistakes]
-            if isinstance(error, automation.BadSettings)
+            if isinstance(error, operations.InvalidConfigurationError)
             else []
         )
         return JSONResponse({"detail": mistakes}, HTTPStatus.UNPROCESSABLE_ENTITY)
 
-    def invalid(_: Request, error: Exception) -> JSONResponse:
-        # FastAPI's own answer repeats the input, in which a value may be
-        found = error.errors() if isinstance(error, RequestValidationError) else []
-        mistakes = [{"path": list(mistake["loc"]), "wrong": mistake["msg"]} for mistake in found]
+    def invalid_request(_: Request, error: Exception) -> JSONResponse:
+        # FastAPI's default response repeats the input, which may contain a secret value
+        details = error.errors() if isinstance(error, RequestValidationError) else []
+        mistakes = [{"path": list(mistake["loc"]), "wrong": mistake["msg"]} for mistake in details]
         return JSONResponse({"detail": mistakes}, HTTPStatus.UNPROCESSABLE_ENTITY)
 
     app.add_exception_handler(UnknownTenantError, unknown)
     app.add_exception_handler(BusyError, busy)
-    app.add_exception_handler(automation.BadSettings, bad_settings)
-    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(operations.InvalidConfigurationError, invalid_configuration)
+    app.add_exception_handler(RequestValidationError, invalid_request)

@@ -1,4 +1,4 @@
-"""What a client may ask for, and what it is told."""
+"""Requests and responses of the HTTP API."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,12 +10,12 @@ GivenKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63
 State = Literal["updating", "ready", "failed"]
 
 
-class Wanted(BaseModel):
-    """A tenant's secret.
+class TenantRequest(BaseModel):
+    """A tenant's secret, as a client requests it.
 
     Attributes:
-        keys: JSON key to where its first value comes from, as `values` of the stack file has it.
-        given: JSON key to a value of the client's; it is encrypted at once and never told again.
+        keys: the value source of each JSON key, as in `values` of the stack file.
+        given: values that the client sets, by JSON key. They are encrypted immediately and never returned.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -25,11 +25,11 @@ class Wanted(BaseModel):
 
 
 class Tenant(BaseModel):
-    """What is known of a tenant; no value is in it.
+    """A tenant's status, without secret values.
 
     Attributes:
-        state: `updating` while an update runs or waits to be taken up again, else how the last one ended.
-        secret: ARN, name and keys of the secret, once it is made.
+        state: `updating` while an update is running or waiting to be resumed, otherwise its outcome.
+        secret: ARN, name and keys of the secret, once it exists.
         error: why the last update failed.
     """
 

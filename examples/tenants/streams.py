@@ -1,4 +1,4 @@
-"""Progress for many watchers: none of them holds a thread, and each client has a limited number."""
+"""Progress streams for many clients, without a thread for each, and with a limit per client."""
 
 import asyncio
 import contextlib
@@ -10,47 +10,47 @@ from http import HTTPStatus
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-import automation
+import operations
 
-MOST_OF_A_CLIENT = 64
-"""Streams that one address may have open at once."""
+MAX_STREAMS_PER_CLIENT = 64
+"""Maximum number of open streams per address."""
 
 
 class Feed:
-    """What a job has reported so far: one thread writes it, any number of coroutines read it."""
+    """The progress of a job, written by one thread and read by any number of coroutines."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._events: list[automation.Progress] = []
+        self._events: list[operations.Progress] = []
         self._ended = False
         self._listeners: set[Callable[[], None]] = set()
 
-    def report(self, event: automation.Progress) -> None:
+    def report(self, event: operations.Progress) -> None:
         """Add an event."""
         with self._lock:
             self._events.append(event)
         self._wake()
 
     def end(self) -> None:
-        """Say that no event will follow."""
+        """Mark the feed as complete."""
         with self._lock:
             self._ended = True
         self._wake()
 
-    async def read(self) -> AsyncIterator[automation.Progress]:
-        """Yield all events from the first to the last, waiting for those to come."""
-        loop, news = asyncio.get_running_loop(), asyncio.Event()
+    async def read(self) -> AsyncIterator[operations.Progress]:
+        """Yield all events from the first on, until the feed is complete."""
+        loop, updated = asyncio.get_running_loop(), asyncio.Event()
 
         def listener() -> None:
             with contextlib.suppress(RuntimeError):  # the service has ended
-                loop.call_soon_threadsafe(news.set)
+                loop.call_soon_threadsafe(updated.set)
 
         with self._lock:
             self._listeners.add(listener)
         try:
             number = 0
             while True:
-                news.clear()
+                updated.clear()
                 with self._lock:
                     events, ended = self._events[number:], self._ended
                 for event in events:
@@ -58,7 +58,7 @@ class Feed:
                 number += len(events)
                 if ended:
                     return
-                await news.wait()
+                await updated.wait()
         finally:
             with self._lock:
                 self._listeners.discard(listener)
@@ -71,7 +71,7 @@ class Feed:
 
 
 class Streams:
-    """Counts the open streams of each client; used by the event loop alone."""
+    """Counts the open streams of each client. Used only in the event loop."""
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
@@ -88,8 +88,8 @@ class _BoundedResponse(StreamingResponse):
         self._opened = opened
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._opened[self._client] >= MOST_OF_A_CLIENT:
-            detail = f"{MOST_OF_A_CLIENT} streams of yours are open; close one first"
+        if self._opened[self._client] >= MAX_STREAMS_PER_CLIENT:
+            detail = f"you have {MAX_STREAMS_PER_CLIENT} open streams, the maximum; close one first"
             await JSONResponse({"detail": detail}, HTTPStatus.TOO_MANY_REQUESTS)(scope, receive, send)
             return
         self._opened[self._client] += 1

@@ -1,7 +1,7 @@
-"""The tenants: each is a stack, and what is asked for survives whatever ends this service.
+"""Tenants, each a stack, whose updates survive a crash of the service.
 
-A file `NAME.pending` says that a tenant's stack file is ahead of AWS. It is there before the first change and
-goes after the last, so a service that starts anew takes up what it finds.
+A file `NAME.pending` marks a tenant whose stack file is ahead of AWS. It exists from before the first change
+until after the last one, so that a restarted service can resume the update.
 """
 
 import contextlib
@@ -12,57 +12,57 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import automation
-from examples.tenants.model import Tenant, Wanted
+import operations
+from examples.tenants.model import Tenant, TenantRequest
 from examples.tenants.streams import Feed
 
-_CONFLICT_SECONDS = 0.5
+_LOCK_POLL_SECONDS = 0.5
 _Kind = Literal["up", "destroy"]
 
 
 class UnknownTenantError(Exception):
-    """There is no tenant of this name."""
+    """The tenant does not exist."""
 
 
 class BusyError(Exception):
-    """The tenant's last update still runs."""
+    """An update of the tenant is still running."""
 
 
 @dataclass
 class _Job:
-    """An update of a tenant from start to end, over several operations where one is interrupted."""
+    """An update of a tenant, which takes several operations if one is interrupted."""
 
     kind: _Kind
-    operation: automation.Operation | None = None
+    operation: operations.Operation | None = None
     error: str | None = None
     over: threading.Event = field(default_factory=threading.Event)
     feed: Feed = field(default_factory=Feed)
 
     def end(self) -> None:
-        """Say that it is over."""
+        """Mark the job as over."""
         self.over.set()
         self.feed.end()
 
 
 class Tenants:
-    """All tenants of a folder, of which one service at a time is in charge."""
+    """The tenants in a folder, which only one service at a time may use."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], region: str) -> None:
         self._folder = folder
         self._region = region
-        self._workspace = automation.inline(folder, environment=environment)
+        self._workspace = operations.inline(folder, environment=environment)
         self._jobs: dict[str, _Job] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
     def resume(self) -> None:
-        """Takes up what a service before this one did not finish."""
+        """Resume the updates that a previous service did not finish."""
         for pending in sorted(self._folder.glob("*.pending")):
             kind: _Kind = "destroy" if pending.read_text() == "destroy" else "up"
-            self._begin(pending.stem, _Job(kind))
+            self._start(pending.stem, _Job(kind))
 
     def close(self) -> None:
-        """Cancels what runs, and waits: the engine records what is under way. The next start takes it up."""
+        """Cancel running updates and wait until the engines have recorded their steps in progress."""
         self._closing.set()
         with self._lock:
             jobs = list(self._jobs.values())
@@ -72,31 +72,31 @@ class Tenants:
         for job in jobs:
             job.over.wait()
 
-    def put(self, name: str, wanted: Wanted) -> None:
-        """Begins to make the tenant's secret, or to change it.
+    def put(self, name: str, request: TenantRequest) -> None:
+        """Start to create or change a tenant's secret.
 
         Raises:
-            BusyError: its last update still runs.
-            automation.BadSettings: with every mistake there is; nothing has changed.
+            BusyError: an update of the tenant is still running.
+            operations.InvalidConfigurationError: the request has mistakes; nothing was changed.
         """
         values: dict[str, Any] = {
-            **wanted.keys,
-            **{key: {"config": f"given_{key}"} for key in wanted.given},
+            **request.keys,
+            **{key: {"config": f"given_{key}"} for key in request.given},
         }
         structure = {
             "encryption": "aws-managed",
             "recoveryWindowDays": 7,
             "secrets": {f"tenants/{name}": {"values": values}},
         }
-        given = {f"given_{key}": value.get_secret_value() for key, value in wanted.given.items()}
+        secrets = {f"given_{key}": value.get_secret_value() for key, value in request.given.items()}
         job = _Job("up")
         with self._claimed(name, job):
-            stack, new = self._opened(name)
+            stack, new = self._open(name)
             was_pending = self._pending(name).exists()
             self._mark(name, job.kind)
             try:
-                stack.configure(structure, secrets=given, aws={"region": self._region})
-            except automation.AutomationError:
+                stack.configure(structure, secrets=secrets, aws={"region": self._region})
+            except operations.OperationError:
                 if new:
                     self._workspace.remove(name)
                 if not was_pending:
@@ -104,10 +104,11 @@ class Tenants:
                 raise
 
     def delete(self, name: str) -> None:
-        """Begins to delete the tenant and its secret, which AWS keeps for its recovery window.
+        """Start to delete a tenant and its secret, which AWS keeps for the recovery window.
 
         Raises:
-            UnknownTenantError, BusyError
+            UnknownTenantError: the tenant does not exist.
+            BusyError: an update of the tenant is still running.
         """
         self.get(name)
         job = _Job("destroy")
@@ -115,10 +116,10 @@ class Tenants:
             self._mark(name, job.kind)
 
     def get(self, name: str) -> Tenant:
-        """What is known of a tenant.
+        """Return a tenant's status.
 
         Raises:
-            UnknownTenantError
+            UnknownTenantError: the tenant does not exist.
         """
         job = self._jobs.get(name)
         if job is not None and not job.over.is_set():
@@ -127,18 +128,18 @@ class Tenants:
             return Tenant(name=name, state="failed" if job else "updating", error=job.error if job else None)
         try:
             outputs = self._workspace.stack(name).outputs()
-        except automation.UnknownStack:
+        except operations.StackNotFoundError:
             raise UnknownTenantError(name) from None
         secret = outputs.get("secrets", {}).get(f"tenants/{name}")
         if secret is None:
             raise UnknownTenantError(name)
         return Tenant(name=name, state="ready", secret=secret)
 
-    def progress(self, name: str) -> AsyncIterator[automation.Progress]:
-        """Return the progress of the update that runs; whoever stops looking stops nothing.
+    def progress(self, name: str) -> AsyncIterator[operations.Progress]:
+        """Return the progress of a tenant's update. A consumer that stops does not affect the update.
 
         Raises:
-            UnknownTenantError
+            UnknownTenantError: the tenant does not exist.
         """
         job = self._jobs.get(name)
         if job is None:
@@ -148,19 +149,19 @@ class Tenants:
             job.end()
         return job.feed.read()
 
-    def _opened(self, name: str) -> tuple[automation.Stack, bool]:
-        """The tenant's stack, and whether it is new."""
+    def _open(self, name: str) -> tuple[operations.Stack, bool]:
+        """Return the tenant's stack, and whether it was just created."""
         try:
             return self._workspace.create(name), True
-        except automation.StackExists:
+        except operations.StackAlreadyExistsError:
             return self._workspace.stack(name), False
 
     @contextlib.contextmanager
     def _claimed(self, name: str, job: _Job) -> Iterator[None]:
-        """One update of a tenant at a time, from the look at its stack file on."""
+        """Reserve a tenant for a job during the block, then run the job."""
         with self._lock:
-            known = self._jobs.get(name)
-            if known is not None and not known.over.is_set():
+            previous = self._jobs.get(name)
+            if previous is not None and not previous.over.is_set():
                 raise BusyError(name)
             self._jobs[name] = job
         try:
@@ -168,63 +169,67 @@ class Tenants:
         except BaseException:
             job.end()
             with self._lock:
-                if known is None:
+                if previous is None:
                     del self._jobs[name]
                 else:
-                    self._jobs[name] = known
+                    self._jobs[name] = previous
             raise
-        self._begin(name, job)
+        self._start(name, job)
 
-    def _begin(self, name: str, job: _Job) -> None:
+    def _start(self, name: str, job: _Job) -> None:
         with self._lock:
             self._jobs[name] = job
         threading.Thread(target=self._run, args=(name, job), name=f"tenant-{name}").start()
 
     def _run(self, name: str, job: _Job) -> None:
         try:
-            self._to_its_end(name, job)
-        except automation.AutomationError as error:
+            self._run_to_end(name, job)
+        except operations.OperationError as error:
             job.error = str(error)
         else:
             self._pending(name).unlink(missing_ok=True)
         finally:
             job.end()
 
-    def _to_its_end(self, name: str, job: _Job) -> None:
-        """Raises AutomationError: it failed, or the service ends."""
+    def _run_to_end(self, name: str, job: _Job) -> None:
+        """Run a job, recovering from interruptions.
+
+        Raises:
+            operations.OperationError: the job failed, or the service is stopping.
+        """
         stack = self._workspace.stack(name)
         while True:
             job.operation = stack.up() if job.kind == "up" else stack.destroy()
             if self._closing.is_set():
                 job.operation.cancel()
-            # in this thread, whoever watches: it waits for the operation anyway
+            # in this thread, which has to wait for the operation anyway
             for event in job.operation:
                 job.feed.report(event)
             try:
                 job.operation.result()
-            except (automation.Conflict, automation.EngineKilled) as interrupted:
-                if not self._cleared(stack, interrupted):
+            except (operations.ConcurrentUpdateError, operations.EngineKilledError) as interrupted:
+                if not self._may_retry(stack, interrupted):
                     raise
-            except automation.UnknownStack:
-                # a service before this one ended before it had made the stack, or after it had removed it
+            except operations.StackNotFoundError:
+                # a previous service ended before it had created the stack, or after it had removed it
                 return
             else:
                 break
         if job.kind == "destroy":
             self._workspace.remove(name)
 
-    def _cleared(self, stack: automation.Stack, interrupted: automation.AutomationError) -> bool:
-        """Whether the same may be tried again."""
-        holders = interrupted.holders if isinstance(interrupted, automation.Conflict) else ()
-        if any(map(_lives, holders)):
-            # the engine of a service that was killed goes on without it, and its lock goes with it
-            return not self._closing.wait(_CONFLICT_SECONDS)
+    def _may_retry(self, stack: operations.Stack, interrupted: operations.OperationError) -> bool:
+        """Recover from an interruption; return whether to run the operation again."""
+        holders = interrupted.holders if isinstance(interrupted, operations.ConcurrentUpdateError) else ()
+        if any(map(_is_alive, holders)):
+            # the engine of a killed service continues, and releases its lock at the end
+            return not self._closing.wait(_LOCK_POLL_SECONDS)
         if not self._closing.is_set():
             self._recover(stack)
         return not self._closing.is_set()
 
-    def _recover(self, stack: automation.Stack) -> None:
-        """As docs/recovery.md says: the dead engine's lock, and what it may have left half made."""
+    def _recover(self, stack: operations.Stack) -> None:
+        """Release the lock of a killed engine and drop its pending creations, as in docs/recovery.md."""
         stack.cancel()
         stack.refresh(clear_pending_creates=True).result()
 
@@ -238,8 +243,8 @@ class Tenants:
         return self._folder / f"{name}.pending"
 
 
-def _lives(holder: automation.LockHolder) -> bool:
-    """Whether the process that holds a lock may still work; of another machine nobody can tell."""
+def _is_alive(holder: operations.LockHolder) -> bool:
+    """Return whether the process that holds a lock may be running; True for another machine."""
     if holder.host != os.uname().nodename:
         return True
     try:

@@ -1,4 +1,4 @@
-"""A PostgreSQL, logins as the program and the rotation function make them, and what a pod has of them."""
+"""A PostgreSQL, logins created by the program and the rotation function, and a pod that reads them."""
 
 import contextlib
 import json
@@ -22,16 +22,17 @@ import pytest
 import yaml
 from botocore.config import Config
 
-from functions.rotation import store
-from functions.rotation.postgres_authority import SERVERS_VARIABLE, fingerprint
-from localcloud import postgres
-from localcloud.certificates import Authority, make_authority, write_server_certificate
-from localcloud.postgres import PostgresServer
-from localcloud.postgres_process import read_cluster
-from tests.clients.programs import Login
-from tests.rotation.world import World, administrator, provision, put_admin_secret, rotate
-from tests.unit.recorded_run import Recording, run
-from tests.workloads import operators
+from components.lambdas.rotation import store
+from components.lambdas.rotation.protocol import SERVERS_VARIABLE, fingerprint
+from program.manifests.write import rendered
+from tests.support import operators
+from tests.support.client_programs import Login
+from tests.support.recorded_run import Recording, run
+from tests.support.rotation_world import World, administrator, provision, put_admin_secret, rotate
+from tools.localcloud import postgres
+from tools.localcloud.certificates import Authority, make_authority, write_server_certificate
+from tools.localcloud.postgres import PostgresServer
+from tools.localcloud.postgres_process import read_cluster
 
 PASSWORD = "p@ss:w/rd?#%&=+ 'q\"\\ é"
 USERNAME = "shop app@1"
@@ -51,15 +52,15 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Pod:
-    """What a pod has of the contract.
+    """A pod's environment, as the manifests declare it.
 
     Attributes:
-        variables: those that lead to the certificate authorities.
-        authorities: the file, which is where the manifests say.
-        logins: of one login before and after a rotation, of one whose host is an IPv6 address, and of the
-            first at its reader.
+        variables: the environment variables that point to the certificate authorities.
+        authorities: the file with them.
+        logins: one login before and after a rotation, one whose host is an IPv6 address, and the first one at
+            its reader.
         with_path: the first three, with the file's path in the URL.
-        outputs: of the stack's workloads, by name.
+        outputs: outputs of the stack's workloads, by name.
     """
 
     variables: dict[str, str]
@@ -71,9 +72,9 @@ class Pod:
 
 @pytest.fixture(scope="module")
 def secrets() -> Iterator[Any]:
-    """A client of an emulated Secrets Manager, which the function finds in its environment."""
+    """A client of an emulated Secrets Manager, to which the environment points the function."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.rotation.secrets_manager"],
+        [sys.executable, "-m", "tests.support.secrets_manager"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -97,13 +98,13 @@ def secrets() -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class Certified:
-    """A server that shows certificates of an authority of the test's own, which `ca_file` has too."""
+    """A server with certificates of a test authority, which is also in `ca_file`."""
 
     server: PostgresServer
     authority: Authority
 
-    def show(self, host: str, *addresses: str) -> None:
-        """Have the server show a certificate for these names from now on."""
+    def present(self, host: str, *addresses: str) -> None:
+        """Make the server present a certificate for these names."""
         cluster = read_cluster(self.server.directory)
         assert cluster is not None
         file = Path(cluster.data, "server.crt")
@@ -111,11 +112,11 @@ class Certified:
         with _superuser(self.server) as connection:
             connection.run("SELECT pg_reload_conf()")
         deadline = time.monotonic() + 20
-        while self._shown() != ssl.PEM_cert_to_DER_cert(file.read_text()):
-            assert time.monotonic() < deadline, "the server still shows the old certificate"
+        while self._presented() != ssl.PEM_cert_to_DER_cert(file.read_text()):
+            assert time.monotonic() < deadline, "the server still presents the old certificate"
             time.sleep(0.01)
 
-    def _shown(self) -> bytes | None:
+    def _presented(self) -> bytes | None:
         any_name = ssl.create_default_context(cafile=str(self.server.ca_file))
         any_name.check_hostname = False
         with socket.create_connection(("127.0.0.1", self.server.port)) as connected:
@@ -127,17 +128,17 @@ class Certified:
 
 @pytest.fixture(scope="module")
 def certified() -> Iterator[Certified]:
-    """A server that is reached as localhost and as ::1, with a certificate for both."""
+    """A server that is reachable as localhost and ::1, with a certificate for both."""
     # the server's user must be able to enter, which pytest's own folders do not allow
     folder = Path(tempfile.mkdtemp(prefix="tests-clients-postgres-"))
     try:
         server = postgres.start(folder)
-        made = Certified(server, make_authority("clients' PostgreSQL"))
-        server.ca_file.write_bytes(server.ca_file.read_bytes() + made.authority.pem())
-        made.show(server.host, IPV6)
+        certified = Certified(server, make_authority("clients' PostgreSQL"))
+        server.ca_file.write_bytes(server.ca_file.read_bytes() + certified.authority.pem())
+        certified.present(server.host, IPV6)
         with _Forwarder((IPV6, server.port), _Pump) as forwarder:
             threading.Thread(target=forwarder.serve_forever, daemon=True).start()
-            yield made
+            yield certified
             forwarder.shutdown()
     finally:
         postgres.remove(folder)
@@ -151,7 +152,7 @@ def _superuser(server: PostgresServer) -> Any:  # noqa: ANN401  pg8000 is untype
 
 
 class _Forwarder(socketserver.ThreadingTCPServer):
-    """Listens on ::1, where the server does not."""
+    """A forwarder that listens on ::1, where the server does not."""
 
     address_family = socket.AF_INET6
     daemon_threads = True
@@ -168,7 +169,7 @@ class _Pump(socketserver.BaseRequestHandler):
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # either side may go at any time
+    with contextlib.suppress(OSError):  # either side may close at any time
         while data := source.recv(65_536):
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
@@ -176,7 +177,7 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 @pytest.fixture(scope="module")
 def pod(certified: Certified, secrets: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:  # noqa: ANN401  boto3
-    """A pod of a workload that reads two logins and asks for their authorities."""
+    """A pod of a workload that reads two logins and their certificate authorities."""
     server = certified.server
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DATABASE_CA_FILE", str(server.ca_file))
@@ -187,10 +188,10 @@ def pod(certified: Certified, secrets: Any, tmp_path_factory: pytest.TempPathFac
             connection.run(f"CREATE DATABASE {pg8000.native.identifier(DATABASE)}")
         path = tmp_path_factory.mktemp("pod") / "authorities" / "ca.pem"
         recording = _deployed(world, path)
-        arns = {name: _make(world, recording, name) for name in ("shop", "six")}
-        before = _obtained(recording, secrets, arns, path)
+        arns = {name: _create(world, recording, name) for name in ("shop", "six")}
+        before = _environment_of(recording, secrets, arns, path)
         rotate(world, arns["shop"])
-        after = _obtained(recording, secrets, arns, path)
+        after = _environment_of(recording, secrets, arns, path)
         logins = [before[0]["shop"], after[0]["shop"], after[0]["six"]]
         with_path = [before[1]["shop"], after[1]["shop"], after[1]["six"]]
         logins.append(replace(after[0]["shop"], url=after[2].pop("shop_reader_url")))
@@ -239,12 +240,12 @@ def _deployed(world: World, path: Path) -> Recording:
     )
 
 
-def _make(world: World, recording: Recording, name: str) -> str:
-    """The secret with the first value that the program gives it, and the role that the function makes."""
+def _create(world: World, recording: Recording, name: str) -> str:
+    """Create a secret with the initial value from the program, and its role; return the ARN."""
     [value] = [
-        found.inputs["secretString"]
-        for found in recording.resources
-        if found.type == _SECRET_VERSION and found.name.startswith(f"{name}-")
+        resource.inputs["secretString"]
+        for resource in recording.resources
+        if resource.type == _SECRET_VERSION and resource.name.startswith(f"{name}-")
     ]
     tags = [{"Key": "aws-secrets:rotation", "Value": "postgres-alternating"}]
     arn: str = world.secrets.create_secret(Name=name, SecretString=value, Tags=tags)["ARN"]
@@ -252,21 +253,24 @@ def _make(world: World, recording: Recording, name: str) -> str:
     return arn
 
 
-def _obtained(
+def _environment_of(
     recording: Recording,
     secrets: Any,  # noqa: ANN401  boto3 is untyped
     arns: dict[str, str],
     path: Path,
 ) -> tuple[dict[str, Login], dict[str, Login], dict[str, str]]:
-    """Logins, logins with the path in their URL, and variables that lead to the file; the file is written."""
-    output = recording.outputs["workloads"]["pods"]
-    manifests = output["manifests"]
+    """Create the pod's environment, and write its file.
+
+    Returns:
+        Logins, logins with the file's path in their URL, and variables that point to the file.
+    """
+    manifests, pod_text = rendered(recording.outputs["workloads"]["pods"]["contract"])
     for name, arn in arns.items():
         manifests = manifests.replace(
             f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-AbCdEf", arn
         )
     objects = list(yaml.safe_load_all(manifests))
-    pod = yaml.safe_load(output["pod"])
+    pod = yaml.safe_load(pod_text)
     variables, files = operators.container(pod, operators.external_secrets(secrets, objects), {}, objects)
     for file, text in files.items():
         Path(file).parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Real clients log in with verify-full and the authority that the contract brings, and only with it."""
+"""Real clients log in with verify-full, but only with the certificate authorities of the manifests."""
 
 import re
 import subprocess
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from program import authorities
+from program.manifests.write import write
 from tests.clients.conftest import DATABASE, IPV6, USERNAME, Certified, Pod
-from tests.clients.programs import PROGRAMS, Login, NotHereError, Result, ready
-from workloads.write import write
+from tests.support.client_programs import PROGRAMS, Login, Result, UnavailableError, ready
 
 EXPECTED = [
     Result(USERNAME, DATABASE),
@@ -30,16 +30,16 @@ OTHER_NAME = re.compile(
 
 
 class Client:
-    """One of the programs, ready to run."""
+    """A program that is ready to run."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.folder = folder
 
     def run(self, logins: Sequence[Login], variables: Mapping[str, str]) -> Mapping[str, Sequence[Result]]:
-        found = PROGRAMS[self.name].run(self.folder, logins, variables)
-        assert all(len(results) == len(logins) for results in found.values())
-        return found
+        by_library = PROGRAMS[self.name].run(self.folder, logins, variables)
+        assert all(len(results) == len(logins) for results in by_library.values())
+        return by_library
 
 
 @pytest.fixture(params=sorted(PROGRAMS), scope="module")
@@ -48,16 +48,16 @@ def client(request: pytest.FixtureRequest) -> Client:
     assert cache is not None
     try:
         return Client(request.param, ready(request.param, cache.mkdir("clients")))
-    except NotHereError as error:
+    except UnavailableError as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture
 def other_name(certified: Certified) -> Iterator[str]:
-    """The server shows a certificate of the same authority for this name alone."""
-    certified.show("other.example")
+    """The only name in the server's certificate, from the same authority."""
+    certified.present("other.example")
     yield "other.example"
-    certified.show(certified.server.host, IPV6)
+    certified.present(certified.server.host, IPV6)
 
 
 def test_clients_log_in_with_the_authority_in_a_variable(client: Client, pod: Pod) -> None:
@@ -66,10 +66,10 @@ def test_clients_log_in_with_the_authority_in_a_variable(client: Client, pod: Po
 
 
 def test_clients_log_in_with_the_authority_in_the_url(client: Client, pod: Pod) -> None:
-    found = dict(client.run(pod.with_path, {}))
-    for library in ("JDBC", "pg from parts"):  # they have no URL of this kind
-        found.pop(library, None)
-    for library, results in found.items():
+    by_library = dict(client.run(pod.with_path, {}))
+    for library in ("JDBC", "pg from parts"):  # these do not use such URLs
+        by_library.pop(library, None)
+    for library, results in by_library.items():
         assert results == EXPECTED[:3], library
 
 
@@ -81,20 +81,22 @@ def test_no_client_logs_in_without_the_authority(client: Client, pod: Pod, tmp_p
             assert NOT_TRUSTED.search(result.error), (library, result)
 
 
-def test_no_client_logs_in_to_a_server_with_another_name(client: Client, pod: Pod, other_name: str) -> None:
+def test_no_client_logs_in_to_a_server_with_a_different_name(
+    client: Client, pod: Pod, other_name: str
+) -> None:
     for library, [result] in client.run(pod.logins[:1], pod.variables).items():
         assert OTHER_NAME.search(result.error), (library, result, other_name)
 
 
-def test_ecs_and_lambda_bring_the_same_file_as_pods_have(pod: Pod, tmp_path: Path) -> None:
-    needed = pod.outputs["tasks"]["databaseAuthorities"]
-    [mount] = needed["mountPoints"]
+def test_ecs_and_lambda_provide_the_same_file_as_pods(pod: Pod, tmp_path: Path) -> None:
+    tasks = pod.outputs["tasks"]["databaseAuthorities"]
+    [mount] = tasks["mountPoints"]
     folder = Path(mount["containerPath"])
     folder.mkdir()
-    container = needed["container"]
+    container = tasks["container"]
     variables = {entry["name"]: entry["value"] for entry in container["environment"]}
     subprocess.run([*container["entryPoint"], *container["command"]], env=variables, check=True)
-    [variable] = needed["environment"]
+    [variable] = tasks["environment"]
     assert Path(variable["value"]).read_text() == pod.authorities.read_text()
     assert Path(variable["value"]).parent == folder
 

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.postgres import PostgresServer
-from tests.engine.shops import Shop, new_shop
-from tests.engine.stacks import Stack, new_stack
-from tests.local_engine import stack_environment
-from tests.localcloud.emulator_process import Emulator, running_emulator
+from tests.support.emulator_process import Emulator, running_emulator
+from tests.support.local_engine import stack_environment
+from tests.support.shops import Shop, new_shop
+from tests.support.stacks import Stack, new_stack
+from tools.localcloud.postgres import PostgresServer
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def stack(emulator: Emulator, tmp_path: Path) -> Stack:
-    """The example's stack, not yet deployed, on a local cloud of its own."""
+    """The example's stack, not yet deployed, on its own local cloud."""
     environment = stack_environment(tmp_path, emulator.endpoint)
     return new_stack(tmp_path / "project", environment, emulator.endpoint)
 

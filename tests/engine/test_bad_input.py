@@ -1,14 +1,14 @@
-"""A mistake gives a clear message and an exit code; nothing is half made."""
+"""A mistake ends in a clear message and an exit code, and nothing is half created."""
 
 from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.engine.stacks import Stack
+from tests.support.stacks import Stack
 
 
 def refused(stack: Stack, *words: str, environment: Mapping[str, str] | None = None) -> str:
-    """The update fails, says these words, shows no traceback and leaves AWS and the state empty."""
+    """Check that the update fails with these words, without a traceback, and leaves AWS and state empty."""
     done = stack.pulumi("up", "--yes", "--skip-preview", check=False, environment=environment)
     assert done.returncode != 0
     for word in words:
@@ -61,7 +61,7 @@ def with_a_name_used_twice_in_the_file(stack: Stack) -> None:
             ],
         ),
         (with_a_plain_configured_value, ["stored in plain text", "config set --secret stripeKey"]),
-        (with_an_encrypted_value_in_the_structure, ["aws-secrets:secrets", "key of its own"]),
+        (with_an_encrypted_value_in_the_structure, ["aws-secrets:secrets", "under its own key"]),
         (in_an_unknown_region, ["aws:region", 'did you mean "us-west-1"']),
         (for_another_account, ["AWS account ID not allowed: 123456789012"]),
         (
@@ -71,7 +71,7 @@ def with_a_name_used_twice_in_the_file(stack: Stack) -> None:
         (with_a_name_used_twice_in_the_file, ["already defined"]),
     ],
 )
-def test_a_mistake_in_the_stack_file_is_refused_before_anything_is_made(
+def test_a_mistake_in_the_stack_file_stops_an_update_early(
     stack: Stack, change: Callable[[Stack], None], words: list[str]
 ) -> None:
     change(stack)
@@ -80,12 +80,12 @@ def test_a_mistake_in_the_stack_file_is_refused_before_anything_is_made(
     assert "not-so-secret" not in shown
 
 
-def test_missing_credentials_are_named_before_anything_is_made(stack: Stack) -> None:
+def test_missing_credentials_stop_an_update_early(stack: Stack) -> None:
     nothing = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HOME": str(stack.folder)}
     refused(stack, "No valid credential sources found", environment=nothing)
 
 
-def test_an_unreachable_endpoint_is_named_before_anything_is_made(stack: Stack) -> None:
+def test_an_unreachable_endpoint_stops_an_update_early(stack: Stack) -> None:
     refused(stack, "127.0.0.1:9", environment={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
 
 

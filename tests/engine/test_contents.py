@@ -1,4 +1,4 @@
-"""Texts, bytes, keys as they come and JSON in the real engine: they arrive in every mode, and stay."""
+"""Text, binary, odd keys, and JSON arrive in every mode, and stay, with the real engine."""
 
 import base64
 import json
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.engine.stacks import Stack
 from tests.engine.test_secrecy import files_below, numbers_of_shown
-from tests.localcloud.emulator_process import Emulator
+from tests.support.emulator_process import Emulator
+from tests.support.stacks import Stack
 
 PEM = f"-----BEGIN PRIVATE KEY-----\n{'MIIEvQIBADANBgkqhkiG9w0BAQEFAASC' * 2}\n-----END PRIVATE KEY-----\n"
 KEYSTORE = bytes(range(256))
@@ -26,7 +26,7 @@ GIVEN = ("once", "managed")
 
 
 def configure(stack: Stack, secrets: Mapping[str, Mapping[str, object]], **stack_wide: object) -> None:
-    """Writes the stack file, and the encrypted values as docs/stack-file.md says."""
+    """Write the stack file, and the encrypted values as docs/stack-file.md describes."""
     stack.configure(secrets, **stack_wide)
     values = {"pem": PEM.encode(), "account": ACCOUNT.encode(), "keystore": base64.encodebytes(KEYSTORE)}
     for name, value in values.items():
@@ -64,9 +64,7 @@ def check_made(stack: Stack, made: Mapping[str, str | bytes]) -> None:
         assert stack.value(f"{mode}/account") == {"JSON": ACCOUNT, "PEM": PEM}
 
 
-def test_a_text_and_bytes_arrive_as_they_are_in_every_mode_stay_and_show_nowhere(
-    stack: Stack, emulator: Emulator, tmp_path: Path
-) -> None:
+def test_text_and_binary_arrive_stay_and_never_show(stack: Stack, emulator: Emulator, tmp_path: Path) -> None:
     secrets: dict[str, dict[str, object]] = {
         **{f"{mode}/random": {"text": {"random": {"length": 40, "special": False}}} for mode in MODES},
         **{f"{mode}/bytes": {"binary": {"randomBytes": {"length": 24}}} for mode in MODES},
@@ -90,7 +88,7 @@ def test_a_text_and_bytes_arrive_as_they_are_in_every_mode_stay_and_show_nowhere
     made = {name: content(stack, name) for name in secrets}
     check_made(stack, made)
 
-    # nothing to do, whatever a person writes meanwhile, of whichever kind
+    # nothing to do, whatever a person writes in the meantime
     for mode in MODES:
         stack.client().put_secret_value(SecretId=f"{mode}/vendor", SecretString="filled by hand")
         stack.client().put_secret_value(SecretId=f"{mode}/random", SecretBinary=b"\0by hand")
@@ -98,7 +96,7 @@ def test_a_text_and_bytes_arrive_as_they_are_in_every_mode_stay_and_show_nowhere
     assert stack.refresh() == []
     assert stack.up() == []
 
-    # another content in the stack file overwrites nothing, in whichever direction
+    # changing the kind of content in the stack file overwrites nothing
     secrets |= {
         f"{mode}/{name}": {"initialValues": mode, **to}
         for mode in GIVEN
@@ -118,7 +116,7 @@ def test_a_text_and_bytes_arrive_as_they_are_in_every_mode_stay_and_show_nowhere
     assert content(stack, "once/vendor") == "filled by hand"
     assert stack.refresh() == []
 
-    # until the generation says so
+    # until the generation is raised
     secrets["managed/keystore"]["text"] = {"value": "a text", "generation": 2}
     secrets["account/random"]["text"] = {"random": {"length": 50}, "generation": 2}
     secrets["managed/keys"]["values"] = {**ODD_KEYS, "PORT": {"json": 5433, "generation": 2}}
@@ -137,5 +135,5 @@ def test_a_text_and_bytes_arrive_as_they_are_in_every_mode_stay_and_show_nowhere
     shown.append(stack.pulumi("stack", "export").stdout)
     haystack = "\n".join(shown).encode() + b"\n".join([*files_below(tmp_path), emulator.log.read_bytes()])
     assert b"aws-secrets:index:Secret" in haystack
-    shown_values = numbers_of_shown(values, haystack)  # apart: a failing assertion prints what it calls with
+    shown_values = numbers_of_shown(values, haystack)  # separate: a failing assertion prints its arguments
     assert shown_values == []

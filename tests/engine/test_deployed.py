@@ -1,6 +1,6 @@
-"""What an earlier release deployed previews without a change: a changed name would replace a live secret.
+"""Stacks deployed by an earlier release preview without a change: a renamed resource replaces a live secret.
 
-A change that is meant is a line of `intended.txt` next to the state: the step, a colon, and the reason.
+An intended change is a line of `intended.txt` next to the state: the step, a colon, and the reason.
 """
 
 import gzip
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.record_deployed import FOLDER
-from tests.engine.stacks import Stack, new_stack, steps
-from tests.local_engine import stack_environment
-from tests.localcloud.emulator_process import Emulator, running_emulator
+from tests.support.emulator_process import Emulator, running_emulator
+from tests.support.local_engine import stack_environment
+from tests.support.record_deployed import FOLDER
+from tests.support.stacks import Stack, new_stack, steps
 
 STATES = sorted(FOLDER.glob("*/*/*.json.gz"))
 
@@ -27,7 +27,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def deployed(request: pytest.FixtureRequest, emulator: Emulator, tmp_path: Path) -> Stack:
-    """The stack as it was deployed; AWS itself is not asked what it has of it."""
+    """Return the stack as it was deployed; AWS itself is empty."""
     kept: Path = request.param
     stack = new_stack(tmp_path / "project", stack_environment(tmp_path, emulator.endpoint), emulator.endpoint)
     name = kept.name.removesuffix(".json.gz")
@@ -46,7 +46,7 @@ def deployed(request: pytest.FixtureRequest, emulator: Emulator, tmp_path: Path)
     ids=["-".join(path.parts[-3:]).removesuffix(".json.gz") for path in STATES],
     indirect=True,
 )
-def test_what_an_earlier_release_deployed_previews_without_a_change(deployed: Stack) -> None:
+def test_an_earlier_deployment_previews_without_a_change(deployed: Stack) -> None:
     log, intended = deployed.folder / "events.json", deployed.folder / "intended.txt"
     deployed.pulumi("preview", "--event-log", str(log))
     changed = {step for step in steps(log) if step not in code_updates(log)}
@@ -55,7 +55,7 @@ def test_what_an_earlier_release_deployed_previews_without_a_change(deployed: St
 
 
 def code_updates(log: Path) -> set[str]:
-    """Steps that only bring a function's code, which each release may change."""
+    """Return the steps that only update a function's code, which any release may change."""
     found = set()
     for line in log.read_text().splitlines():
         step = json.loads(line).get("resourcePreEvent", {}).get("metadata", {})

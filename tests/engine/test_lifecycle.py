@@ -1,23 +1,21 @@
-"""From the first update to the last, and what AWS keeps afterwards."""
+"""A stack's life from the first update to destroy, and what AWS keeps afterwards."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.engine.shops import Shop
-from tests.engine.stacks import CONFIGURED, Stack
-from tests.example_project import config
+from tests.support.example_project import config
+from tests.support.shops import Shop
+from tests.support.stacks import CONFIGURED, Stack
 
 SNAPSHOT = Path(__file__).parents[1] / "unit" / "example_urns.txt"
 ONE = {"app": {"values": {"PASSWORD": {"random": {"length": 24}}}}}
 
 
-def test_the_example_holds_what_a_rails_team_needs_and_a_second_update_does_nothing(stack: Stack) -> None:
+def test_the_example_is_complete_and_a_second_update_changes_nothing(stack: Stack) -> None:
     created = stack.up()
     assert len(created) == 7
     assert all(step.startswith("create ") for step in created)
@@ -63,25 +61,23 @@ def test_every_urn_in_the_state_is_as_in_the_snapshot(stack: Stack, shop: Shop) 
     }
     custom = {urn for urn in urns if "pulumi:providers:" not in urn}
     assert custom == set(SNAPSHOT.read_text().splitlines())
-    declared = [resource for resource in state["deployment"]["resources"] if resource["urn"] in custom]
-    assert [resource["urn"] for resource in declared if not _of_this_project(resource)] == []
+    positions = {"sourcePosition", "stackTrace"}
+    with_positions = [
+        resource["urn"]
+        for resource in state["deployment"]["resources"]
+        if resource["urn"] in custom and positions & resource.keys()
+    ]
+    assert with_positions == []
 
 
-def _of_this_project(resource: Mapping[str, Any]) -> bool:
-    """Whether a resource is recorded with the line that declares it, and no frame of anything else."""
-    frames = [frame["sourcePosition"] for frame in resource["stackTrace"]]
-    ours = all(frame.startswith(("project:///components/", "project:///program/")) for frame in frames)
-    return ours and 1 <= len(frames) <= 3 and resource["sourcePosition"] == frames[0]
-
-
-def test_debug_messages_of_the_sdk_are_sent_to_those_who_ask_for_them(stack: Stack) -> None:
+def test_debug_messages_are_sent_on_request(stack: Stack) -> None:
     stack.configure(ONE, encryption="aws-managed")
     message = "registering resource: ty=aws:secretsmanager/secret:Secret, name=app-secret"
     assert message not in stack.pulumi("preview", "--debug").stdout
     assert message in stack.pulumi("preview", environment={"PULUMI_OPTION_DEBUG": "true"}).stdout
 
 
-def test_destroy_leaves_the_recovery_window_and_a_new_update_names_the_remedy(stack: Stack) -> None:
+def test_an_update_after_destroy_names_the_remedy(stack: Stack) -> None:
     stack.configure(ONE, recoveryWindowDays=7, encryption="aws-managed")
     stack.up()
     stack.pulumi("destroy", "--yes", "--skip-preview")
@@ -97,7 +93,7 @@ def test_destroy_leaves_the_recovery_window_and_a_new_update_names_the_remedy(st
     assert "Traceback" not in failed.stdout
 
 
-def test_without_a_recovery_window_destroy_leaves_nothing_and_the_name_is_free(stack: Stack) -> None:
+def test_destroy_without_recovery_window_frees_the_name(stack: Stack) -> None:
     stack.configure(ONE, recoveryWindowDays=0, encryption="aws-managed")
     stack.up()
     stack.pulumi("destroy", "--yes", "--skip-preview")
@@ -106,7 +102,7 @@ def test_without_a_recovery_window_destroy_leaves_nothing_and_the_name_is_free(s
     assert len(stack.value("app")["PASSWORD"]) == 24
 
 
-def test_a_protected_secret_is_not_deleted_by_taking_it_out_of_the_stack_file(stack: Stack) -> None:
+def test_a_protected_secret_survives_its_removal_from_the_stack_file(stack: Stack) -> None:
     other = {"other": {"values": {"K": {"value": "v"}}}}
     stack.configure({**ONE, **other}, protect=True)
     stack.up()
@@ -136,14 +132,14 @@ def test_policy_and_replica_follow_the_stack_file(stack: Stack) -> None:
     stack.configure(ONE)
     stack.up()
     assert "ResourcePolicy" not in stack.client().get_resource_policy(SecretId="app")
-    # the provider leaves a replica that is no longer named; docs/stack-file.md says so
+    # the provider leaves the last replica when it is no longer declared (docs/stack-file.md)
     assert stack.client().describe_secret(SecretId="app")["ReplicationStatus"]
     stack.pulumi("destroy", "--yes", "--skip-preview")
     with pytest.raises(ClientError):
         stack.client(region="eu-west-1").get_secret_value(SecretId="app")
 
 
-def test_names_with_slashes_and_every_other_character_that_aws_takes(stack: Stack) -> None:
+def test_names_may_have_every_character_that_aws_accepts(stack: Stack) -> None:
     names = ["team/app/db", "a_b+c=d.e@f-g", "-", "x" * 512]
     stack.configure({name: {"values": {"k/e.y-1": {"value": name[:3]}}} for name in names})
     stack.up()
@@ -153,7 +149,7 @@ def test_names_with_slashes_and_every_other_character_that_aws_takes(stack: Stac
 
 
 def test_forty_secrets_at_once_are_each_right(stack: Stack) -> None:
-    # the state is written once, not after each of 200 steps: crashes are tested elsewhere
+    # write the state once, not after each of 200 steps: crashes are tested elsewhere
     quick = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
     stack = replace(stack, environment={**stack.environment, **quick})
     stack.configure(

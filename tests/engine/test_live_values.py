@@ -1,11 +1,11 @@
-"""What lives in AWS is never written again by an update."""
+"""No update writes a live value again."""
 
 import json
 from typing import Any
 
 import pytest
 
-from tests.engine.stacks import CONFIGURED, Stack
+from tests.support.stacks import CONFIGURED, Stack
 
 SECRET = {"app": {"values": {"PASSWORD": {"random": {"length": 24}}, "TOKEN": {"filledByHand": "ask"}}}}
 
@@ -26,7 +26,7 @@ def with_values(**values: object) -> dict[str, Any]:
     return declared(values={**SECRET["app"]["values"], **values})
 
 
-# Each of them changes a secret's declaration and may not change its live value.
+# Each changes a secret's declaration and must not change its live value.
 CHANGES = {
     "unchanged": SECRET["app"],
     "described": declared(description="another"),
@@ -37,7 +37,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("refresh", ["refresh then up", "up --refresh"])
-def test_a_value_edited_three_times_by_hand_stands_whatever_changes(stack: Stack, refresh: str) -> None:
+def test_a_value_edited_by_hand_survives_every_change(stack: Stack, refresh: str) -> None:
     stack.configure(dict.fromkeys(CHANGES, SECRET["app"]))
     stack.up()
     live = {name: edit_until_the_first_version_has_lost_its_labels(stack, name) for name in CHANGES}
@@ -52,11 +52,11 @@ def test_a_value_edited_three_times_by_hand_stands_whatever_changes(stack: Stack
     assert not [step for step in done if step.endswith(" unchanged-secret")]
     assert {name: stack.value(name) for name in CHANGES} == live
     assert {name: stack.version_count(name) for name in CHANGES} == versions
-    # the provider tells AWS of no key that is left out, and so goes on to try (docs/stack-file.md)
+    # the provider does not tell AWS about a removed key, so each update tries again (docs/stack-file.md)
     assert stack.preview() == ["update with-another-key-of-kms-secret"]
 
 
-def test_a_filled_placeholder_and_a_rotation_that_moves_labels_leave_nothing_for_an_update_to_do(
+def test_manual_input_and_moved_labels_leave_no_changes(
     stack: Stack,
 ) -> None:
     stack.configure({**SECRET, "prismic": {"values": {"TOKEN": {"filledByHand": "ask"}}}})
@@ -73,7 +73,7 @@ def test_a_filled_placeholder_and_a_rotation_that_moves_labels_leave_nothing_for
 
 
 def rotate_by_labels(stack: Stack, secret: str) -> dict[str, str]:
-    """As a rotation function does, three times; returns the last value."""
+    """Move labels three times, as a rotation function does; return the last value."""
     client = stack.client()
     value: dict[str, str] = {}
     for number in range(3):
@@ -98,7 +98,7 @@ def rotate_by_labels(stack: Stack, secret: str) -> dict[str, str]:
     return value
 
 
-def test_a_random_value_survives_every_edit_but_that_of_its_own_options(stack: Stack) -> None:
+def test_a_random_value_survives_every_edit_except_of_its_options(stack: Stack) -> None:
     names = ("described", "with-one-more-key", "with-another-key-of-kms")
     stack.configure(dict.fromkeys(names, SECRET["app"]))
     stack.up()
@@ -111,7 +111,7 @@ def test_a_random_value_survives_every_edit_but_that_of_its_own_options(stack: S
     assert {name: stack.value(name)["PASSWORD"] for name in names} == first
 
 
-def test_a_secret_moves_between_keys_of_kms_and_is_read_all_the_time_because_the_stacks_key_stays(
+def test_a_secret_stays_readable_while_it_moves_between_kms_keys(
     stack: Stack,
 ) -> None:
     stack.configure(SECRET)
@@ -120,7 +120,7 @@ def test_a_secret_moves_between_keys_of_kms_and_is_read_all_the_time_because_the
     live = edit_until_the_first_version_has_lost_its_labels(stack, "app")
     stack.configure(SECRET, encryption="aws-managed")
     assert "update app-secret" in stack.up()
-    # the provider does not tell AWS: until somebody does, the secret keeps its key, and each `up` says so
+    # the provider does not tell AWS: until an operator does, the secret keeps its key and each `up` shows it
     assert stack.client().describe_secret(SecretId="app")["KmsKeyId"] == stack_key
     assert stack.up() == ["update app-secret"]
     stack.client().update_secret(SecretId="app", KmsKeyId="alias/aws/secretsmanager")
@@ -139,7 +139,7 @@ def test_a_secret_moves_between_keys_of_kms_and_is_read_all_the_time_because_the
     assert stack.value("app") == live
 
 
-def test_a_preview_shows_which_first_values_changed_though_aws_keeps_what_it_has(stack: Stack) -> None:
+def test_a_preview_shows_changed_initial_values_that_are_not_applied(stack: Stack) -> None:
     declared: dict[str, Any] = {
         "KEY": {"random": {"length": 32}},
         "ENVIRONMENT": {"value": "production"},
@@ -160,7 +160,7 @@ def test_a_preview_shows_which_first_values_changed_though_aws_keeps_what_it_has
     stack.configure_secretly("stripeKey", "configured-value-of-another-day")
     stack.preview()
     assert _changed_first_values(stack) == {"KEY", "ENVIRONMENT", "ADDED"}
-    # the engine hides both values, so the component's step alone says it
+    # the engine hides both values, so only the component's step shows the change
     assert _operations(stack) == {"app": "update", "hidden": "update"}
     events = (stack.folder / "events.json").read_text()
     assert CONFIGURED not in events
@@ -173,19 +173,19 @@ def test_a_preview_shows_which_first_values_changed_though_aws_keeps_what_it_has
 
 
 def _operations(stack: Stack) -> dict[str, str]:
-    """What the preview before would do to each secret as a component."""
+    """Return what the previous preview would do to each secret component."""
     return {step["urn"].rpartition("::")[2]: step["op"] for step in _component_steps(stack)}
 
 
 def _component_steps(stack: Stack) -> list[dict[str, Any]]:
-    """Steps of secrets in the preview before."""
+    """Return the steps of secrets in the previous preview."""
     events = [json.loads(line) for line in (stack.folder / "events.json").read_text().splitlines()]
     steps = [event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event]
     return [step for step in steps if step["type"] == "aws-secrets:index:Secret"]
 
 
 def _changed_first_values(stack: Stack) -> set[str]:
-    """Keys whose first value is another than at the last update. A component has no detailed diff."""
+    """Return the keys whose initial value changed since the last update; a component has no detailed diff."""
     changed: set[str] = set()
     for step in _component_steps(stack):
         if step["op"] == "same":

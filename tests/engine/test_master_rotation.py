@@ -1,15 +1,15 @@
-"""The schedule of a master secret that RDS manages, as AWS, report and status have it."""
+"""The rotation schedule of a master secret that RDS manages, in AWS, report, and status."""
 
 import json
 import os
 from contextlib import chdir
 from unittest.mock import patch
 
-from automation.report import Kind, report
-from automation.report.model import plain
-from automation.status import status, texts
-from automation.status.model import Secret
-from tests.engine.shops import SECRET, Shop
+from operations.report import Kind, report
+from operations.report.model import plain
+from operations.status import status, texts
+from operations.status.model import Secret
+from tests.support.shops import SECRET, Shop
 
 SCHEDULE = "shop-master-schedule"
 
@@ -20,7 +20,7 @@ def master(shop: Shop) -> str:
 
 
 def reported(shop: Shop) -> list[tuple[Kind | None, str]]:
-    """Dangers and changes of the master secret, of the last command of the engine."""
+    """Return the dangers and changes of the master secret in the last command's report."""
     lines = (shop.stack.folder / "events.json").read_text().splitlines()
     found = report([json.loads(line) for line in lines if line.strip()])
     return [
@@ -37,23 +37,23 @@ def shown(shop: Shop) -> Secret:
     return secret
 
 
-def test_the_master_secret_of_rds_rotates_as_the_stack_file_says(shop: Shop) -> None:
+def test_the_rds_master_secret_rotates_as_declared(shop: Shop) -> None:
     arn, client = master(shop), shop.stack.client()
     shop.configure()
     shop.stack.up()
-    assert shown(shop).drift == ()  # whatever RDS does, where the stack file says nothing
-    assert texts.state(shown(shop)) == "well, managed by rds"
+    assert shown(shop).drift == ()  # RDS's own schedule stays where the stack file has none
+    assert texts.state(shown(shop)) == "healthy, managed by rds"
     password = shop.stack.value(arn)
 
     shop.configure(server={"masterRotation": {"automaticallyAfterDays": 30, "duration": "3h"}})
     assert shop.stack.up() == [f"create {SCHEDULE}"]
     assert reported(shop) == [
-        (None, "RDS renews the master user's password every 30 days within 3h, whatever it did before")
+        (None, "RDS rotates the master password every 30 days within 3h, instead of on its own schedule")
     ]
     described = client.describe_secret(SecretId=arn)
     assert described["RotationRules"] == {"AutomaticallyAfterDays": 30, "Duration": "3h"}
     assert "RotationLambdaARN" not in described
-    assert shop.stack.value(arn) == password  # nothing was rotated for it
+    assert shop.stack.value(arn) == password  # and the change rotated nothing
     assert shown(shop).problems == ()
     assert shop.stack.preview() == []
 
@@ -67,7 +67,8 @@ def test_the_master_secret_of_rds_rotates_as_the_stack_file_says(shop: Shop) -> 
 
     shop.configure(server={"masterRotation": {"enabled": False}})
     assert shop.stack.up() == [f"update {SCHEDULE}"]
-    assert reported(shop) == [(Kind.REMOVES_ROTATION, "Rotation ends; the secret keeps the value it has")]
+    text = "Rotation is turned off; the secret keeps its current value"
+    assert reported(shop) == [(Kind.REMOVES_ROTATION, text)]
     assert client.describe_secret(SecretId=arn)["RotationEnabled"] is False
     assert shown(shop).problems == ()
     assert shop.stack.up() == []
@@ -76,7 +77,7 @@ def test_the_master_secret_of_rds_rotates_as_the_stack_file_says(shop: Shop) -> 
     assert shop.stack.up() == [f"update {SCHEDULE}"]
     shop.configure()
     assert shop.stack.up() == [f"delete {SCHEDULE}"]
-    assert reported(shop) == [(None, "The schedule leaves the stack, and AWS keeps it")]
+    assert reported(shop) == [(None, "The schedule is removed from the stack and stays in AWS")]
     described = client.describe_secret(SecretId=arn)
     assert described["RotationRules"]["ScheduleExpression"] == "rate(10 days)"
     assert described["RotationEnabled"] is True

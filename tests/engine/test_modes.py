@@ -1,4 +1,4 @@
-"""Who writes values: once by Pulumi, managed by the writer after that, or in the account alone."""
+"""The modes of initial values: written once by Pulumi, managed by the writer, or made in the account."""
 
 import json
 import re
@@ -10,10 +10,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.engine.shops import SECRET, Shop
-from tests.engine.stacks import CONFIGURED, Stack
 from tests.engine.test_secrecy import files_below, numbers_of_shown
-from tests.localcloud.emulator_process import Emulator
+from tests.support.emulator_process import Emulator
+from tests.support.shops import SECRET, Shop
+from tests.support.stacks import CONFIGURED, Stack
 
 MODES = ("once", "managed", "account")
 WRITTEN = ("managed", "account")
@@ -28,12 +28,12 @@ def app(mode: str, values: dict[str, Any] | None = None, **more: object) -> dict
 
 
 def written(values: dict[str, Any], **more: object) -> dict[str, Any]:
-    """A secret for each mode in which the writer writes, called as the mode."""
+    """Return a secret for each mode that uses the writer, named after the mode."""
     return {mode: {"initialValues": mode, "values": values, **more} for mode in WRITTEN}
 
 
 def without_get_secret_value(stack: Stack) -> dict[str, str]:
-    """Environment of an operator who may do anything but read values."""
+    """Return the environment of an operator who may do anything except read values."""
     iam = stack.client("iam")
     iam.create_user(UserName="blind")
     statements = [
@@ -49,7 +49,7 @@ def without_get_secret_value(stack: Stack) -> dict[str, str]:
     return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
 
-def test_a_new_secret_holds_what_is_declared_and_the_next_update_finds_nothing_to_do(stack: Stack) -> None:
+def test_a_new_secret_is_complete_and_the_next_update_changes_nothing(stack: Stack) -> None:
     values = values_of(HEX={"randomBytes": {"length": 8}}, FIXED={"value": "v"})
     stack.configure({mode: {"initialValues": mode, "values": values} for mode in MODES})
     stack.up()
@@ -61,16 +61,16 @@ def test_a_new_secret_holds_what_is_declared_and_the_next_update_finds_nothing_t
     assert stack.refresh() == []
     assert stack.up() == []
     assert {mode: stack.value(mode) for mode in MODES} == made
-    # the writer keeps its record on a version of its own
+    # the writer keeps its record on a separate version
     assert [stack.version_count(mode) for mode in MODES] == [1, 2, 2]
 
 
-# Each ordered pair of modes once, and back to where it began.
+# Every ordered pair of modes once, ending where it began.
 ROUND = ("once", "managed", "account", "once", "account", "managed")
 assert {*zip(ROUND, (*ROUND[1:], ROUND[0]), strict=True)} == {*permutations(MODES, 2)}
 
 
-def test_moving_from_each_mode_to_each_other_never_changes_a_live_value(stack: Stack) -> None:
+def test_changing_the_mode_never_changes_a_live_value(stack: Stack) -> None:
     values = {"PASSWORD": {"random": {"length": 24}, "generation": 2}, "TOKEN": {"filledByHand": "ask"}}
     names = [(history, start) for history in ("fresh", "edited", "long-since-edited") for start in (0, 1, 2)]
 
@@ -98,12 +98,12 @@ def test_moving_from_each_mode_to_each_other_never_changes_a_live_value(stack: S
             now = stack.client().get_secret_value(SecretId=name)
             assert now["VersionId"] == was["VersionId"], f"{name} in move {moves}"
             assert now["SecretString"] == was["SecretString"], f"{name} in move {moves}"
-    # all modes are there again
+    # every mode is present again
     assert stack.refresh() == []
     assert stack.preview() == []
 
 
-def test_a_key_that_is_added_later_reaches_aws_and_edits_and_rotations_stand(stack: Stack) -> None:
+def test_a_key_added_later_arrives_and_edits_stay(stack: Stack) -> None:
     stack.configure(written(values_of()))
     stack.up()
     live: dict[str, dict[str, str]] = {}
@@ -121,7 +121,7 @@ def test_a_key_that_is_added_later_reaches_aws_and_edits_and_rotations_stand(sta
     assert stack.up() == []
 
 
-def test_raising_one_generation_of_five_makes_that_key_anew_and_no_other(stack: Stack) -> None:
+def test_raising_one_generation_regenerates_that_key_only(stack: Stack) -> None:
     five: dict[str, Any] = {f"KEY_{number}": {"random": {"length": 20}} for number in range(5)}
     stack.configure(written(five))
     stack.up()
@@ -140,7 +140,7 @@ def test_raising_one_generation_of_five_makes_that_key_anew_and_no_other(stack: 
         assert stack.value(mode) == {**after[mode], "KEY_3": "by-hand"}, mode
 
 
-def test_a_configured_value_is_written_anew_when_its_generation_is_raised_and_shows_nowhere(
+def test_raising_a_generation_rewrites_a_configured_value_without_showing_it(
     stack: Stack, emulator: Emulator, tmp_path: Path
 ) -> None:
     stack.configure(app("managed", {"STRIPE_KEY": {"config": "stripeKey"}}))
@@ -159,11 +159,11 @@ def test_a_configured_value_is_written_anew_when_its_generation_is_raised_and_sh
     haystack = b"\n".join([shown.encode(), emulator.log.read_bytes(), *files_below(tmp_path)])
     shown_values = numbers_of_shown(
         [CONFIGURED, "another-configured-value-93"], haystack
-    )  # apart: a failing assertion prints what it calls with
+    )  # separate: a failing assertion prints its arguments
     assert shown_values == []
 
 
-def test_a_key_is_removed_only_if_asked(stack: Stack) -> None:
+def test_a_key_is_removed_only_on_request(stack: Stack) -> None:
     stack.configure(app("managed", values_of(OLD={"value": "old"})))
     stack.up()
     stack.configure(app("managed"))
@@ -175,7 +175,7 @@ def test_a_key_is_removed_only_if_asked(stack: Stack) -> None:
     assert "OLD" not in stack.value("app")
 
 
-def test_what_is_no_json_object_is_left_alone_the_update_fails_with_the_reason_and_the_next_one_works(
+def test_an_invalid_json_value_fails_the_update_until_fixed(
     stack: Stack,
 ) -> None:
     no_objects: dict[str, dict[str, Any]] = {
@@ -195,7 +195,7 @@ def test_what_is_no_json_object_is_left_alone_the_update_fails_with_the_reason_a
 
     before = labels()
     stack.configure({kind: {**managed, "values": values_of(NEW={"random": {}})} for kind in no_objects})
-    # or the first failure might end the update before the others are tried
+    # otherwise the first failure could end the update before the others are tried
     failed = stack.pulumi("up", "--yes", "--skip-preview", "--continue-on-error", check=False)
     assert failed.returncode != 0
     for kind in no_objects:
@@ -209,7 +209,7 @@ def test_what_is_no_json_object_is_left_alone_the_update_fails_with_the_reason_a
         assert stack.value(kind).keys() == {"MINE", "PASSWORD", "TOKEN", "NEW"}, kind
 
 
-def test_a_pending_rotation_is_waited_for_and_then_refused_and_the_next_update_tries_again(
+def test_the_writer_waits_for_a_pending_rotation_then_fails(
     stack: Stack,
 ) -> None:
     stack.configure(app("account"))
@@ -217,7 +217,7 @@ def test_a_pending_rotation_is_waited_for_and_then_refused_and_the_next_update_t
     client = stack.client()
     pending = client.put_secret_value(SecretId="app", SecretString="{}", VersionStages=["AWSPENDING"])
     [writer] = stack.client("lambda").list_functions()["Functions"]
-    # 15 of these seconds are for its last calls, so it waits for three, and not for all of its patience
+    # 15 of these seconds are reserved for its last calls, so it waits for three
     stack.client("lambda").update_function_configuration(FunctionName=writer["FunctionName"], Timeout=18)
     stack.configure(app("account", values_of(NEW={"random": {}})))
     failed = stack.pulumi("up", "--yes", "--skip-preview", check=False)
@@ -231,9 +231,7 @@ def test_a_pending_rotation_is_waited_for_and_then_refused_and_the_next_update_t
     assert "NEW" in stack.value("app")
 
 
-def test_in_account_mode_no_value_is_known_to_pulumi_and_nobody_needs_to_read_one(
-    stack: Stack, emulator: Emulator, tmp_path: Path
-) -> None:
+def test_account_mode_needs_no_reading_of_values(stack: Stack, emulator: Emulator, tmp_path: Path) -> None:
     blind = without_get_secret_value(stack)
     values = values_of(HEX={"randomBytes": {"length": 24}})
     stack.configure(app("account", values))
@@ -273,11 +271,11 @@ def test_in_account_mode_no_value_is_known_to_pulumi_and_nobody_needs_to_read_on
     shown.append(said)
     haystack = "\n".join(shown).encode() + b"\n".join([*files_below(tmp_path), emulator.log.read_bytes()])
     secrets = [made["PASSWORD"], made["HEX"], stack.value("app")["HEX"]]
-    shown_values = numbers_of_shown(secrets, haystack)  # apart: a failing assertion prints what it calls with
+    shown_values = numbers_of_shown(secrets, haystack)  # separate: a failing assertion prints its arguments
     assert shown_values == []
 
 
-def test_a_change_that_cannot_reach_aws_is_a_warning_at_preview(stack: Stack) -> None:
+def test_a_change_that_is_not_applied_is_a_preview_warning(stack: Stack) -> None:
     stack.configure(app("once", values_of(OLD={"value": "old"}, FIXED={"value": "before"})))
     stack.up()
     changed = {
@@ -288,18 +286,16 @@ def test_a_change_that_cannot_reach_aws_is_a_warning_at_preview(stack: Stack) ->
     }
     stack.configure(app("once", changed, removedKeys=["GONE"]))
     said = stack.pulumi("preview").stdout
-    assert "app: NEW will not reach AWS" in said
+    assert "app: NEW will not be applied" in said
     assert "app: OLD stays in AWS" in said
     assert "app: GONE in removedKeys stays in AWS" in said
-    assert "app: the generation of PASSWORD will not reach AWS" in said
+    assert "app: the generation of PASSWORD will not be applied" in said
     assert "app: FIXED was changed, and AWS keeps the value it has" in said
-    assert stack.pulumi("up", "--yes", "--skip-preview").stdout.count("app: NEW will not reach AWS") >= 1
-    assert "will not reach" not in stack.pulumi("preview").stdout
+    assert stack.pulumi("up", "--yes", "--skip-preview").stdout.count("app: NEW will not be applied") >= 1
+    assert "will not be applied" not in stack.pulumi("preview").stdout
 
 
-def test_a_login_in_account_mode_works_when_up_returns_rotates_and_takes_a_key_that_is_added_later(
-    shop: Shop, tmp_path: Path
-) -> None:
+def test_a_login_in_account_mode_works_rotates_and_gets_new_keys(shop: Shop, tmp_path: Path) -> None:
     shop.configure(initialValues="account")
     shop.stack.up()
     assert shop.log_in() == shop.username
@@ -314,7 +310,5 @@ def test_a_login_in_account_mode_works_when_up_returns_rotates_and_takes_a_key_t
     assert shop.stack.value(SECRET)["POOL_SIZE"] == "5"
     assert shop.stack.preview() == []
     haystack = b"\n".join(files_below(tmp_path))
-    shown_values = numbers_of_shown(
-        passwords, haystack
-    )  # apart: a failing assertion prints what it calls with
+    shown_values = numbers_of_shown(passwords, haystack)  # separate: a failing assertion prints its arguments
     assert shown_values == []

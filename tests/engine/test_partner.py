@@ -1,4 +1,4 @@
-"""A vendor's credentials that AWS rotates itself, as AWS, report and status have them."""
+"""Partner credentials that AWS rotates itself, in AWS, report, and status."""
 
 import json
 import os
@@ -9,10 +9,10 @@ from unittest.mock import patch
 import pytest
 from botocore.exceptions import ClientError
 
-from automation.report import Kind, report
-from automation.report.model import plain
-from automation.status import status
-from tests.engine.stacks import Stack
+from operations.report import Kind, report
+from operations.report.model import plain
+from operations.status import status
+from tests.support.stacks import Stack
 
 SCHEDULE = "crm-partner-schedule"
 VALUES = {"consumerKey": {"value": "a-key"}, "consumerSecret": {"config": "stripeKey"}}
@@ -24,7 +24,7 @@ def configure(stack: Stack, **changed: object) -> None:
 
 
 def reported(stack: Stack) -> list[tuple[Kind | None, str]]:
-    """Dangers and changes of the last command of the engine."""
+    """Return the dangers and changes in the last command's report."""
     lines = (stack.folder / "events.json").read_text().splitlines()
     found = report([json.loads(line) for line in lines if line.strip()])
     return [
@@ -51,11 +51,11 @@ def test_a_partners_secret_is_typed_attached_and_compared(stack: Stack) -> None:
     assert "RotationLambdaARN" not in described
     assert described["ExternalSecretRotationMetadata"] == [{"Key": "apiVersion", "Value": "v65.0"}]
     assert ":role/crm-partner-role-" in described["ExternalSecretRotationRoleArn"]
-    assert stack.version_count("crm") == 1  # nothing was rotated for it
+    assert stack.version_count("crm") == 1  # and the change rotated nothing
     assert problems(stack) == []
     assert stack.preview() == []
 
-    # what AWS rotates later stays
+    # later rotations by AWS stay
     client.rotate_secret(SecretId="crm")
     live = stack.edit("crm", consumerSecret="of-a-rotation")
     configure(stack, metadata={"apiVersion": "v66.0"}, rotation={"automaticallyAfterDays": 9})
@@ -79,12 +79,13 @@ def test_a_partners_secret_is_typed_attached_and_compared(stack: Stack) -> None:
 
     configure(stack, metadata={}, rotation={"enabled": False})
     assert f"delete {SCHEDULE}" in stack.up()
-    assert (Kind.REMOVES_ROTATION, "Rotation ends; the secret keeps the value it has") in reported(stack)
+    text = "Rotation is turned off; the secret keeps its current value"
+    assert (Kind.REMOVES_ROTATION, text) in reported(stack)
     assert stack.value("crm") == live
     assert problems(stack) == []
 
 
-def test_secrets_manager_rotates_a_partners_secret_with_a_role_that_lets_it_in_alone(stack: Stack) -> None:
+def test_a_partners_role_trusts_secrets_manager_only(stack: Stack) -> None:
     client = stack.client()
     client.create_secret(Name="crm", Type="SalesforceClientSecret", SecretString='{"consumerKey": "a"}')
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}

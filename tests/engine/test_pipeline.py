@@ -1,4 +1,4 @@
-"""A pipeline's roles, with the real engine and policies enforced: what they can do, and what they cannot."""
+"""Rights of a pipeline's roles, with the real engine and policies enforced."""
 
 import json
 import re
@@ -8,9 +8,11 @@ from functools import partial
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.postgres import PostgresServer
-from tests.engine.ecs_services import deployments, service
-from tests.engine.pipelines import (
+from tests.support.ecs_services import deployments, service
+from tests.support.emulator_functions import until
+from tests.support.emulator_process import running_emulator
+from tests.support.local_engine import stack_environment
+from tests.support.pipelines import (
     ACCOUNT,
     BUCKET,
     EVERYTHING,
@@ -33,16 +35,14 @@ from tests.engine.pipelines import (
     token,
     variables,
 )
-from tests.engine.shops import SECRET, new_shop
-from tests.engine.stacks import new_stack, steps
-from tests.local_engine import stack_environment
-from tests.localcloud.emulator_functions import until
-from tests.localcloud.emulator_process import running_emulator
+from tests.support.shops import SECRET, new_shop
+from tests.support.stacks import new_stack, steps
+from tools.localcloud.postgres import PostgresServer
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory, server: PostgresServer) -> Iterator[Pipeline]:
-    """Its roles are made by an administrator, and all else by the role for updates."""
+    """A pipeline whose roles an administrator created, and the update role everything else."""
     folder = tmp_path_factory.mktemp("pipeline")
     with running_emulator(None) as emulator:
         environment = stack_environment(folder, emulator.endpoint)
@@ -86,7 +86,7 @@ def test_a_pull_request_is_previewed_without_a_secret_value(pipeline: Pipeline) 
     assert previewed.preview() == []
 
 
-def test_what_the_pipeline_made_rotates_redeploys_and_reads_within_the_boundary(pipeline: Pipeline) -> None:
+def test_a_pipelines_stack_works_within_its_boundary(pipeline: Pipeline) -> None:
     value = pipeline.shop.rotate()
     assert pipeline.shop.log_in(value).startswith(pipeline.shop.username)
     pipeline.stack.edit("shop-vendor", TOKEN="filled")
@@ -101,8 +101,8 @@ def test_what_the_pipeline_made_rotates_redeploys_and_reads_within_the_boundary(
     assert json.loads(read) == {"TOKEN": "filled"}
 
 
-def test_a_reader_of_more_than_one_policy_names_reads_throughout(pipeline: Pipeline) -> None:
-    """Names of 480 characters, so that a few secrets need three policies."""
+def test_a_reader_with_several_policies_reads_at_all_times(pipeline: Pipeline) -> None:
+    """Return names of 480 characters, so that a few secrets need three policies."""
     names = [f"shop-{number:02}".ljust(480, "x") for number in range(17)]
     added = names.pop(3)
 
@@ -114,7 +114,7 @@ def test_a_reader_of_more_than_one_policy_names_reads_throughout(pipeline: Pipel
         pipeline.configure(secrets, {"many": reader} if names else {})
 
     def policies() -> dict[str, list[str]]:
-        """Managed policies of the stack to their attachments' roles."""
+        """Return the stack's managed policies, each with the role it is attached to."""
         iam = pipeline.stack.client("iam")
         return {
             policy["Arn"].partition("_")[2].rpartition("-")[0]: [
@@ -153,7 +153,7 @@ def test_a_reader_of_more_than_one_policy_names_reads_throughout(pipeline: Pipel
     updating.up()
 
 
-def test_the_role_for_previews_reads_and_changes_nothing_more(pipeline: Pipeline) -> None:
+def test_the_preview_role_reads_and_changes_nothing(pipeline: Pipeline) -> None:
     session = pipeline.previewing
     secrets, iam, rds = (pipeline.client(session, name) for name in ("secretsmanager", "iam", "rds"))
     arn = pipeline.stack.client().describe_secret(SecretId="shop-app")["ARN"]
@@ -178,11 +178,11 @@ def test_the_role_for_previews_reads_and_changes_nothing_more(pipeline: Pipeline
         lambda: pipeline.client(session, "lambda").list_functions(),
     ):
         refused(call)
-    with pytest.raises(ClientError, match="DBSubnetGroupNotFound"):  # and not that it may not ask
+    with pytest.raises(ClientError, match="DBSubnetGroupNotFound"):  # and not an access error
         rds.describe_db_subnet_groups(DBSubnetGroupName="any")
 
 
-def test_no_value_shows_to_the_role_for_previews_whatever_a_secrets_own_policy_allows(
+def test_the_preview_role_reads_no_value_despite_a_resource_policy(
     pipeline: Pipeline,
 ) -> None:
     statement = {
@@ -198,11 +198,11 @@ def test_no_value_shows_to_the_role_for_previews_whatever_a_secrets_own_policy_a
     owner.delete_resource_policy(SecretId="other")
 
 
-def test_an_update_with_the_role_for_previews_fails_and_changes_nothing(pipeline: Pipeline) -> None:
+def test_an_update_with_the_preview_role_changes_nothing(pipeline: Pipeline) -> None:
     changed = {"shop-app": {**SECRETS["shop-app"], "description": "changed"}}
     pipeline.configure(changed)
     previewing = pipeline.acting(pipeline.previewing)
-    # another refused resource must not stop the engine before it comes to the secret
+    # another denied resource must not stop the engine before it reaches the secret
     done = previewing.pulumi("up", "--yes", "--skip-preview", "--continue-on-error", check=False)
     pipeline.configure()
     assert done.returncode
@@ -224,12 +224,12 @@ def test_an_update_with_the_role_for_previews_fails_and_changes_nothing(pipeline
         ("updateRoleArn", token(PRODUCTION, audience="somebody-else")),
     ],
 )
-def test_no_other_workflow_may_take_a_role(pipeline: Pipeline, role: str, web_identity: str) -> None:
+def test_no_other_workflow_can_assume_a_role(pipeline: Pipeline, role: str, web_identity: str) -> None:
     with pytest.raises(ClientError, match=r"AccessDenied|InvalidIdentityToken"):
         pipeline.session(role, web_identity)
 
 
-def test_the_role_for_updates_makes_no_role_that_could_do_more_than_the_boundary(pipeline: Pipeline) -> None:
+def test_the_update_role_creates_no_role_beyond_the_boundary(pipeline: Pipeline) -> None:
     iam, boundary = pipeline.client(pipeline.updating, "iam"), pipeline.roles["permissionsBoundaryArn"]
     owner, mine = pipeline.stack.client("iam"), f"{NAMES}mine"
     owner.create_role(RoleName=f"{NAMES}free", AssumeRolePolicyDocument=TRUST)
@@ -255,7 +255,7 @@ def test_the_role_for_updates_makes_no_role_that_could_do_more_than_the_boundary
         lambda: iam.attach_role_policy(
             RoleName=mine, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
         ),
-        # a policy of the stack's own, to a role that does not carry the boundary
+        # a policy of this stack, attached to a role without the boundary
         lambda: iam.attach_role_policy(**free, PolicyArn=policy),
         lambda: iam.create_user(UserName=mine),
     ):
@@ -277,7 +277,7 @@ def test_the_role_for_updates_makes_no_role_that_could_do_more_than_the_boundary
         refused(call)
 
 
-def test_the_role_for_updates_changes_neither_the_pipelines_roles_nor_their_boundary(
+def test_the_update_role_changes_neither_pipeline_roles_nor_boundary(
     pipeline: Pipeline,
 ) -> None:
     iam, boundary = pipeline.client(pipeline.updating, "iam"), pipeline.roles["permissionsBoundaryArn"]
@@ -296,7 +296,7 @@ def test_the_role_for_updates_changes_neither_the_pipelines_roles_nor_their_boun
         refused(call)
 
 
-def test_the_role_for_updates_touches_no_secret_key_or_function_of_others(pipeline: Pipeline) -> None:
+def test_the_update_role_touches_nothing_of_others(pipeline: Pipeline) -> None:
     session = pipeline.updating
     secrets, kms, functions, events = (
         pipeline.client(session, name) for name in ("secretsmanager", "kms", "lambda", "events")
@@ -339,20 +339,20 @@ def test_the_role_for_updates_touches_no_secret_key_or_function_of_others(pipeli
 
 
 def key_policy(*principals: str) -> str:
-    """Everything for these, beside the account's administrators."""
+    """Return a key policy that allows these everything, as well as the account's administrators."""
     named = {"AWS": [f"arn:aws:iam::{ACCOUNT}:root", *principals]}
     statement = {"Effect": "Allow", "Principal": named, "Action": "kms:*", "Resource": "*"}
     return json.dumps({"Version": "2012-10-17", "Statement": statement})
 
 
-def test_no_key_policy_lets_the_role_for_updates_or_its_roles_end_the_stacks_key(pipeline: Pipeline) -> None:
+def test_no_key_policy_allows_deletion_of_the_stacks_key(pipeline: Pipeline) -> None:
     owner, iam = pipeline.stack.client("kms"), pipeline.client(pipeline.updating, "iam")
     key = owner.describe_key(KeyId="alias/aws-secrets/test")["KeyMetadata"]["KeyId"]
     before = owner.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
     boundary, name = pipeline.roles["permissionsBoundaryArn"], f"{NAMES}ender"
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST, PermissionsBoundary=boundary)
     iam.put_role_policy(RoleName=name, PolicyName="everything", PolicyDocument=EVERYTHING)
-    # a policy that names the session, not its role, counts beside the role's boundary
+    # a policy that names the session instead of its role is not limited by the role's boundary
     session = f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/it"
     role = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{name}", "RoleSessionName": "it"}
     bounded = variables(pipeline.stack.client("sts").assume_role(**role)["Credentials"])
@@ -368,7 +368,7 @@ def test_no_key_policy_lets_the_role_for_updates_or_its_roles_end_the_stacks_key
             refused(partial(kms.disable_key, KeyId=key))
             refused(partial(kms.create_grant, KeyId=key, GranteePrincipal=session, Operations=["Decrypt"]))
         refused(lambda: pipeline.client(bounded, "kms").put_key_policy(**written))
-        # to anybody else of the account the role can give it: docs/pipeline.md says so
+        # the role can grant it to anyone else in the account (docs/pipeline.md)
         pipeline.stack.client("iam").create_user(UserName="somebody")
         somebody = f"arn:aws:iam::{ACCOUNT}:user/somebody"
         mine.put_key_policy(**{**written, "Policy": key_policy(pipeline.roles["updateRoleArn"], somebody)})
@@ -384,7 +384,7 @@ def test_no_key_policy_lets_the_role_for_updates_or_its_roles_end_the_stacks_key
         owner.put_key_policy(KeyId=key, PolicyName="default", Policy=before)
 
 
-def test_a_role_of_a_stack_does_nothing_outside_its_boundary_whoever_names_its_session(
+def test_a_stacks_role_stays_within_its_boundary(
     pipeline: Pipeline,
 ) -> None:
     iam, boundary = pipeline.client(pipeline.updating, "iam"), pipeline.roles["permissionsBoundaryArn"]
@@ -410,10 +410,10 @@ def test_a_role_of_a_stack_does_nothing_outside_its_boundary_whoever_names_its_s
         pipeline.client(pipeline.updating).delete_resource_policy(SecretId="shop-app")
 
 
-def test_the_role_for_updates_reaches_every_pod_association_of_its_clusters_and_none_of_others(
+def test_the_update_role_manages_associations_of_its_clusters_only(
     pipeline: Pipeline,
 ) -> None:
-    """EKS names an association by a random id, so that a policy cannot tell whose it is."""
+    """EKS names an association by a random id, so a policy cannot tell whose it is."""
     owner, eks = pipeline.stack.client("eks"), pipeline.client(pipeline.updating, "eks")
     theirs = pipeline.stack.client("iam").create_role(RoleName="theirs", AssumeRolePolicyDocument=TRUST)
     arn = theirs["Role"]["Arn"]
@@ -441,8 +441,8 @@ def test_the_role_for_updates_reaches_every_pod_association_of_its_clusters_and_
     eks.delete_pod_identity_association(**named)
 
 
-def test_the_role_for_updates_may_change_who_takes_a_role_with_a_stacks_name(pipeline: Pipeline) -> None:
-    """IAM knows no condition for the boundary there, so the name alone decides."""
+def test_the_update_role_may_change_trust_policies_of_stack_roles(pipeline: Pipeline) -> None:
+    """IAM has no boundary condition there, so only the name decides."""
     name = f"{NAMES}of-somebody"
     pipeline.stack.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
     iam = pipeline.client(pipeline.updating, "iam")
@@ -453,7 +453,7 @@ def test_the_role_for_updates_may_change_who_takes_a_role_with_a_stacks_name(pip
     refused(lambda: iam.update_assume_role_policy(RoleName=other, PolicyDocument=TRUST))
 
 
-def test_the_role_for_updates_has_no_secret_rotated_by_a_function_of_others(pipeline: Pipeline) -> None:
+def test_the_update_role_attaches_no_function_of_others(pipeline: Pipeline) -> None:
     elsewhere = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:elsewhere"
     rotated = {"SecretId": "shop-app", "RotationRules": {"AutomaticallyAfterDays": 9}}
     refused(lambda: pipeline.client(pipeline.updating).rotate_secret(**rotated, RotationLambdaARN=elsewhere))
@@ -470,11 +470,11 @@ def test_a_stack_that_names_another_boundary_gets_no_role(pipeline: Pipeline) ->
     made = [role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(NAMES)]
     bounded = [iam.get_role(RoleName=name)["Role"].get("PermissionsBoundary", {}) for name in made]
     allowed = {pipeline.roles["permissionsBoundaryArn"]}
-    # one role was made without any by the administrator of another test
+    # the administrator of another test created one role without a boundary
     assert {boundary.get("PermissionsBoundaryArn") for boundary in bounded if boundary} == allowed
 
 
-def test_a_secret_with_another_prefix_is_not_made(pipeline: Pipeline) -> None:
+def test_a_secret_with_another_prefix_is_not_created(pipeline: Pipeline) -> None:
     pipeline.configure({"billing": {"values": {"KEY": {"random": {}}}}})
     done = pipeline.acting(pipeline.updating).pulumi("up", "--yes", "--skip-preview", check=False)
     pipeline.configure()
@@ -482,7 +482,7 @@ def test_a_secret_with_another_prefix_is_not_made(pipeline: Pipeline) -> None:
     assert "not authorized to perform: secretsmanager:CreateSecret on resource: billing" in done.stdout
 
 
-def test_previews_read_and_decrypt_the_state_of_these_stacks_in_a_bucket_and_updates_write_it(
+def test_previews_read_and_updates_write_the_state_bucket(
     pipeline: Pipeline,
 ) -> None:
     owner, url = pipeline.stack.client("s3"), state_in_bucket(pipeline.stack)
@@ -494,11 +494,11 @@ def test_previews_read_and_decrypt_the_state_of_these_stacks_in_a_bucket_and_upd
     )
     updated = pipeline.acting({**pipeline.updating, "PULUMI_BACKEND_URL": url})
     before = objects(pipeline.stack)
-    updated.up()  # nothing but what failed before is left to do
+    updated.up()  # only what failed before is left to do
     assert previewed.preview() == []
     pipeline.stack.file.write_text(by_passphrase)
     new = {key.split("/")[1] for key in objects(pipeline.stack) - before}
-    assert new == {"backups", "history"}  # and the lock is gone again
+    assert new == {"backups", "history"}  # and the lock was released
     own, others = f".pulumi/stacks/aws-secrets/{STACK}.json", ".pulumi/stacks/aws-secrets/pipeline.json"
     reader, writer = pipeline.client(pipeline.previewing, "s3"), pipeline.client(pipeline.updating, "s3")
     for call in (
@@ -517,8 +517,8 @@ def test_previews_read_and_decrypt_the_state_of_these_stacks_in_a_bucket_and_upd
     assert owner.get_object(Bucket=BUCKET, Key=others)
 
 
-# the last one of the module, because nothing is left after it
-def test_the_role_for_updates_changes_and_destroys_what_it_made(pipeline: Pipeline) -> None:
+# last in the module: nothing is left after it
+def test_the_update_role_changes_and_destroys_its_resources(pipeline: Pipeline) -> None:
     update, value = pipeline.acting(pipeline.updating), pipeline.shop.rotate()
     assert update.refresh() == []
     changed = {

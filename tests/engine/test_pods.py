@@ -1,4 +1,4 @@
-"""A workload's whole way: its own credentials, its manifests, and exactly the declared values at its end."""
+"""A workload end to end: its own credentials and manifests bring exactly the declared values."""
 
 import base64
 import json
@@ -11,13 +11,13 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 
 import pytest
-import yaml
 from botocore.exceptions import ClientError
 
-from tests.engine.stacks import Stack, new_stack
-from tests.local_engine import stack_environment
-from tests.localcloud.emulator_process import running_emulator
-from tests.workloads import operators
+from tests.support import operators
+from tests.support.emulator_process import running_emulator
+from tests.support.local_engine import stack_environment
+from tests.support.manifests import manifests_of, pod_of
+from tests.support.stacks import Stack, new_stack
 
 ACCOUNT, OTHER = "123456789012", "210987654321"
 ISSUER = "oidc.eks.us-east-1.amazonaws.com/id/ABC"
@@ -70,7 +70,7 @@ WORKLOADS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Deployed:
-    """A stack that was updated once, what it says of its workloads, and the name of a master secret."""
+    """A stack after one update, its workloads output, and the name of a master secret."""
 
     stack: Stack
     workloads: Mapping[str, Any]
@@ -78,20 +78,19 @@ class Deployed:
 
     @property
     def values(self) -> tuple[dict[str, str], dict[str, str]]:
-        """The variables and files that READS declares, as they are in AWS."""
+        """Return the variables and files that READS declares, from AWS."""
         app, vendor = self.stack.value("app"), self.stack.value("vendor")
         variables = {"KEY_BASE": app["KEY_BASE"], "VENDOR_TOKEN": vendor["TOKEN"]}
         return variables, {"/run/secrets/aws/tls/key.pem": app["tls.key"]}
 
     def reader(self, credentials: Mapping[str, str]) -> Any:  # noqa: ANN401  boto3 is untyped
-        """A client of Secrets Manager with the credentials of a session."""
+        """Return a Secrets Manager client with a session's credentials."""
         return self.stack.client(credentials=credentials)
 
     def obtained(self, name: str, credentials: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-        """What the container of a pod has, by its manifests and these credentials."""
+        """Return what a pod's container sees, by its manifests and these credentials."""
         declared = self.workloads[name]
-        manifests = list(yaml.safe_load_all(declared["manifests"]))
-        pod = yaml.safe_load(declared["pod"])
+        manifests, pod = manifests_of(declared), pod_of(declared)
         reader = self.reader(credentials)
         if manifests[0]["kind"] == "SecretStore":
             return operators.container(pod, operators.external_secrets(reader, manifests), {})
@@ -99,12 +98,12 @@ class Deployed:
         return operators.container(pod, synced, files)
 
     def service_session(self, name: str, service: str, **more: object) -> dict[str, str]:
-        """Credentials as an AWS service gives them to what it runs; HTTP 400 if the role lets it not in."""
+        """Return the credentials that an AWS service gives a workload; HTTP 400 if it is not trusted."""
         asked = {"RoleArn": self.workloads[name]["roleArn"], "Service": service, **more}
         request = urllib.request.Request(
             f"{self.stack.endpoint}/_localcloud/sessions", data=json.dumps(asked).encode()
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             found: dict[str, str] = json.load(answer)
         return found
 
@@ -123,7 +122,7 @@ def trust(principal: str) -> str:
 
 
 def existing(master: str, name: str = "platform/sentry") -> dict[str, Any]:
-    """A workload that reads secrets which this stack does not make."""
+    """A workload that reads secrets of other owners."""
     dsn, password = {"existingSecret": name, "key": "dsn"}, {"existingSecret": master, "key": "password"}
     return {
         "elsewhere": {"environment": {"DSN": dsn, "PASSWORD": password}, "ecs": {}},
@@ -136,7 +135,7 @@ def existing(master: str, name: str = "platform/sentry") -> dict[str, Any]:
 
 
 def make_existing_secrets(stack: Stack) -> str:
-    """Make one with a key of its own, as another team does; return the name of RDS's for a master user."""
+    """Create one with its own KMS key, as another team does; return the name of RDS's master secret."""
     key = stack.client("kms").create_key()["KeyMetadata"]["Arn"]
     stack.client().create_secret(Name="platform/sentry", SecretString='{"dsn": "a-dsn"}', KmsKeyId=key)
     made = stack.client("rds").create_db_instance(
@@ -179,7 +178,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 
 
 def token(account: str = "web", namespace: str = "shop") -> str:
-    """As the cluster gives it to a pod; the emulator verifies no signature."""
+    """Return a service account token; the emulator verifies no signature."""
     claims = {
         "iss": f"https://{ISSUER}",
         "aud": ["sts.amazonaws.com"],
@@ -201,7 +200,7 @@ def with_token(deployed: Deployed, name: str, web_identity: str) -> dict[str, st
 
 
 def by_pod_identity(deployed: Deployed, **tags: str) -> dict[str, str]:
-    """As the agent asks EKS for a pod: the association names the role, and EKS tags the session."""
+    """Return a session as the Pod Identity agent gets it: EKS takes the association's role and adds tags."""
     eks = deployed.stack.client("eks")
     [association] = eks.list_pod_identity_associations(
         clusterName=CLUSTER, namespace="shop", serviceAccount="web"
@@ -234,8 +233,8 @@ def credentials_of(deployed: Deployed, name: str) -> Mapping[str, str]:
             sts = deployed.stack.client("sts")
             own = sts.assume_role(RoleArn=OPERATOR_ROLE, RoleSessionName="operator")["Credentials"]
             as_operator = deployed.stack.client("sts", credentials=own)
-            # the store of the manifests names the role that it takes
-            store = next(yaml.safe_load_all(deployed.workloads[name]["manifests"]))
+            # the SecretStore names the role to assume
+            store = manifests_of(deployed.workloads[name])[0]
             role = store["spec"]["provider"]["aws"]["role"]
             taken = as_operator.assume_role(RoleArn=role, RoleSessionName="web")["Credentials"]
             return dict(taken)
@@ -260,7 +259,7 @@ def test_a_pod_has_the_declared_variables_and_files(deployed: Deployed, name: st
 
 
 @pytest.mark.parametrize("name", [*PODS, "task"])
-def test_a_workload_reads_no_other_secret_and_writes_none(deployed: Deployed, name: str) -> None:
+def test_a_workload_cannot_read_or_write_other_secrets(deployed: Deployed, name: str) -> None:
     reader = deployed.reader(credentials_of(deployed, name))
     with pytest.raises(ClientError, match="AccessDenied"):
         reader.get_secret_value(SecretId="other")
@@ -268,13 +267,13 @@ def test_a_workload_reads_no_other_secret_and_writes_none(deployed: Deployed, na
         reader.put_secret_value(SecretId="app", SecretString="{}")
 
 
-def test_a_task_reads_secrets_that_the_stack_does_not_make(deployed: Deployed) -> None:
+def test_a_task_reads_secrets_of_other_owners(deployed: Deployed) -> None:
     reader = deployed.reader(credentials_of(deployed, "elsewhere"))
     found = operators.ecs_container(reader, deployed.workloads["elsewhere"]["containerSecrets"])
     assert found == {"DSN": "a-dsn", "PASSWORD": deployed.stack.value(deployed.master)["password"]}
 
 
-def test_a_pod_has_whole_secrets_whose_keys_nobody_listed(deployed: Deployed) -> None:
+def test_a_pod_gets_whole_secrets_without_listed_keys(deployed: Deployed) -> None:
     variables, files = deployed.obtained("whole", with_token(deployed, "whole", token()))
     assert variables == {"dsn": "a-dsn", **deployed.stack.value("vendor")}
     [(path, text)] = files.items()
@@ -282,7 +281,7 @@ def test_a_pod_has_whole_secrets_whose_keys_nobody_listed(deployed: Deployed) ->
     assert json.loads(text) == deployed.stack.value(deployed.master)
 
 
-def test_a_preview_refuses_a_missing_secret_without_an_error_of_the_provider(deployed: Deployed) -> None:
+def test_a_preview_reports_a_missing_secret_without_a_provider_error(deployed: Deployed) -> None:
     stack, missing = deployed.stack, "platform/sentr"
     written = stack.file.read_text()
     stack.configure(SECRETS, workloads={**WORKLOADS, **existing(deployed.master, missing)})
@@ -299,7 +298,7 @@ def test_a_preview_refuses_a_missing_secret_without_an_error_of_the_provider(dep
 
 @pytest.mark.parametrize("name", ["by-token", "by-driver"])
 @pytest.mark.parametrize("pod", [{"account": "default"}, {"namespace": "other"}])
-def test_another_pods_token_opens_nothing(deployed: Deployed, name: str, pod: dict[str, str]) -> None:
+def test_another_pods_token_gives_no_access(deployed: Deployed, name: str, pod: dict[str, str]) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         with_token(deployed, name, token(**pod))
 
@@ -312,19 +311,19 @@ def test_another_pods_token_opens_nothing(deployed: Deployed, name: str, pod: di
         {"eks_cluster_arn": CLUSTER_ARN.replace(CLUSTER, "another")},
     ],
 )
-def test_pod_identity_gives_the_role_to_no_other_pod(deployed: Deployed, tag: dict[str, str]) -> None:
+def test_pod_identity_gives_no_other_pod_the_role(deployed: Deployed, tag: dict[str, str]) -> None:
     with pytest.raises(HTTPError):
         by_pod_identity(deployed, **tag)
 
 
-def test_nobody_but_the_operators_role_takes_the_role_that_is_made_for_it(deployed: Deployed) -> None:
+def test_only_the_operator_can_assume_its_role(deployed: Deployed) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         deployed.stack.client("sts").assume_role(
             RoleArn=deployed.workloads["by-operator"]["roleArn"], RoleSessionName="somebody"
         )
 
 
-def test_a_task_of_ecs_has_the_declared_variables(deployed: Deployed) -> None:
+def test_an_ecs_task_has_the_declared_variables(deployed: Deployed) -> None:
     reader = deployed.reader(credentials_of(deployed, "task"))
     assert (
         operators.ecs_container(reader, deployed.workloads["task"]["containerSecrets"])
@@ -332,7 +331,7 @@ def test_a_task_of_ecs_has_the_declared_variables(deployed: Deployed) -> None:
     )
 
 
-def test_a_role_of_another_account_reads_once_its_own_account_allows_it(deployed: Deployed) -> None:
+def test_another_accounts_role_reads_once_its_account_allows_it(deployed: Deployed) -> None:
     declared = deployed.workloads["abroad"]["containerSecrets"]
     sts = in_account(deployed.stack, "sts", OTHER)
     session = sts.assume_role(RoleArn=FOREIGN_ROLE, RoleSessionName="task")["Credentials"]
@@ -355,7 +354,7 @@ def test_a_role_of_another_account_reads_once_its_own_account_allows_it(deployed
         reader.get_secret_value(SecretId=deployed.stack.client().describe_secret(SecretId="other")["ARN"])
 
 
-def test_nothing_changes_at_the_next_preview_and_no_value_is_in_what_the_stack_says(
+def test_the_next_preview_is_empty_and_outputs_hold_no_value(
     deployed: Deployed,
 ) -> None:
     assert deployed.stack.preview() == []

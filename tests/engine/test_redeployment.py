@@ -1,4 +1,4 @@
-"""A new value of a secret reaches the ECS service that reads it, by one deployment and no more."""
+"""A secret's new value reaches the ECS service that reads it, by exactly one deployment."""
 
 import json
 import re
@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.engine.ecs_services import CLUSTER, SERVICE, deployments, service
-from tests.engine.shops import SECRET, Shop
-from tests.engine.stacks import Stack
-from tests.localcloud.emulator_functions import until
-from tests.localcloud.emulator_process import Emulator
+from tests.support.ecs_services import CLUSTER, SERVICE, deployments, service
+from tests.support.emulator_functions import until
+from tests.support.emulator_process import Emulator
+from tests.support.shops import SECRET, Shop
+from tests.support.stacks import Stack
 
 SECRETS = {
     "app": {"values": {"KEY_BASE": {"random": {}}}},
@@ -29,7 +29,7 @@ MADE = {
 
 
 def calls(emulator: Emulator) -> int:
-    """How often a rule has called a function; told before the request that led to it is answered."""
+    """Return how often a rule has called a function; counted before the triggering request returns."""
     return len(re.findall(r"^rule web-redeploy-.* is called", emulator.log.read_text(), re.MULTILINE))
 
 
@@ -37,12 +37,12 @@ def ended(emulator: Emulator) -> int:
     return len(re.findall(r"^lambda web-redeploy-.* succeeded", emulator.log.read_text(), re.MULTILINE))
 
 
-def test_each_new_value_is_one_deployment_and_nothing_else_is(stack: Stack, emulator: Emulator) -> None:
+def test_each_new_value_triggers_exactly_one_deployment(stack: Stack, emulator: Emulator) -> None:
     service(stack)
     service(stack, "worker")
     stack.configure(SECRETS, workloads={"web": WEB})
     assert set(stack.up()) >= MADE
-    assert calls(emulator) == 0  # first values call for no deployment
+    assert calls(emulator) == 0  # initial values trigger no deployment
 
     stack.edit("app", KEY_BASE="another")
     until(lambda: ended(emulator) == 1)
@@ -62,7 +62,7 @@ def test_each_new_value_is_one_deployment_and_nothing_else_is(stack: Stack, emul
     group = json.loads(stack.pulumi("stack", "output", "--json").stdout)["workloads"]["web"]
     log = stack.client("logs").filter_log_events(logGroupName=group["redeployLogGroup"])["events"]
     text = "".join(event["message"] for event in log)
-    assert "service web of cluster shop is deployed again" in text
+    assert "service web of cluster shop is being deployed again" in text
     assert "filled" not in text
     the_role_may_do_nothing_else(stack)
 
@@ -117,7 +117,7 @@ def nothing_is_left(stack: Stack) -> None:
     assert stack.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
 
 
-def test_a_rotation_of_a_login_is_one_deployment(shop: Shop, emulator: Emulator) -> None:
+def test_a_login_rotation_triggers_one_deployment(shop: Shop, emulator: Emulator) -> None:
     stack = shop.stack
     service(stack)
     shop.configure(workloads={"web": {**WEB, "environment": {"DATABASE_URL": {"secret": SECRET}}}})

@@ -1,4 +1,4 @@
-"""Database logins and rotation, deployed by the real engine, with a real function and a real PostgreSQL."""
+"""Database logins and rotation, with the real engine, the real function, and a real PostgreSQL."""
 
 import json
 import threading
@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.postgres import PostgresServer
-from tests.engine.shops import SECRET, Shop, copy_of_server_log, new_shop
-from tests.engine.stacks import Stack, new_stack
 from tests.engine.test_secrecy import command_lines, files_below, numbers_of_shown
-from tests.local_engine import stack_environment
-from tests.localcloud.emulator_process import Emulator, running_emulator
+from tests.support.emulator_process import Emulator, running_emulator
+from tests.support.local_engine import stack_environment
+from tests.support.shops import SECRET, Shop, copy_of_server_log, new_shop
+from tests.support.stacks import Stack, new_stack
+from tools.localcloud.postgres import PostgresServer
 
 LOGIN_RESOURCES = {
     "create shop-database-random:password",
@@ -30,7 +30,7 @@ FUNCTION_RESOURCES = {
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory, server: PostgresServer) -> Iterator[Shop]:
-    """For tests that leave a login that works and rotates every 30 days; users and description may differ."""
+    """A shop whose login every test leaves working, rotating every 30 days."""
     folder = tmp_path_factory.mktemp("rotation")
     with running_emulator(None) as emulator:
         environment = stack_environment(folder, emulator.endpoint)
@@ -41,11 +41,11 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, server: PostgresServer) -
 
 
 def description(shop: Shop) -> dict[str, str]:
-    """As it is, so that a test changes something else alone."""
+    """Return the current declaration, so that a test changes only one thing."""
     return {"description": shop.described()["Description"]}
 
 
-def test_a_login_works_when_up_returns_and_nothing_was_rotated_for_it(shop: Shop) -> None:
+def test_a_login_works_after_up_without_a_rotation(shop: Shop) -> None:
     assert set(shop.stack.up()) == LOGIN_RESOURCES | FUNCTION_RESOURCES
     assert shop.log_in() == shop.username
     with shop.connection() as connection:
@@ -58,7 +58,7 @@ def test_a_login_works_when_up_returns_and_nothing_was_rotated_for_it(shop: Shop
     assert shop.stack.preview() == []
 
 
-def test_after_three_rotations_a_refresh_and_an_update_the_live_credentials_stay(deployed: Shop) -> None:
+def test_live_credentials_survive_rotations_refresh_and_update(deployed: Shop) -> None:
     shop = deployed
     first = shop.stack.value(SECRET)
     both = [first["username"], *{shop.username, f"{shop.username}_clone"} - {first["username"]}]
@@ -67,7 +67,9 @@ def test_after_three_rotations_a_refresh_and_an_update_the_live_credentials_stay
         before = shop.stack.value(SECRET)
         after = shop.rotate()
         users.append(shop.log_in(after))
-        assert shop.log_in(before) == before["username"]  # who has read it can go on for a whole period
+        assert (
+            shop.log_in(before) == before["username"]
+        )  # a client that has read it can use it for a whole period
         assert after.keys() == first.keys()
         assert after["password"] != before["password"]
     assert users == [both[1], both[0], both[1]]
@@ -81,7 +83,7 @@ def test_after_three_rotations_a_refresh_and_an_update_the_live_credentials_stay
     assert shop.log_in() == users[-1]
 
 
-def test_tables_of_one_user_are_the_others_too(deployed: Shop) -> None:
+def test_both_users_share_their_tables(deployed: Shop) -> None:
     with deployed.connection() as connection:
         connection.run("CREATE TABLE orders (id int)")
     deployed.rotate()
@@ -90,7 +92,7 @@ def test_tables_of_one_user_are_the_others_too(deployed: Shop) -> None:
         connection.run("DROP TABLE orders")
 
 
-def test_a_schedule_changes_in_place_from_days_to_an_expression_and_back_without_a_rotation(
+def test_a_schedule_changes_in_place_without_a_rotation(
     deployed: Shop,
 ) -> None:
     shop = deployed
@@ -110,7 +112,7 @@ def test_a_schedule_changes_in_place_from_days_to_an_expression_and_back_without
     assert shop.stack.value(SECRET) == live
 
 
-def test_a_rotation_that_is_taken_away_is_cancelled_and_the_credentials_stay_valid(deployed: Shop) -> None:
+def test_removing_rotation_cancels_it_and_keeps_the_credentials(deployed: Shop) -> None:
     shop = deployed
     live = shop.rotate()
     shop.configure({"rotation": {"enabled": False}, **description(shop)})
@@ -124,7 +126,7 @@ def test_a_rotation_that_is_taken_away_is_cancelled_and_the_credentials_stay_val
     assert shop.log_in(shop.rotate()) != live["username"]
 
 
-def test_a_rotation_that_was_cancelled_outside_is_attached_again_after_a_refresh(deployed: Shop) -> None:
+def test_a_rotation_cancelled_in_aws_is_attached_after_a_refresh(deployed: Shop) -> None:
     shop = deployed
     live = shop.rotate()
     shop.stack.client().cancel_rotate_secret(SecretId=SECRET)
@@ -156,7 +158,8 @@ def test_rotate_immediately_rotates_when_rotation_is_attached(shop: Shop) -> Non
     assert shop.stack.preview() == []
 
 
-def test_rotations_during_an_update_do_no_harm_to_it_or_by_it(deployed: Shop) -> None:
+@pytest.mark.deep
+def test_rotations_and_updates_do_not_disturb_each_other(deployed: Shop) -> None:
     shop = deployed
     done = threading.Event()
     rotated, failed = [], []
@@ -166,7 +169,7 @@ def test_rotations_during_an_update_do_no_harm_to_it_or_by_it(deployed: Shop) ->
             try:
                 shop.log_in(shop.rotate())
                 rotated.append(1)
-            except Exception as error:  # noqa: BLE001  whatever goes wrong is told below
+            except Exception as error:  # noqa: BLE001  any error is reported below
                 failed.append(type(error).__name__)
 
     thread = threading.Thread(target=rotate_and_log_in)
@@ -192,7 +195,7 @@ def test_a_single_user_rotates_and_its_password_changes(shop: Shop) -> None:
     assert (shop.log_in(after), after["password"] == before["password"]) == (shop.username, False)
 
 
-def test_grants_that_change_in_the_stack_file_change_in_the_database(shop: Shop) -> None:
+def test_changed_grants_reach_the_database(shop: Shop) -> None:
     shop.stack.up()
     with shop.administrator() as admin:
         admin.run("CREATE TABLE prices (amount int)")
@@ -208,7 +211,7 @@ def test_grants_that_change_in_the_stack_file_change_in_the_database(shop: Shop)
             connection.run("INSERT INTO prices VALUES (1)")
 
 
-def test_special_characters_survive_the_whole_way(shop: Shop) -> None:
+def test_special_characters_survive_end_to_end(shop: Shop) -> None:
     name = 'an "app" 100%/ü@\''
     with shop.administrator() as admin:
         admin.run("ROLLBACK")
@@ -219,12 +222,12 @@ def test_special_characters_survive_the_whole_way(shop: Shop) -> None:
     assert shop.log_in(shop.rotate()) == f"{shop.username} {name}_clone"
 
 
-def test_a_role_that_somebody_else_uses_is_not_taken_and_the_update_says_so(shop: Shop) -> None:
+def test_an_update_rejects_a_role_that_is_in_use(shop: Shop) -> None:
     with shop.administrator() as admin:
         admin.run(f"CREATE ROLE {shop.username} LOGIN")
     failed = shop.stack.pulumi("up", "--yes", "--skip-preview", check=False)
     assert failed.returncode != 0
-    assert "somebody else may be using it" in failed.stdout
+    assert "the role may be in use elsewhere" in failed.stdout
     assert "Traceback" not in failed.stdout
     assert not shop.described().get("RotationEnabled")
     with shop.administrator() as admin:
@@ -234,7 +237,7 @@ def test_a_role_that_somebody_else_uses_is_not_taken_and_the_update_says_so(shop
     assert shop.log_in() == shop.username
 
 
-def test_an_unknown_instance_is_named_by_its_path_and_nothing_is_declared(shop: Shop) -> None:
+def test_an_unknown_instance_is_reported_with_its_path(shop: Shop) -> None:
     shop.configure(server={"rdsInstance": "nowhere"})
     failed = shop.stack.pulumi("preview", check=False)
     assert failed.returncode != 0
@@ -244,7 +247,7 @@ def test_an_unknown_instance_is_named_by_its_path_and_nothing_is_declared(shop: 
     assert shop.stack.client().list_secrets()["SecretList"][0]["Name"].startswith("rds!")
 
 
-def test_a_random_key_is_renewed_and_the_other_keys_stay(stack: Stack, shop: Shop) -> None:
+def test_a_random_key_rotates_and_other_keys_stay(stack: Stack, shop: Shop) -> None:
     values = {"SESSION_KEY": {"random": {"length": 64, "special": False}}, "NAME": {"value": "shop"}}
     stack.configure(
         {
@@ -266,7 +269,7 @@ def test_a_random_key_is_renewed_and_the_other_keys_stay(stack: Stack, shop: Sho
     assert stack.value("sessions") == after
 
 
-def test_an_administrators_secret_of_the_stacks_own_rotates_and_goes_on_making_logins(shop: Shop) -> None:
+def test_the_stacks_own_admin_secret_rotates_and_still_creates_logins(shop: Shop) -> None:
     admin = f"{shop.username}_admin"
     with shop.administrator() as connection:
         connection.run(f"CREATE ROLE {admin} LOGIN CREATEROLE PASSWORD 'configured-value-7a31'")
@@ -291,7 +294,7 @@ def test_an_administrators_secret_of_the_stacks_own_rotates_and_goes_on_making_l
     assert shop.stack.up() == []
 
 
-def test_destroying_the_stack_leaves_the_roles_and_takes_all_of_aws_away(shop: Shop) -> None:
+def test_destroy_removes_everything_from_aws_and_keeps_database_roles(shop: Shop) -> None:
     shop.configure(recoveryWindowDays=0)
     shop.stack.up()
     value = shop.stack.value(SECRET)
@@ -305,7 +308,7 @@ def test_destroying_the_stack_leaves_the_roles_and_takes_all_of_aws_away(shop: S
 
 
 def values_of(shop: Shop) -> set[str]:
-    """Every password that the login has had."""
+    """Return every password that the login has had."""
     listed = shop.stack.client().list_secret_version_ids(SecretId=SECRET, IncludeDeprecated=True)["Versions"]
     found = set()
     for version in listed:
@@ -318,7 +321,7 @@ def values_of(shop: Shop) -> set[str]:
     return found
 
 
-def test_no_password_shows_anywhere_but_in_aws(shop: Shop, emulator: Emulator, tmp_path: Path) -> None:
+def test_no_password_shows_outside_aws(shop: Shop, emulator: Emulator, tmp_path: Path) -> None:
     shown: list[str] = []
     log = tmp_path / "events.json"
 
@@ -349,7 +352,5 @@ def test_no_password_shows_anywhere_but_in_aws(shop: Shop, emulator: Emulator, t
     assert "ALTER ROLE" in server_log
     texts = [*shown, function_log, server_log]
     haystack = "\n".join(texts).encode() + b"\n".join([*kept, *lines, emulator.log.read_bytes()])
-    shown_values = numbers_of_shown(
-        passwords, haystack
-    )  # apart: a failing assertion prints what it calls with
+    shown_values = numbers_of_shown(passwords, haystack)  # separate: a failing assertion prints its arguments
     assert shown_values == []

@@ -1,4 +1,4 @@
-"""No generated or configured value appears in plain text anywhere but in AWS."""
+"""No generated or configured value appears in plain text outside AWS."""
 
 import gzip
 import json
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from automation.value_forms import SHORTEST_ANYWHERE, Finder
-from tests.engine.stacks import CONFIGURED, Stack
-from tests.localcloud.emulator_process import Emulator
+from operations.value_forms import SHORTEST_ANYWHERE, Finder
+from tests.support.emulator_process import Emulator
+from tests.support.stacks import CONFIGURED, Stack
 
 VALUES = {
     "PASSWORD": {"random": {"length": 40}},
@@ -23,7 +23,7 @@ VALUES = {
 
 @contextmanager
 def command_lines() -> Iterator[set[bytes]]:
-    """Every command line on the machine that a fast look at /proc finds meanwhile."""
+    """Collect every command line that appears in /proc within the block."""
     seen: set[bytes] = set()
     done = threading.Event()
 
@@ -45,7 +45,7 @@ def command_lines() -> Iterator[set[bytes]]:
 
 
 def files_below(folder: Path) -> list[bytes]:
-    """State, backups, history and the engine's own logs; a compressed one in plain."""
+    """Return state, backups, history, and engine logs, decompressed."""
     found = []
     for directory, names, files in os.walk(folder):
         names[:] = [name for name in names if not Path(directory, name).is_symlink()]
@@ -56,7 +56,7 @@ def files_below(folder: Path) -> list[bytes]:
 
 
 def numbers_of_shown(secrets: Iterable[str], haystack: bytes) -> list[int]:
-    """Which of these values show, in any form that the redactor knows; pytest would print the values."""
+    """Return which values appear, in any form the redactor knows, by name: pytest would print the values."""
     known, text = list(secrets), haystack.decode("utf-8", "replace")
     assert min(map(len, known)) >= SHORTEST_ANYWHERE
     if not Finder(known).spans(text):
@@ -87,7 +87,7 @@ def test_no_value_shows_in_state_output_events_logs_or_command_lines(
         shown.append(log.read_text())
         values = {**VALUES, "PASSWORD": {"random": {"length": 41}}}
         stack.configure({"app": {"values": values, "description": "another"}})
-        # the SDK's messages, too, which --debug alone does not bring
+        # the SDK's messages too, which --debug alone does not include
         debug = {"PULUMI_OPTION_DEBUG": "true"}
         shown.append(stack.pulumi("up", "--yes", "--diff", "--event-log", str(log), environment=debug).stdout)
         assert "resource registration prepared" in shown[-1]
@@ -103,5 +103,5 @@ def test_no_value_shows_in_state_output_events_logs_or_command_lines(
     haystack = "\n".join(shown).encode() + b"\n".join([*kept, *lines, emulator.log.read_bytes()])
     secrets = [*json.loads(first["SecretString"]).values(), CONFIGURED, "by-hand-and-just-as-secret"]
     assert len(secrets) == 7
-    shown_values = numbers_of_shown(secrets, haystack)  # apart: a failing assertion prints what it calls with
+    shown_values = numbers_of_shown(secrets, haystack)  # separate: a failing assertion prints its arguments
     assert shown_values == []

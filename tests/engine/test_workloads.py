@@ -1,4 +1,4 @@
-"""A workload's role, as the local cloud enforces it, reads what it declares and nothing else."""
+"""A workload's role reads what the workload declares and nothing else, with policies enforced."""
 
 import json
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.engine.stacks import Stack
+from tests.support.manifests import manifests_of, pod_of
+from tests.support.stacks import Stack
 
 SECRETS = {
     "app": {"values": {"KEY_BASE": {"random": {}}, "NAME": {"value": 'it\'s "mine"\n'}}},
@@ -16,7 +17,7 @@ SECRETS = {
 
 
 def with_role(stack: Stack, role_arn: str) -> Any:  # noqa: ANN401  boto3 is untyped
-    """A client of Secrets Manager with the credentials of a role."""
+    """Return a Secrets Manager client with a role's credentials."""
     credentials = stack.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="pod")["Credentials"]
     return stack.client(credentials=credentials)
 
@@ -65,7 +66,7 @@ def test_a_role_reads_exactly_the_declared_secrets(stack: Stack, encryption: str
     assert output(stack)["hook"]["roleArn"] == arn
 
 
-def test_a_workload_that_leaves_loses_its_access_and_the_secret_stays(stack: Stack) -> None:
+def test_a_removed_workload_loses_access_and_the_secret_stays(stack: Stack) -> None:
     arn = role_that_exists(stack)
     workload = {"lambda": {"role": "hook-role"}, "environment": {"KEY_BASE": {"secret": "app"}}}
     stack.configure(SECRETS, workloads={"hook": workload})
@@ -78,7 +79,7 @@ def test_a_workload_that_leaves_loses_its_access_and_the_secret_stays(stack: Sta
     assert stack.value("app") == value
 
 
-def test_a_required_placeholder_warns_until_a_person_has_filled_it(stack: Stack) -> None:
+def test_a_required_placeholder_warns_until_it_is_filled_in(stack: Stack) -> None:
     role_that_exists(stack)
     workload = {
         "lambda": {"role": "hook-role"},
@@ -92,7 +93,7 @@ def test_a_required_placeholder_warns_until_a_person_has_filled_it(stack: Stack)
     assert words not in stack.pulumi("preview").stdout
 
 
-def test_manifests_are_the_same_text_as_long_as_nothing_changed_and_hold_no_value(stack: Stack) -> None:
+def test_manifests_are_stable_and_hold_no_value(stack: Stack) -> None:
     provider = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC"
     workloads = {
         operator: {
@@ -108,7 +109,7 @@ def test_manifests_are_the_same_text_as_long_as_nothing_changed_and_hold_no_valu
     stack.edit("vendor", TOKEN="a-filled-value")
     assert stack.up() == []
     assert output(stack) == first
-    text = json.dumps(first)
+    text = json.dumps([first, *map(manifests_of, first.values()), *map(pod_of, first.values())])
     for value in [*stack.value("app").values(), "a-filled-value"]:
         shows = json.dumps(value)[1:-1] in text
         assert not shows

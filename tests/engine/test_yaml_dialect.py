@@ -1,4 +1,4 @@
-"""Our reader takes stack files as the real engine does, or refuses them; what we write it reads as it was."""
+"""Our reader reads stack files as the engine does, or rejects them; the engine reads back what we write."""
 
 import json
 import random
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from settings import files, parsed
-from settings.yaml_text import YamlError, read, write
-from tests.engine.stacks import Stack, new_stack
-from tests.local_engine import stack_environment
+from stack_file import files, parsed
+from stack_file.yaml_text import YamlError, read, write
+from tests.support.local_engine import stack_environment
+from tests.support.stacks import Stack, new_stack
 from tests.unit.test_yaml_text import AWKWARD
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 
 def by_engine(stack: Stack, text: str) -> dict[str, Any]:
-    """What the engine hands to a program, by key."""
+    """Return what the engine passes to a program, by key."""
     stack.file.write_text(text)
     told = json.loads(stack.pulumi("config", "--json").stdout)
     return {key: json.loads(about["value"]) for key, about in told.items() if key.startswith("p:")}
@@ -78,7 +78,7 @@ def generated(count: int) -> list[str]:
     ]
 
 
-def test_plain_scalars_are_what_the_engine_makes_of_them_or_are_told_as_altered(stack: Stack) -> None:
+def test_plain_scalars_match_the_engine_or_are_reported(stack: Stack) -> None:
     texts = list(dict.fromkeys([*SCALARS, *generated(600)]))
     lines = [f"  p:v{number}:\n    a: {text}\n    {text}: x\n" for number, text in enumerate(texts)]
     text = f"config:\n{''.join(lines)}"
@@ -93,7 +93,7 @@ def test_plain_scalars_are_what_the_engine_makes_of_them_or_are_told_as_altered(
             ), written
 
 
-def test_every_text_told_as_altered_is_altered_by_the_engine(stack: Stack) -> None:
+def test_every_reported_text_is_altered_by_the_engine(stack: Stack) -> None:
     texts = [text for text in SCALARS if read(f"x: {text}").altered]
     lines = [f"  p:v{number}: {{x: {text}}}\n" for number, text in enumerate(texts)]
     engines = by_engine(stack, f"config:\n{''.join(lines)}")
@@ -101,7 +101,7 @@ def test_every_text_told_as_altered_is_altered_by_the_engine(stack: Stack) -> No
         assert json.dumps(engines[f"p:v{number}"]["x"]).strip('"') != text
 
 
-def test_structures_anchors_merges_and_block_texts_are_read_alike(stack: Stack) -> None:
+def test_structures_anchors_and_block_texts_match_the_engine(stack: Stack) -> None:
     head = "config:\n  p:base: &base {a: 1, b: 2}\n  p:other: &other {b: 4, c: d}\n  p:list: [&text off]\n"
     lines = [f"  p:{name.replace(' ', '-')}:\n    v: {text}\n" for name, text in STRUCTURES.items()]
     text = head + "".join(lines)
@@ -111,7 +111,7 @@ def test_structures_anchors_merges_and_block_texts_are_read_alike(stack: Stack) 
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_the_engine_refuses_is_refused(stack: Stack, name: str) -> None:
+def test_what_the_engine_rejects_is_rejected(stack: Stack, name: str) -> None:
     text = f"config:\n  p:v:\n    {REFUSED[name]}\n"
     try:
         refused = bool(read(text).altered)
@@ -122,8 +122,8 @@ def test_what_the_engine_refuses_is_refused(stack: Stack, name: str) -> None:
     assert stack.pulumi("config", "--json", check=False).returncode != 0
 
 
-def test_what_the_project_has_for_every_stack_is_read_as_the_engine_does(stack: Stack) -> None:
-    """A stack's own value of a key takes the place of the project's whole value: nothing is merged."""
+def test_shared_project_values_match_the_engine(stack: Stack) -> None:
+    """A stack's value of a key replaces the project's whole value: nothing is merged."""
     file = stack.folder / "Pulumi.yaml"
     project = file.read_text()
     shared = {
@@ -144,7 +144,7 @@ def test_what_the_project_has_for_every_stack_is_read_as_the_engine_does(stack: 
     assert ours["aws-secrets:tags"] == {"owner": "b"}
 
 
-def test_the_engine_reads_what_is_written_as_it_was(stack: Stack) -> None:
+def test_the_engine_reads_back_what_is_written(stack: Stack) -> None:
     texts = [*AWKWARD, *SCALARS, *generated(300)]
     config = {
         f"p:v{number}": {"a": text, text or "empty": [text]}

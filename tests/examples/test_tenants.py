@@ -1,4 +1,4 @@
-"""The example service as a process of its own, over HTTP, on the local cloud."""
+"""The example service in its own process, over HTTP, on the local cloud."""
 
 import json
 import os
@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from examples.tenants.streams import MOST_OF_A_CLIENT
-from tests.automation.gate_proxy import gate
-from tests.automation.projects import client, wait_for_end
-from tests.local_engine import stack_environment
-from tests.localcloud.emulator_process import Emulator, running_emulator
+from examples.tenants.streams import MAX_STREAMS_PER_CLIENT
+from tests.support.emulator_process import Emulator, running_emulator
+from tests.support.gate_proxy import gate
+from tests.support.local_engine import stack_environment
+from tests.support.projects import client, wait_for_end
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "token-of-the-tests"
@@ -32,53 +32,53 @@ RANDOM = {"keys": {"API_KEY": {"random": {"length": 24}}}}
 
 @dataclass(frozen=True)
 class Service:
-    """A running service; its clients' requests."""
+    """A running service and its clients' requests."""
 
     process: "subprocess.Popen[bytes]" = field(repr=False)
     port: int
     log: Path
 
-    def ask(
+    def request(
         self, method: str, path: str, body: object = None, token: str = TOKEN
     ) -> tuple[int, dict[str, Any]]:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         connection.request(method, path, None if body is None else json.dumps(body), headers)
-        answer = connection.getresponse()
-        told: dict[str, Any] = json.loads(answer.read())
-        return answer.status, told
+        response = connection.getresponse()
+        result: dict[str, Any] = json.loads(response.read())
+        return response.status, result
 
-    def put(self, name: str, wanted: object) -> None:
-        status, told = self.ask("PUT", f"/tenants/{name}", wanted)
-        assert status == HTTPStatus.ACCEPTED, told
+    def put(self, name: str, tenant: object) -> None:
+        status, response = self.request("PUT", f"/tenants/{name}", tenant)
+        assert status == HTTPStatus.ACCEPTED, response
 
     @contextmanager
     def watching(self, name: str) -> Iterator[Iterator[dict[str, Any]]]:
-        """The progress of a tenant's update; leaving goes away as a client does."""
+        """Yield the progress of a tenant's update; disconnect at the end of the block."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("GET", f"/tenants/{name}/progress", headers={"Authorization": f"Bearer {TOKEN}"})
-        answer = connection.getresponse()
+        response = connection.getresponse()
         try:
-            yield (json.loads(line) for line in answer)
+            yield (json.loads(line) for line in response)
         finally:
             connection.close()
 
     def ready(self, name: str) -> dict[str, Any]:
-        """What is told of a tenant when its update is over."""
+        """Return the tenant once its update is over."""
         with self.watching(name) as progress:
             for _ in progress:
                 pass
         for _ in range(2000):
-            status, told = self.ask("GET", f"/tenants/{name}")
-            if status != HTTPStatus.OK or told["state"] != "updating":
-                return told
+            status, tenant = self.request("GET", f"/tenants/{name}")
+            if status != HTTPStatus.OK or tenant["state"] != "updating":
+                return tenant
             select.select([], [], [], 0.05)
-        raise AssertionError(told)
+        raise AssertionError(tenant)
 
 
 @contextmanager
 def running(folder: Path, environment: Mapping[str, str]) -> Iterator[Service]:
-    """The service on a free port, ended with SIGTERM unless the test ended it."""
+    """Run the service on a free port; send SIGTERM at the end unless it has exited."""
     log = folder.parent / f"service-{time.monotonic_ns()}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -104,9 +104,8 @@ def running(folder: Path, environment: Mapping[str, str]) -> Iterator[Service]:
 
 def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
     while process.poll() is None:
-        found = re.search(r"running on http://127\.0\.0\.1:(\d+)", log.read_text())
-        if found:
-            return int(found[1])
+        if match := re.search(r"running on http://127\.0\.0\.1:(\d+)", log.read_text()):
+            return int(match[1])
         select.select([], [], [], 0.02)
     raise AssertionError(log.read_text())
 
@@ -129,39 +128,38 @@ def service(environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFac
 
 
 def value(emulator: Emulator, name: str) -> dict[str, str]:
-    found: dict[str, str] = json.loads(
-        client(emulator).get_secret_value(SecretId=f"tenants/{name}")["SecretString"]
-    )
-    return found
+    response = client(emulator).get_secret_value(SecretId=f"tenants/{name}")
+    live: dict[str, str] = json.loads(response["SecretString"])
+    return live
 
 
-def test_a_tenant_is_made_changed_and_deleted_and_no_value_is_told(
+def test_a_tenant_is_created_changed_and_deleted_without_showing_values(
     service: Service, emulator: Emulator
 ) -> None:
     service.put("acme", {**RANDOM, "given": {"STRIPE": GIVEN}})
-    told = service.ready("acme")
-    assert told["state"] == "ready", told
-    assert sorted(told["secret"]["keys"]) == ["API_KEY", "STRIPE"]
-    made = value(emulator, "acme")
-    assert made["STRIPE"] == GIVEN
-    assert len(made["API_KEY"]) == 24
+    tenant = service.ready("acme")
+    assert tenant["state"] == "ready", tenant
+    assert sorted(tenant["secret"]["keys"]) == ["API_KEY", "STRIPE"]
+    live = value(emulator, "acme")
+    assert live["STRIPE"] == GIVEN
+    assert len(live["API_KEY"]) == 24
     service.put("acme", {"keys": {**RANDOM["keys"], "TOKEN": {"filledByHand": "the vendor"}}})
-    told = service.ready("acme")
-    assert told["secret"]["filledByHand"] == {"TOKEN": "the vendor"}
-    assert value(emulator, "acme") == made
+    tenant = service.ready("acme")
+    assert tenant["secret"]["filledByHand"] == {"TOKEN": "the vendor"}
+    assert value(emulator, "acme") == live
     folder = service.log.parent
-    texts = [json.dumps(told), service.log.read_text()]
+    texts = [json.dumps(tenant), service.log.read_text()]
     texts += [path.read_text() for path in folder.rglob("*") if path.is_file()]
-    for secret in (*made.values(), TOKEN):
+    for secret in (*live.values(), TOKEN):
         shows = [text for text in texts if secret in text]
         assert not shows
-    assert service.ask("DELETE", "/tenants/acme")[0] == HTTPStatus.ACCEPTED
+    assert service.request("DELETE", "/tenants/acme")[0] == HTTPStatus.ACCEPTED
     service.ready("acme")
-    assert service.ask("GET", "/tenants/acme")[0] == HTTPStatus.NOT_FOUND
+    assert service.request("GET", "/tenants/acme")[0] == HTTPStatus.NOT_FOUND
     assert client(emulator).describe_secret(SecretId="tenants/acme")["DeletedDate"]
 
 
-def test_two_tenants_at_once_get_each_its_own(service: Service, emulator: Emulator) -> None:
+def test_tenants_can_be_created_concurrently(service: Service, emulator: Emulator) -> None:
     names = ("first", "second")
     for name in names:
         service.put(name, {"keys": {"NAME": {"value": name}}})
@@ -169,15 +167,15 @@ def test_two_tenants_at_once_get_each_its_own(service: Service, emulator: Emulat
     assert [value(emulator, name) for name in names] == [{"NAME": name} for name in names]
 
 
-def test_a_client_that_goes_away_in_the_middle_loses_nothing(service: Service, emulator: Emulator) -> None:
-    service.put("gone", RANDOM)
-    with service.watching("gone") as progress:
+def test_a_client_that_disconnects_does_not_stop_the_update(service: Service, emulator: Emulator) -> None:
+    service.put("disconnected", RANDOM)
+    with service.watching("disconnected") as progress:
         assert next(progress)["event"]
-    assert service.ready("gone")["state"] == "ready"
-    assert value(emulator, "gone").keys() == {"API_KEY"}
+    assert service.ready("disconnected")["state"] == "ready"
+    assert value(emulator, "disconnected").keys() == {"API_KEY"}
 
 
-def test_a_tenant_that_is_being_updated_is_not_updated_once_more(
+def test_a_tenant_with_a_running_update_is_busy(
     emulator: Emulator, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
     with (
@@ -187,14 +185,14 @@ def test_a_tenant_that_is_being_updated_is_not_updated_once_more(
         service.put("busy", RANDOM)
         assert held.reached.wait(timeout=60)
         for method in ("PUT", "DELETE"):
-            status, told = service.ask(method, "/tenants/busy", RANDOM)
+            status, response = service.request(method, "/tenants/busy", RANDOM)
             assert status == HTTPStatus.CONFLICT
-            assert "is being updated" in told["detail"]
+            assert "is being updated" in response["detail"]
         held.opened.set()
         assert service.ready("busy")["state"] == "ready"
 
 
-def test_open_streams_hold_no_thread_and_each_client_has_a_limited_number(
+def test_streams_need_no_threads_and_are_limited_per_client(
     emulator: Emulator, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
     with (
@@ -205,25 +203,25 @@ def test_open_streams_hold_no_thread_and_each_client_has_a_limited_number(
         service.put("watched", RANDOM)
         assert held.reached.wait(timeout=60)
         threads = _threads(service.process.pid)
-        watched = [watchers.enter_context(service.watching("watched")) for _ in range(MOST_OF_A_CLIENT)]
-        assert MOST_OF_A_CLIENT > 40  # as many threads as the service has for its requests
+        watched = [watchers.enter_context(service.watching("watched")) for _ in range(MAX_STREAMS_PER_CLIENT)]
+        assert MAX_STREAMS_PER_CLIENT > 40  # the number of threads that the service has for requests
         assert {next(progress)["event"] for progress in watched} <= {"StepStarted", "StepDone", "Message"}
-        # some for the requests' own beginnings, none for the streams
+        # some for starting the requests, none for the streams
         assert _threads(service.process.pid) - threads <= 40
-        assert service.ask("GET", "/tenants/watched") == (200, pending("watched"))
-        assert service.ask("PUT", "/tenants/watched", RANDOM)[0] == HTTPStatus.CONFLICT
-        assert service.ask("PUT", "/tenants/other", {"kys": {}})[0] == HTTPStatus.UNPROCESSABLE_ENTITY
-        status, told = service.ask("GET", "/tenants/watched/progress")
+        assert service.request("GET", "/tenants/watched") == (200, pending("watched"))
+        assert service.request("PUT", "/tenants/watched", RANDOM)[0] == HTTPStatus.CONFLICT
+        assert service.request("PUT", "/tenants/other", {"kys": {}})[0] == HTTPStatus.UNPROCESSABLE_ENTITY
+        status, response = service.request("GET", "/tenants/watched/progress")
         assert status == HTTPStatus.TOO_MANY_REQUESTS
-        assert "close one first" in told["detail"]
+        assert "close one first" in response["detail"]
         watchers.pop_all().close()
         held.opened.set()
-        told = service.ready("watched")  # watches too, so the places are free again
-        assert told["state"] == "ready", told
+        tenant = service.ready("watched")  # also streams, so the closed streams no longer count
+        assert tenant["state"] == "ready", tenant
 
 
 def pending(name: str) -> dict[str, Any]:
-    """What is told of a tenant that is being updated."""
+    """Return the status of a tenant with a running update."""
     return {"name": name, "state": "updating", "secret": None, "error": None}
 
 
@@ -232,7 +230,7 @@ def _threads(process: int) -> int:
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-def test_a_service_that_ends_in_the_middle_completes_the_update_at_its_next_start(
+def test_a_restarted_service_completes_an_interrupted_update(
     emulator: Emulator, environment: Mapping[str, str], tmp_path: Path, end: signal.Signals
 ) -> None:
     name = f"ended-{end.name.lower()}"
@@ -243,14 +241,14 @@ def test_a_service_that_ends_in_the_middle_completes_the_update_at_its_next_star
             assert held.reached.wait(timeout=60)
             service.process.send_signal(end)
             if end == signal.SIGTERM:
-                # it waits for the engine, which waits for AWS
+                # the service waits for the engine, which waits for AWS
                 held.opened.set()
             service.process.wait(timeout=60)
         assert (folder / f"{name}.pending").exists()
         held.opened.set()
         with running(folder, environment) as service:
-            told = service.ready(name)
-            assert told["state"] == "ready", told
+            tenant = service.ready(name)
+            assert tenant["state"] == "ready", tenant
     assert not (folder / f"{name}.pending").exists()
     assert value(emulator, name).keys() == {"API_KEY"}
     versions = client(emulator).list_secret_version_ids(SecretId=f"tenants/{name}", IncludeDeprecated=True)
@@ -258,7 +256,7 @@ def test_a_service_that_ends_in_the_middle_completes_the_update_at_its_next_star
 
 
 @pytest.mark.parametrize("written", [False, True])
-def test_after_its_engine_was_killed_an_update_is_completed_and_loses_nothing(
+def test_an_update_is_completed_after_its_engine_was_killed(
     emulator: Emulator, environment: Mapping[str, str], tmp_path: Path, *, written: bool
 ) -> None:
     name = f"killed-{'after' if written else 'before'}"
@@ -273,10 +271,10 @@ def test_after_its_engine_was_killed_an_update_is_completed_and_loses_nothing(
         engine = _engine_of(folder)
         os.kill(engine, signal.SIGKILL)
         wait_for_end(engine)
-        held.operation = "none any more"
+        held.operation = "none"
         held.opened.set()
-        told = service.ready(name)
-    assert told["state"] == "ready", told
+        tenant = service.ready(name)
+    assert tenant["state"] == "ready", tenant
     assert value(emulator, name).keys() == {"API_KEY"}
     listed = client(emulator).list_secret_version_ids(SecretId=f"tenants/{name}")["Versions"]
     first = min(listed, key=lambda version: version["CreatedDate"])
@@ -284,7 +282,7 @@ def test_after_its_engine_was_killed_an_update_is_completed_and_loses_nothing(
 
 
 def _engine_of(folder: Path) -> int:
-    """The engine's process that works in this folder."""
+    """Return the process of the engine that runs in this folder."""
     for entry in Path("/proc").iterdir():
         try:
             command = (entry / "cmdline").read_bytes().split(b"\0")
@@ -305,23 +303,23 @@ def _engine_of(folder: Path) -> int:
         (("PUT", "/tenants/bad", {"given": {"not a key": GIVEN}}), 422, "pattern"),
         (("PUT", "/tenants/bad", {"kys": {}}), 422, "not permitted"),
         (("PUT", "/tenants/Bad", RANDOM), 422, "pattern"),
-        (("GET", "/tenants/nobody", None), 404, "there is no tenant nobody"),
-        (("GET", "/tenants/nobody/progress", None), 404, "there is no tenant nobody"),
-        (("DELETE", "/tenants/nobody", None), 404, "there is no tenant nobody"),
+        (("GET", "/tenants/nobody", None), 404, "tenant nobody does not exist"),
+        (("GET", "/tenants/nobody/progress", None), 404, "tenant nobody does not exist"),
+        (("DELETE", "/tenants/nobody", None), 404, "tenant nobody does not exist"),
     ],
 )
-def test_a_bad_request_is_answered_in_words_and_changes_nothing(
+def test_an_invalid_request_is_rejected_with_an_explanation(
     service: Service, request_: tuple[str, str, object], status: int, words: str
 ) -> None:
-    found, told = service.ask(*request_)
-    assert found == status, told
-    assert words in json.dumps(told)
-    assert GIVEN not in json.dumps(told)
-    assert service.ask("GET", "/tenants/bad")[0] == HTTPStatus.NOT_FOUND
+    actual, response = service.request(*request_)
+    assert actual == status, response
+    assert words in json.dumps(response)
+    assert GIVEN not in json.dumps(response)
+    assert service.request("GET", "/tenants/bad")[0] == HTTPStatus.NOT_FOUND
     assert GIVEN not in service.log.read_text()
     assert "Traceback" not in service.log.read_text()
 
 
-def test_nobody_is_served_without_the_token(service: Service) -> None:
+def test_requests_without_the_token_are_denied(service: Service) -> None:
     for token in ("", "another"):
-        assert service.ask("GET", "/tenants/acme", token=token)[0] == HTTPStatus.UNAUTHORIZED
+        assert service.request("GET", "/tenants/acme", token=token)[0] == HTTPStatus.UNAUTHORIZED

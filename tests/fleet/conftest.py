@@ -1,4 +1,4 @@
-"""A stack of its own for each test, as the engine's tests have it."""
+"""The fixtures of the engine's tests: each test has its own stack."""
 
 from tests.engine.conftest import emulator, stack
 

@@ -1,4 +1,4 @@
-"""A fleet on the real engine: made, changed, moved and destroyed, and whatever ends it early."""
+"""Fleets on the real engine: updates, moves, interruptions and destruction."""
 
 import json
 import shlex
@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
-from automation.fleet.commands import main
-from tests.automation.gate_proxy import gate
-from tests.command_line import CommandLine, Done
-from tests.engine.stacks import CONFIGURED, ROOT, Stack
-from tests.localcloud.emulator_process import Emulator
+from operations.fleet.cli import main
+from tests.support.command_line import CommandLine, Done
+from tests.support.emulator_process import Emulator
+from tests.support.gate_proxy import gate
+from tests.support.stacks import CONFIGURED, ROOT, Stack
 
 RANDOM: dict[str, Any] = {"values": {"KEY": {"random": {"length": 24}}}}
 QUICK = {"encryption": "aws-managed", "recoveryWindowDays": 0}
@@ -40,7 +40,7 @@ def declare(stack: Stack, names: list[str], groups: dict[str, Any] | None = None
     stack.configure(dict.fromkeys(names, RANDOM) | more, **QUICK, fleet={"groups": groups or GROUPS})
 
 
-def test_a_fleet_is_previewed_made_changed_and_destroyed_as_one(stack: Stack, run: Run) -> None:
+def test_a_fleet_is_operated_like_a_single_stack(stack: Stack, run: Run) -> None:
     declare(
         stack,
         ["web/a", "web/b"],
@@ -48,30 +48,30 @@ def test_a_fleet_is_previewed_made_changed_and_destroyed_as_one(stack: Stack, ru
     )
     preview = run("preview", "--fail-on-danger")
     assert preview.code == 0, preview.err
-    assert preview.out.startswith("Preview of test in 2 stacks: Creates 3 secrets; nothing dangerous.")
+    assert preview.out.startswith("Preview of test in 2 stacks: Creates 3 secrets; no dangers.")
     assert "test.jobs: secret jobs/c" in preview.out
     assert run("write", "--check").code == 0
-    made = yaml.safe_load((stack.folder / "Pulumi.test.jobs.yaml").read_text())
+    generated = yaml.safe_load((stack.folder / "Pulumi.test.jobs.yaml").read_text())
     whole = yaml.safe_load(stack.file.read_text())
-    assert made["config"]["aws-secrets:stripeKey"] == whole["config"]["aws-secrets:stripeKey"]
+    assert generated["config"]["aws-secrets:stripeKey"] == whole["config"]["aws-secrets:stripeKey"]
     assert "aws-secrets:stripeKey" not in (stack.folder / "Pulumi.test.web.yaml").read_text()
 
     up = run("up", "--yes", "--json")
-    told = up.document()
-    assert (up.code, told["failed"]) == (0, [])
-    assert told["groups"]["jobs"]["counts"]["create"] == 5
-    assert sorted(told["outputs"]["secrets"]) == ["jobs/c", "web/a", "web/b"]
+    result = up.document()
+    assert (up.code, result["failed"]) == (0, [])
+    assert result["groups"]["jobs"]["counts"]["create"] == 5
+    assert sorted(result["outputs"]["secrets"]) == ["jobs/c", "web/a", "web/b"]
     live = {name: stack.value(name) for name in ("web/a", "web/b", "jobs/c")}
     assert live["jobs/c"]["KEY"] == CONFIGURED
     outputs = run("outputs").document()
-    assert outputs == told["outputs"]
+    assert outputs == result["outputs"]
     shown = "".join([preview.out, preview.err, up.out, json.dumps(outputs)])
     assert not [value for secret in live.values() for value in secret.values() if value in shown]
 
-    # the fleet's own file makes no stack
-    for_several = stack.pulumi("preview", check=False).stdout
-    assert "this file is for several stacks" in for_several
-    assert "python -m automation.fleet preview --stack test" in for_several
+    # the fleet's own file cannot be used by a single stack
+    own_preview = stack.pulumi("preview", check=False).stdout
+    assert "this file is for a fleet of several stacks" in own_preview
+    assert "python -m operations fleet preview --stack test" in own_preview
 
     declare(stack, ["web/a"], **{"jobs/d": RANDOM, "jobs/c": RANDOM})
     assert run("write", "--check").code == 12
@@ -81,9 +81,9 @@ def test_a_fleet_is_previewed_made_changed_and_destroyed_as_one(stack: Stack, ru
     [deleted] = [danger for danger in report["dangers"] if danger["kind"] == "deletes-secret"]
     assert deleted["component"] == {"what": "secret", "name": "web/b", "stack": "test.web"}
     assert [one["stack"] for one in report["stacks"]] == ["test.jobs", "test.web"]
-    refused = run("up", "--yes", "--reviewed", "nothing")
-    assert refused.code == 14
-    assert f"Digest: {report['digest']}" in refused.out
+    rejected = run("up", "--yes", "--reviewed", "nothing")
+    assert rejected.code == 14
+    assert f"Digest: {report['digest']}" in rejected.out
     assert stack.value("web/b") == live["web/b"]
     assert run("up", "--yes", "--reviewed", report["digest"]).code == 0
     assert stack.value("web/a") == live["web/a"]
@@ -94,9 +94,7 @@ def test_a_fleet_is_previewed_made_changed_and_destroyed_as_one(stack: Stack, ru
     assert stack.client().list_secrets()["SecretList"] == []
 
 
-def test_a_secret_that_would_move_is_refused_and_moves_as_the_refusal_says_with_its_live_value(
-    stack: Stack, run: Run
-) -> None:
+def test_a_secret_moves_only_as_the_error_says_with_its_value(stack: Stack, run: Run) -> None:
     declare(stack, ["web/a", "web/b", "jobs/c"])
     assert run("up", "--yes").code == 0
     stack.edit("web/b", KEY="by hand")
@@ -110,14 +108,14 @@ def test_a_secret_that_would_move_is_refused_and_moves_as_the_refusal_says_with_
         **{"no/x": RANDOM},
     )
     for command in (["preview"], ["up", "--yes"]):
-        refused = run(*command)
-        assert refused.code == 12
-        assert "2 secrets of test would be deleted in one stack and created in another" in refused.err
-    # nothing is left that a `pulumi up` of one stack could do it with
+        stopped = run(*command)
+        assert stopped.code == 12
+        assert "2 secrets of test would be deleted in one stack and created in another" in stopped.err
+    # the stack files are unchanged, so that `pulumi up` of a single stack cannot move it either
     assert {file.name: file.read_text() for file in stack.folder.glob("Pulumi.test.[wj]*.yaml")} == files
 
     commands = [
-        line.strip() for line in refused.err.splitlines() if line.strip().startswith("pulumi state move")
+        line.strip() for line in stopped.err.splitlines() if line.strip().startswith("pulumi state move")
     ]
     assert len(commands) == 2
     for line in commands:
@@ -127,24 +125,24 @@ def test_a_secret_that_would_move_is_refused_and_moves_as_the_refusal_says_with_
     assert "Creates 1 secret;" in preview.out
     assert run("up", "--yes").code == 0
     assert {name: stack.value(name) for name in live} == live
-    assert "Changes nothing" in run("preview").out
+    assert "No changes" in run("preview").out
 
 
-def test_a_group_that_fails_stops_no_other_and_is_named(stack: Stack, run: Run) -> None:
+def test_a_failing_group_does_not_stop_the_others(stack: Stack, run: Run) -> None:
     stack.client().create_secret(Name="web/taken", SecretString="x")
     declare(stack, ["web/taken", "jobs/c"])
     up = run("up", "--yes")
     assert up.code == 1
     assert "web: FAILED; before that, up of stack test.web" in up.out
     assert "jobs: up of stack test.jobs: 5 create" in up.out
-    assert "1 of 2 groups did not succeed: web. The others are done" in up.err
-    assert "error in web: 1 of stack test.web's resources failed" in up.err
+    assert "1 of 2 groups failed or were cancelled: web. The others succeeded" in up.err
+    assert "error in web: 1 resource of stack test.web failed" in up.err
     assert stack.value("jobs/c")
     stack.client().delete_secret(SecretId="web/taken", ForceDeleteWithoutRecovery=True)
     assert run("up", "--yes").code == 0
 
 
-def test_ctrl_c_ends_every_engine_properly_and_the_next_up_goes_on(
+def test_ctrl_c_stops_every_engine_and_the_next_up_continues(
     stack: Stack, emulator: Emulator, run: Run
 ) -> None:
     groups = {"web": ["web/*"], "jobs": ["jobs/*"], "later": ["later/*"]}
@@ -154,7 +152,7 @@ def test_ctrl_c_ends_every_engine_properly_and_the_next_up_goes_on(
             [
                 sys.executable,
                 "-m",
-                "automation.fleet",
+                "operations.fleet",
                 "up",
                 "--stack",
                 "test",
@@ -175,16 +173,16 @@ def test_ctrl_c_ends_every_engine_properly_and_the_next_up_goes_on(
         held.opened.set()
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    stands = dict(line.split(": ", 1) for line in out.splitlines())
-    assert stands.keys() == {"web", "jobs", "later"}
-    assert stands["web"] == "cancelled; nothing had begun"
-    assert "Cancelling: what is under way is finished first." in err
-    # no lock and no half-made secret is left
+    states = dict(line.split(": ", 1) for line in out.splitlines())
+    assert states.keys() == {"web", "jobs", "later"}
+    assert states["web"] == "cancelled; nothing had begun"
+    assert "Cancelling: steps in progress finish first." in err
+    # neither a lock nor an incomplete secret is left
     assert run("up", "--yes").code == 0
     assert [stack.version_count(name) for name in ("web/a", "jobs/b", "later/c")] == [1, 1, 1]
 
 
-def test_a_stack_whose_group_is_gone_and_a_file_of_somebody_else_are_refused(stack: Stack, run: Run) -> None:
+def test_orphaned_stacks_and_foreign_stack_files_stop_a_fleet(stack: Stack, run: Run) -> None:
     declare(stack, ["web/a", "jobs/c"])
     assert run("up", "--yes").code == 0
     declare(stack, ["web/a"], {"web": ["web/*"]})
@@ -200,32 +198,30 @@ def test_a_stack_whose_group_is_gone_and_a_file_of_somebody_else_are_refused(sta
     declare(stack, ["web/a", "jobs/c"], {"web": ["web/*"], "other": ["jobs/*"]})
     foreign = run("preview")
     assert foreign.code == 12
-    assert "Pulumi.test.other.yaml: not made from the file of test" in foreign.err
+    assert "Pulumi.test.other.yaml: not generated from the stack file of test" in foreign.err
     assert other.read_text() == "config: {}\n"
 
 
-def test_the_file_is_checked_before_anybody_is_asked(stack: Stack, run: Run, tmp_path: Path) -> None:
+def test_the_file_is_checked_before_the_backend_is_queried(stack: Stack, run: Run, tmp_path: Path) -> None:
     declare(stack, ["web/a", "unplaced"])
     wrong = run("up", "--yes", "--json", "--backend", f"file://{tmp_path}/nowhere")
     assert wrong.code == 3
-    assert "no group of fleet has such a name" in wrong.document()["error"]["message"]
+    assert "no group of fleet matches" in wrong.document()["error"]["message"]
     declare(stack, ["web/a", "jobs/c"])
     content = yaml.safe_load(stack.file.read_text())
     del content["encryptionsalt"]
     stack.file.write_text(yaml.safe_dump(content))
     assert "what encrypts it" in run("check").err
     stack.file.write_text(yaml.safe_dump(content | {"encryptionsalt": "v1:x"}))
-    told = run("check", "--json").document()
-    assert [group["secrets"] for group in told["groups"]] == [["jobs/c"], ["web/a"]]
-    for wrong_call in (["up"], ["check", "--group", "wbe"], ["preview", "--at-once", "0"]):
-        with pytest.raises(SystemExit) as unclear:
-            run(*wrong_call)
-        assert unclear.value.code == 2
+    checked = run("check", "--json").document()
+    assert [group["secrets"] for group in checked["groups"]] == [["jobs/c"], ["web/a"]]
+    for arguments in (["up"], ["check", "--group", "wbe"], ["preview", "--at-once", "0"]):
+        with pytest.raises(SystemExit) as exited:
+            run(*arguments)
+        assert exited.value.code == 2
 
 
-def test_a_fleet_is_encrypted_with_the_kms_key_of_its_file_and_needs_no_passphrase(
-    stack: Stack, run: Run
-) -> None:
+def test_a_fleet_with_a_kms_key_needs_no_passphrase(stack: Stack, run: Run) -> None:
     kms = stack.client("kms")
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     written = yaml.safe_load(stack.file.read_text())["config"]

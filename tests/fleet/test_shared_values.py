@@ -1,4 +1,4 @@
-"""In a fleet, each stack takes its part of what Pulumi.yaml has for every stack, and no more."""
+"""Each stack of a fleet gets only its part of the values that Pulumi.yaml sets for every stack."""
 
 from pathlib import Path
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from automation.errors import BadSettings
-from automation.fleet.stack_files import source
-from settings import check
-from settings.files import read
+from operations.errors import InvalidConfigurationError
+from operations.fleet.stack_files import load_fleet_file
+from stack_file import check
+from stack_file.files import read
 
 VALUE: dict[str, Any] = {"values": {"KEY": {"random": {}}}}
 READS = {"lambda": {"role": "role"}, "environment": {"KEY": {"secret": "web/app"}}}
@@ -35,9 +35,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_each_stack_has_its_part_of_what_is_for_every_stack(folder: Path) -> None:
-    found = source(folder, "prod")
-    found.write(found.division.groups)
+def test_each_stack_gets_its_part_of_the_shared_values(folder: Path) -> None:
+    file = load_fleet_file(folder, "prod")
+    file.write(file.partition.groups)
     for stack, secrets, workloads in (
         ("prod.web", ["web/app"], ["web"]),
         ("prod.jobs", ["jobs/app"], []),
@@ -48,11 +48,11 @@ def test_each_stack_has_its_part_of_what_is_for_every_stack(folder: Path) -> Non
         assert declared.tags == {"team": "a"}
 
 
-def test_a_division_for_every_stack_of_a_project_is_refused(folder: Path) -> None:
+def test_a_fleet_key_in_pulumi_yaml_is_a_mistake(folder: Path) -> None:
     stack = yaml.safe_load((folder / "Pulumi.prod.yaml").read_text())
     project = yaml.safe_load((folder / "Pulumi.yaml").read_text())
     project["config"]["aws-secrets:fleet"] = {"value": stack["config"].pop("aws-secrets:fleet")}
     (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
     (folder / "Pulumi.prod.yaml").write_text(yaml.safe_dump(stack))
-    with pytest.raises(BadSettings, match="it is for every stack of the project"):
-        source(folder, "prod")
+    with pytest.raises(InvalidConfigurationError, match="it applies to every stack of the project"):
+        load_fleet_file(folder, "prod")

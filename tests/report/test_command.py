@@ -1,4 +1,4 @@
-"""`python -m automation.report` as a workflow runs it."""
+"""Test `python -m operations report` as a workflow runs it."""
 
 import json
 import os
@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from automation.exit_codes import ExitCode
-from automation.report.__main__ import main
-from automation.report.markdown import marker
-from tests.engine.stacks import ROOT
-from tests.report.recordings import Recordings
-
-WRONG_ARGUMENTS = 2
+from operations.exit_codes import ExitCode
+from operations.report.__main__ import main
+from operations.report.markdown import marker
+from tests.support.recordings import Recordings
+from tests.support.stacks import ROOT
 
 
 @pytest.mark.parametrize(
@@ -29,7 +27,7 @@ WRONG_ARGUMENTS = 2
         ("refresh", [], ExitCode.INCOMPLETE_REPORT),
     ],
 )
-def test_the_exit_code_says_what_a_check_must_know(
+def test_exit_code_reflects_completeness_and_danger(
     recordings: Recordings, capsys: pytest.CaptureFixture[str], log: str, arguments: list[str], expected: int
 ) -> None:
     for form in ("markdown", "json", "terminal"):
@@ -37,9 +35,9 @@ def test_the_exit_code_says_what_a_check_must_know(
         assert capsys.readouterr().out
 
 
-def test_a_log_comes_through_standard_input_too(recordings: Recordings) -> None:
+def test_log_is_read_from_standard_input(recordings: Recordings) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "automation.report", "--format", "json", "--fail-on-danger"],
+        [sys.executable, "-m", "operations.report", "--format", "json", "--fail-on-danger"],
         cwd=ROOT,
         input=recordings.log("dangerous").read_bytes(),
         capture_output=True,
@@ -49,10 +47,10 @@ def test_a_log_comes_through_standard_input_too(recordings: Recordings) -> None:
     assert json.loads(done.stdout)["complete"] is True
 
 
-def test_the_same_log_makes_the_same_text_in_every_process(recordings: Recordings) -> None:
-    written = {
+def test_same_log_yields_the_same_text_in_every_process(recordings: Recordings) -> None:
+    outputs = {
         subprocess.run(
-            [sys.executable, "-m", "automation.report", "--format", "markdown"],
+            [sys.executable, "-m", "operations.report", "--format", "markdown"],
             cwd=ROOT,
             env={**os.environ, "PYTHONHASHSEED": seed},
             input=recordings.log("dangerous").read_bytes(),
@@ -61,10 +59,10 @@ def test_the_same_log_makes_the_same_text_in_every_process(recordings: Recording
         ).stdout
         for seed in ("1", "2", "3")
     }
-    assert len(written) == 1
+    assert len(outputs) == 1
 
 
-def test_a_log_that_is_not_there_makes_an_incomplete_report(
+def test_missing_or_unreadable_log_makes_report_incomplete(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty").touch()
@@ -72,16 +70,16 @@ def test_a_log_that_is_not_there_makes_an_incomplete_report(
     for place in ("nowhere", ".", "empty", "noise"):
         arguments = ["--events", str(tmp_path / place), "--format", "markdown", "--stack", "dev"]
         assert main(arguments) == ExitCode.INCOMPLETE_REPORT
-        written = capsys.readouterr()
-        assert written.out.startswith(marker("dev"))
-        assert "Incomplete" in written.out
-        assert "nothing dangerous" not in written.out
-        assert "Traceback" not in written.err
+        captured = capsys.readouterr()
+        assert captured.out.startswith(marker("dev"))
+        assert "Incomplete" in captured.out
+        assert "no dangers" not in captured.out
+        assert "Traceback" not in captured.err
 
 
 @pytest.mark.parametrize("arguments", [["--max-chars", "100"], ["--max-chars", "many"], ["--format", "html"]])
-def test_wrong_arguments_are_refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as refused:
+def test_invalid_arguments_are_rejected(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
         main(arguments)
-    assert refused.value.code == WRONG_ARGUMENTS
+    assert raised.value.code == ExitCode.USAGE
     assert "usage" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The digest: the same for two previews of a change, another for another change."""
+"""Test that the digest is the same for two previews of one change, and differs for another change."""
 
 import copy
 import json
@@ -9,24 +9,25 @@ from typing import Any
 
 import pytest
 
-from automation.report import report
-from automation.report.as_json import as_json
-from automation.report.digest import agrees, of_several
-from automation.report.live.model import LiveSecret, Snapshot
-from automation.report.markdown import markdown
-from automation.report.since import since
-from automation.report.terminal import terminal
-from tests.report.live_events import ARN, log, snapshot, step
-from tests.report.recordings import Recordings
+from operations import signatures
+from operations.report import report
+from operations.report.as_json import as_json
+from operations.report.digest import agrees, of_several
+from operations.report.live.model import LiveSecret, Snapshot
+from operations.report.markdown import markdown
+from operations.report.since import since
+from operations.report.terminal import terminal
+from tests.support.live_events import ARN, log, snapshot, step
+from tests.support.recordings import Recordings
 
 SECRET: dict[str, Any] = {"name": "app", "description": "one"}
 NAMED: dict[str, Any] = {"__defaults": ["name"], "name": "app-role-1a2b3c4", "path": "/"}
 ASSET = {
-    "4dabf18193072939515e22adb298388d": "c44067f5952c0a294b673a41bacd8c17",
+    signatures.KEY: signatures.ASSET,
     "hash": "abc",
     "path": "one/writer.py",
 }
-HIDDEN = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "one"}
+HIDDEN = {signatures.KEY: signatures.SECRET, "ciphertext": "one"}
 
 
 def digest_of(inputs: dict[str, Any], live: Snapshot | None = None) -> str:
@@ -46,13 +47,13 @@ def changed(**more: object) -> dict[str, Any]:
     }
 
 
-def test_two_previews_of_a_real_change_have_the_same_digest(recordings: Recordings) -> None:
+def test_two_previews_of_one_change_have_the_same_digest(recordings: Recordings) -> None:
     first, again = (recordings.events(name) for name in ("harmless", "harmless-again"))
     names = [set(re.findall(r"worker-role-[0-9a-f]{7}", json.dumps(events))) for events in (first, again)]
-    assert names[0] != names[1]  # otherwise nothing is shown
+    assert names[0] != names[1]  # otherwise the test proves nothing
     assert report(first).digest == report(again).digest
     first_event, *rest = again
-    random.Random(1).shuffle(rest)  # noqa: S311  nothing here is secret
+    random.Random(1).shuffle(rest)  # noqa: S311  not used for secrets
     assert report([first_event, *rest]).digest == report(first).digest
     digests = {report(recordings.events(name)).digest for name in ("nothing", "harmless", "dangerous", "up")}
     assert len(digests) == 4
@@ -71,7 +72,7 @@ def test_two_previews_of_a_real_change_have_the_same_digest(recordings: Recordin
         (lambda inputs: inputs.update(of="x-app-role-7654321"), False),
     ],
 )
-def test_what_the_engine_shows_counts_and_what_it_draws_or_hides_does_not(
+def test_digest_covers_visible_inputs_but_not_hidden_or_random_ones(
     edit: Callable[[dict[str, Any]], None], *, same: bool
 ) -> None:
     edited = copy.deepcopy(changed())
@@ -79,7 +80,7 @@ def test_what_the_engine_shows_counts_and_what_it_draws_or_hides_does_not(
     assert (digest_of(edited) == digest_of(changed())) is same
 
 
-def test_a_random_name_does_not_count_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digest_ignores_random_suffixes_of_names_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     before = digest_of(changed())
     monkeypatch.setitem(NAMED, "name", "app-role-7654321")
     assert digest_of(changed(of="x-app-role-7654321")) == before
@@ -87,7 +88,7 @@ def test_a_random_name_does_not_count_wherever_it_is(monkeypatch: pytest.MonkeyP
     assert digest_of(changed(of="x-other-role-7654321")) != before
 
 
-def test_an_edit_in_aws_after_the_review_counts_where_both_sides_know_aws() -> None:
+def test_edits_in_aws_count_if_both_digests_cover_aws() -> None:
     as_in_state = LiveSecret(presence="present", description="one", policy="")
     reviewed = digest_of(changed(), snapshot(as_in_state))
     edited = digest_of(changed(), snapshot(LiveSecret(presence="present", description="by hand", policy="")))
@@ -101,18 +102,18 @@ def test_an_edit_in_aws_after_the_review_counts_where_both_sides_know_aws() -> N
     assert ARN not in reviewed
 
 
-def test_the_digest_of_several_stacks_is_made_of_theirs() -> None:
+def test_digest_of_several_stacks_combines_theirs() -> None:
     both = {"prod.a": "1" * 40 + "." + "2" * 40, "prod.b": "3" * 40 + "." + "4" * 40}
     whole = of_several(both)
     assert re.fullmatch(r"[0-9a-f]{40}\.[0-9a-f]{40}", whole)
     assert agrees(of_several(dict(reversed(both.items()))), whole)
     assert not agrees(of_several({**both, "prod.b": "5" * 40}), whole)
     assert not agrees(of_several({**both, "prod.b": "3" * 40 + "." + "5" * 40}), whole)
-    assert agrees(of_several({**both, "prod.b": "3" * 40}), whole)  # AWS was not asked about one
+    assert agrees(of_several({**both, "prod.b": "3" * 40}), whole)  # AWS was not queried for one
     assert of_several({**both, "prod.b": ""}) == of_several({}) == ""
 
 
-def test_every_form_and_the_comments_block_have_the_digest() -> None:
+def test_digest_is_in_every_format_and_in_the_comments_block() -> None:
     found = report(log(step("secret", SECRET, changed())))
     assert re.fullmatch(r"[0-9a-f]{40}", found.digest)
     assert f"Digest: {found.digest}" in terminal(found)

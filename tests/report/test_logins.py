@@ -1,4 +1,4 @@
-"""What a provisioning asks of a database is judged: a change that makes an administrator is never green."""
+"""Test the rules for logins: a change that grants an administrator's privileges is never harmless."""
 
 import copy
 import json
@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automation.report import Component, Danger, Kind, Report, report
-from automation.report.as_json import as_json
-from automation.report.markdown import LEAST_LIMIT, markdown, size
-from automation.report.model import plain
-from automation.report.terminal import terminal
-from tests.report.recordings import Recordings
+from operations.report import Component, Danger, Kind, Report, report
+from operations.report.as_json import as_json
+from operations.report.markdown import LEAST_LIMIT, markdown, size
+from operations.report.model import plain
+from operations.report.terminal import terminal
+from tests.support.recordings import Recordings
 
 LOGIN, NEW = "::shop-database-provisioning", "::second-database-provisioning"
 ADMIN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:admin-AbCdEf"
@@ -25,8 +25,15 @@ HOSTILE_SQL = (
 Edit = Callable[[dict[str, Any]], None]
 
 
-def asked(recordings: Recordings, before: Edit | None, after: Edit, urn_end: str = LOGIN) -> Report:
-    """The report of the recorded preview with these requests before and after; no login before for None."""
+def provisioned(recordings: Recordings, before: Edit | None, after: Edit, urn_end: str = LOGIN) -> Report:
+    """Return the report for these provisioning requests before and after the update.
+
+    Args:
+        recordings: the recorded previews.
+        before: edits the request before the update; None keeps it as recorded.
+        after: edits the request after the update.
+        urn_end: end of the URN of the login's provisioning.
+    """
     events = copy.deepcopy(recordings.events("database"))
     steps = [event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event]
     [old] = {
@@ -64,21 +71,20 @@ def without_admin(request: dict[str, Any]) -> None:
     del request["Connection"]["masterarn"]
 
 
-def test_more_privileges_in_a_stack_file_are_dangerous(recordings: Recordings) -> None:
+def test_more_privileges_in_stack_file_are_dangerous(recordings: Recordings) -> None:
     found = report(recordings.events("database"))
     assert found.complete
-    told = dict(of_login(found))
-    assert set(told) == {Kind.WIDENS_ACCESS}
+    assert {kind for kind, _ in of_login(found)} == {Kind.WIDENS_ACCESS}
     texts = [text for _, text in of_login(found)]
     assert any(text.startswith("Acts as the role billing_owner instead of ") for text in texts)
-    assert "Gets owner privileges in more schemas: billing" in texts
-    assert "Gets owner privileges in the schemas billing, public instead of read-only privileges" in texts
+    assert "Is granted owner privileges in more schemas: billing" in texts
+    assert "Is granted owner privileges in schemas billing, public instead of read-only privileges" in texts
 
 
-def test_a_new_login_whose_secret_has_no_arn_yet_cannot_be_judged(recordings: Recordings) -> None:
+def test_new_login_with_unknown_request_cannot_be_assessed(recordings: Recordings) -> None:
     [(kind, text)] = of_login(report(recordings.events("database")), "second-database")
     assert kind == Kind.CANNOT_BE_JUDGED
-    assert text.startswith("What the login may do in the database is not known before the update")
+    assert text.startswith("The login's provisioning request is not known before the update")
 
 
 @pytest.mark.parametrize(
@@ -116,10 +122,10 @@ def test_a_new_login_whose_secret_has_no_arn_yet_cannot_be_judged(recordings: Re
         (same, same, None),
     ],
 )
-def test_each_part_of_a_request_is_judged(
+def test_every_part_of_a_request_is_assessed(
     recordings: Recordings, before: Edit, after: Edit, kind: Kind | None
 ) -> None:
-    found = {kind for kind, _ in of_login(asked(recordings, before, after))}
+    found = {kind for kind, _ in of_login(provisioned(recordings, before, after))}
     assert kind in found if kind else not found
 
 
@@ -134,15 +140,13 @@ def test_each_part_of_a_request_is_judged(
         (with_(Grants="read-only", Schemas=["a", "b"]), None),
     ],
 )
-def test_a_new_login_is_dangerous_if_it_owns_or_runs_own_sql(
-    recordings: Recordings, after: Edit, kind: Kind | None
-) -> None:
-    found = of_login(asked(recordings, None, after, NEW), "second-database")
+def test_new_owner_or_custom_sql_is_dangerous(recordings: Recordings, after: Edit, kind: Kind | None) -> None:
+    found = of_login(provisioned(recordings, None, after, NEW), "second-database")
     assert {kind for kind, _ in found} == ({kind} if kind else set())
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[]", "[" * 100_000, None, 7])
-def test_a_request_that_cannot_be_read_cannot_be_judged(recordings: Recordings, text: object) -> None:
+def test_malformed_request_cannot_be_assessed(recordings: Recordings, text: object) -> None:
     events = copy.deepcopy(recordings.events("database"))
     for event in events:
         step = event.get("resourcePreEvent", {}).get("metadata", {})
@@ -152,8 +156,8 @@ def test_a_request_that_cannot_be_read_cannot_be_judged(recordings: Recordings, 
     assert kind == Kind.CANNOT_BE_JUDGED
 
 
-def test_own_sql_is_quoted_in_full_and_leaves_no_form(recordings: Recordings) -> None:
-    found = asked(recordings, same, with_(Grants=[HOSTILE_SQL, "SELECT 1"]))
+def test_custom_sql_is_quoted_in_full_and_cannot_break_out(recordings: Recordings) -> None:
+    found = provisioned(recordings, same, with_(Grants=[HOSTILE_SQL, "SELECT 1"]))
     [danger] = [danger for danger in found.dangers if danger.code]
     assert danger.code == (HOSTILE_SQL, "SELECT 1")
     [document] = [danger for danger in json.loads(as_json(found))["dangers"] if "code" in danger]
@@ -170,7 +174,7 @@ def test_own_sql_is_quoted_in_full_and_leaves_no_form(recordings: Recordings) ->
 
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(st.text(max_size=200), st.text("`~\n @<>:#[x", max_size=60)))
-def test_no_sql_leaves_its_code_block(sql: str) -> None:
+def test_sql_cannot_break_out_of_its_code_block(sql: str) -> None:
     component = {"what": "login", "name": "x"}
     found = Report(
         stack="test",
@@ -186,14 +190,14 @@ def test_no_sql_leaves_its_code_block(sql: str) -> None:
     fence = lines[start].strip().removesuffix("sql")
     closing = [at for at, line in enumerate(lines) if line.strip() == fence]
     assert set(fence) == {"`"}
-    assert len(closing) == 1  # CommonMark: a fence at least as long as the first ends the block
+    assert len(closing) == 1  # CommonMark: a fence at least as long as the opening one closes the block
     within = lines[start + 1 : closing[0]]
     assert all(line.startswith("    ") for line in within)
     assert len(within) == sql.count("\n") + 1
     assert not any(fence in line for line in within)
 
 
-def test_own_sql_that_is_too_long_is_named_and_displaces_no_other_danger() -> None:
+def test_sql_that_is_too_long_hides_no_other_danger() -> None:
     long = "SELECT 1; " * 2_000
     dangers = tuple(_danger({"what": "login", "name": f"login-{number}"}, long) for number in range(5))
     found = Report(
@@ -202,27 +206,27 @@ def test_own_sql_that_is_too_long_is_named_and_displaces_no_other_danger() -> No
     text = markdown(found, LEAST_LIMIT)
     assert size(text) <= LEAST_LIMIT
     assert all(f"`login-{number}`" in text for number in range(5))
-    assert text.count("too long to be quoted here") == 5
+    assert text.count("too long to quote here") == 5
 
 
 def _danger(component: dict[str, str], sql: str) -> Danger:
     return Danger(kind=Kind.CANNOT_BE_JUDGED, component=Component(**component), text=("Runs",), code=(sql,))
 
 
-def test_users_that_take_turns_or_no_longer_do_are_dangerous(recordings: Recordings) -> None:
+def test_switching_alternating_users_on_or_off_is_dangerous(recordings: Recordings) -> None:
     for before, after in (("postgres-alternating", "postgres"), ("postgres", "postgres-alternating")):
         found = tagged(recordings, {"aws-secrets:rotation": before}, {"aws-secrets:rotation": after})
         assert [kind for kind, _ in found] == [Kind.CHANGES_LOGIN]
 
 
-def test_a_key_that_each_rotation_renews_from_now_on_is_named(recordings: Recordings) -> None:
+def test_key_that_rotation_will_regenerate_is_named(recordings: Recordings) -> None:
     kind = {"aws-secrets:rotation": "random-key"}
     found = tagged(
         recordings,
         {**kind, "aws-secrets:rotation-keys": "KEY"},
         {**kind, "aws-secrets:rotation-keys": "KEY STRIPE"},
     )
-    assert found == [(Kind.OVERWRITES_VALUE, "STRIPE gets a new value at each rotation from now on")]
+    assert found == [(Kind.OVERWRITES_VALUE, "Each rotation will now regenerate STRIPE")]
 
 
 def tagged(recordings: Recordings, before: dict[str, str], after: dict[str, str]) -> list[tuple[Kind, str]]:

@@ -1,17 +1,17 @@
-"""Whose word a log is: what a change may touch before its own preview cannot be believed."""
+"""Test which changes of a pull request make the log of its own preview untrustworthy."""
 
 from pathlib import Path
 
 import pytest
 
-from automation.exit_codes import ExitCode
-from automation.report.__main__ import main
-from automation.report.markdown import markdown
-from automation.report.model import Kind, plain
-from automation.report.origin import Comparison, ComparisonError, dangers
-from automation.report.reporting import report
-from tests.example_project import FOLDER
-from tests.workflows.pull_requests import HARMLESS_LOG, base_in, git, merged, pull_request
+from operations.exit_codes import ExitCode
+from operations.report.__main__ import main
+from operations.report.markdown import markdown
+from operations.report.model import Kind, plain
+from operations.report.origin import Comparison, ComparisonError, dangers
+from operations.report.reporting import report
+from tests.support.example_project import FOLDER
+from tests.support.pull_requests import HARMLESS_LOG, base_in, git, merged, pull_request
 
 STACK_FILE = (FOLDER / "Pulumi.dev.yaml").read_text()
 NEW = "secretsprovider: awskms://a\nencryptedkey: AAAA\nconfig:\n  aws:region: eu-west-1\n"
@@ -23,7 +23,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path / "repository"
 
 
-def said(repository: Path, stack: str = "dev") -> list[str]:
+def texts(repository: Path, stack: str = "dev") -> list[str]:
     found = dangers(Comparison(repository, "HEAD^1"), stack)
     assert {danger.kind for danger in found} <= {Kind.CANNOT_BE_JUDGED}
     return [plain(danger.text) for danger in found]
@@ -33,7 +33,7 @@ def said(repository: Path, stack: str = "dev") -> list[str]:
     "path",
     [
         *(
-            "automation/report/origin.py",
+            "operations/report/origin.py",
             "__main__.py",
             "Pulumi.yaml",
             "requirements.txt",
@@ -45,17 +45,21 @@ def said(repository: Path, stack: str = "dev") -> list[str]:
             "Pulumi.dev.yaml/x",
             "sub/Pulumi.dev.yaml",
             "x.md/y.py",
+            "sub/declarations/x.yaml",
+            "declarations/x.py",
+            "declarations/Pulumi.dev.yaml",
+            "declarations/a/pulumi.yaml",
             ".md",
         ),
         *("pulumi/__init__.py", ".github/workflows/preview.yml", "a\nb.py", "README.md\n", "README.MD"),
     ],
 )
-def test_a_file_that_a_preview_may_run_makes_its_log_doubtful(repository: Path, path: str) -> None:
+def test_change_of_file_that_a_preview_runs_is_a_danger(repository: Path, path: str) -> None:
     if path.startswith("Pulumi.dev.yaml/"):
         (repository / "Pulumi.dev.yaml").unlink()
         git(repository, "commit", "--quiet", "--all", "--message", "no stack file")
     pull_request(repository, {path: "x"})
-    assert any(path in text and "review the program" in text for text in said(repository))
+    assert any(path in text and "review the program" in text for text in texts(repository))
 
 
 @pytest.mark.parametrize(
@@ -64,15 +68,16 @@ def test_a_file_that_a_preview_may_run_makes_its_log_doubtful(repository: Path, 
         {},
         {"Pulumi.dev.yaml": STACK_FILE + "  aws-secrets:recoveryWindowDays: 0\n"},
         {"Pulumi.other.yaml": NEW, "README.md": "x", "docs/more.md": "x"},
+        {"declarations/prod/web.yaml": "secrets: {}\n", "declarations/all.yaml": "x"},
         {"Pulumi.dev.yaml": None},
     ],
 )
-def test_stack_files_and_markdown_leave_the_log_as_the_engines_word(
+def test_stack_files_and_markdown_keep_the_log_trustworthy(
     repository: Path, changed: dict[str, str | None]
 ) -> None:
     pull_request(repository, changed)
-    assert said(repository) == []
-    assert said(repository, "other") == []
+    assert texts(repository) == []
+    assert texts(repository, "other") == []
 
 
 @pytest.mark.parametrize(
@@ -86,43 +91,41 @@ def test_stack_files_and_markdown_leave_the_log_as_the_engines_word(
         ("environment: [imported]\n", "environment"),
     ],
 )
-def test_a_stack_files_settings_of_engine_and_providers_make_the_log_doubtful(
-    repository: Path, setting: str, name: str
-) -> None:
+def test_changed_engine_or_provider_setting_is_a_danger(repository: Path, setting: str, name: str) -> None:
     lines = [line for line in STACK_FILE.splitlines() if not line.startswith(f"  {name}:")]
     text = "\n".join(lines) + "\n"
     inside = setting.startswith(" ")
     text = text.replace("config:\n", f"config:\n{setting}", 1) if inside else setting + text
     pull_request(repository, {"Pulumi.dev.yaml": text})
-    [found] = said(repository)
-    assert f"Changes {name} in Pulumi.dev.yaml" in found
+    [text] = texts(repository)
+    assert f"Changes {name} in Pulumi.dev.yaml" in text
 
 
-def test_a_new_stack_may_have_what_makes_it_a_stack_and_nothing_else(repository: Path) -> None:
+def test_new_stack_file_may_have_only_required_settings(repository: Path) -> None:
     pull_request(repository, {"Pulumi.other.yaml": NEW})
-    assert said(repository, "other") == []
+    assert texts(repository, "other") == []
     pull_request(repository, {"Pulumi.other.yaml": NEW + "  aws:profile: mine\n"})
-    assert "aws:profile" in said(repository, "other")[0]
+    assert "aws:profile" in texts(repository, "other")[0]
 
 
 @pytest.mark.parametrize(
     "text", ["a: [", "- a\n", "config: []\n", "x\n", "!!python/name:os.system\n", "a: 1\n---\nb: 1\n"]
 )
-def test_a_stack_file_that_cannot_be_read_makes_the_log_doubtful(repository: Path, text: str) -> None:
+def test_invalid_stack_file_is_a_danger(repository: Path, text: str) -> None:
     pull_request(repository, {"Pulumi.dev.yaml": text})
-    assert "not a stack file that can be read" in said(repository)[0]
+    assert "Cannot be parsed as a stack file" in texts(repository)[0]
 
 
 @pytest.mark.parametrize("path", ["README.md", "Pulumi.dev.yaml"])
-def test_a_symbolic_link_is_never_harmless(repository: Path, path: str) -> None:
+def test_symbolic_link_is_a_danger(repository: Path, path: str) -> None:
     git(repository, "checkout", "--quiet", "-B", "proposed", "main")
     (repository / path).unlink()
     (repository / path).symlink_to("/etc/passwd")
     merged(repository)
-    assert any(path in text for text in said(repository))
+    assert any(path in text for text in texts(repository))
 
 
-def test_a_file_that_becomes_executable_or_a_submodule_is_not_harmless(repository: Path) -> None:
+def test_executable_file_and_submodule_are_dangers(repository: Path) -> None:
     git(repository, "checkout", "--quiet", "-B", "proposed", "main")
     head = git(repository, "rev-parse", "HEAD")
     git(repository, "update-index", "--add", "--cacheinfo", f"160000,{head},sub.md")
@@ -132,15 +135,14 @@ def test_a_file_that_becomes_executable_or_a_submodule_is_not_harmless(repositor
     assert "README.md, sub.md" in plain(found[0].text)
 
 
-def test_names_of_a_change_are_mere_text_in_the_comment(repository: Path) -> None:
+def test_file_names_cannot_break_out_of_the_comment(repository: Path) -> None:
     pull_request(repository, {"`@everyone` <img src=x>\n::warning::x.py": "x"})
-    made = report([], "dev", dangers(Comparison(repository, "HEAD^1"), "dev"))
-    written = markdown(made)
-    assert "\n::warning::" not in written
-    assert "`@everyone`" not in written
+    text = markdown(report([], "dev", dangers(Comparison(repository, "HEAD^1"), "dev")))
+    assert "\n::warning::" not in text
+    assert "`@everyone`" not in text
 
 
-def test_commits_that_cannot_be_compared_make_the_report_incomplete(
+def test_commits_that_cannot_be_compared_make_report_incomplete(
     repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ComparisonError):
@@ -151,9 +153,9 @@ def test_commits_that_cannot_be_compared_make_the_report_incomplete(
         main([*arguments, "--checkout", str(repository), "--base", "nowhere"]) == ExitCode.INCOMPLETE_REPORT
     )
     assert main([*arguments, "--checkout", str(tmp_path), "--base", "HEAD^1"]) == ExitCode.INCOMPLETE_REPORT
-    written = capsys.readouterr()
-    assert "nobody knows which program made the log" in written.out
-    assert "nothing dangerous" not in written.out
+    captured = capsys.readouterr()
+    assert "the program that wrote the log is unknown" in captured.out
+    assert "no dangers" not in captured.out
     pull_request(repository, {"__main__.py": "x"})
     assert main([*arguments, "--checkout", str(repository), "--base", "HEAD^1"]) == ExitCode.DANGEROUS
     assert main(arguments) == 0
@@ -168,7 +170,7 @@ def test_commits_that_cannot_be_compared_make_the_report_incomplete(
         ["--checkout", ".", "--base", "HEAD", "--stack", "a", "--events", "a", "--events", "b"],
     ],
 )
-def test_a_comparison_is_asked_for_as_a_whole(
+def test_options_of_the_comparison_must_be_used_together(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):

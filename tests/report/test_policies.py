@@ -1,4 +1,4 @@
-"""A document that is called no wider allows no request that the other refuses: tried with all requests."""
+"""Test the comparison of policies against an evaluation of all requests."""
 
 import itertools
 import json
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from automation.report.policies import UnknownPolicyError, Wider, matches, statements, wider
+from operations.report.policies import UnknownPolicyError, Wider, matches, statements, wider
 
 PRINCIPALS = ("AWS arn:a", "AWS arn:b", "Service s")
 ACTIONS = ("x:get", "x:getall", "x:put", "y:get")
@@ -56,8 +56,8 @@ _documents = st.lists(_statements(), max_size=3).map(
 
 
 def allowed(document: dict[str, Any]) -> set[tuple[str, ...]]:
-    """The requests that a document allows, by the words of IAM's evaluation alone."""
-    found: set[tuple[str, ...]] = set()
+    """Return the requests that a document allows, by IAM's documented evaluation logic."""
+    requests: set[tuple[str, ...]] = set()
     for number, context in enumerate(CONTEXTS):
         for request in itertools.product(PRINCIPALS, ACTIONS, RESOURCES):
             effects = {
@@ -66,8 +66,8 @@ def allowed(document: dict[str, Any]) -> set[tuple[str, ...]]:
                 if _applies(statement, request, context)
             }
             if effects == {"Allow"}:
-                found.add((*request, str(number)))
-    return found
+                requests.add((*request, str(number)))
+    return requests
 
 
 def _applies(statement: dict[str, Any], request: tuple[str, ...], context: dict[str, str]) -> bool:
@@ -107,16 +107,14 @@ def _holds(operator: str, values: list[str], actual: str | None) -> bool:
 
 @settings(max_examples=200, deadline=None)
 @given(old=_documents, new=_documents)
-def test_what_is_called_no_wider_allows_nothing_more(old: dict[str, Any], new: dict[str, Any]) -> None:
+def test_document_that_is_not_wider_allows_nothing_more(old: dict[str, Any], new: dict[str, Any]) -> None:
     if not wider(statements(json.dumps(old)), statements(json.dumps(new))):
         assert allowed(new) <= allowed(old)
 
 
 @settings(max_examples=200, deadline=None)
 @given(old=_documents, data=st.data())
-def test_one_changed_element_that_allows_something_is_never_overlooked(
-    old: dict[str, Any], data: st.DataObject
-) -> None:
+def test_changed_element_that_allows_more_is_found(old: dict[str, Any], data: st.DataObject) -> None:
     new = json.loads(json.dumps(old))
     if not new["Statement"]:
         return
@@ -130,7 +128,7 @@ def test_one_changed_element_that_allows_something_is_never_overlooked(
 
 @settings(max_examples=100, deadline=None)
 @given(document=_documents)
-def test_a_document_is_not_wider_than_itself_however_it_is_written(document: dict[str, Any]) -> None:
+def test_document_is_not_wider_than_itself_reformatted(document: dict[str, Any]) -> None:
     found = statements(json.dumps(document))
     turned = {**document, "Statement": [dict(reversed(part.items())) for part in document["Statement"]][::-1]}
     assert not wider(found, statements(json.dumps(turned, indent=4)))
@@ -138,9 +136,7 @@ def test_a_document_is_not_wider_than_itself_however_it_is_written(document: dic
 
 @settings(max_examples=200, deadline=None)
 @given(old=_documents, added=_statements())
-def test_one_more_statement_that_allows_something_is_never_overlooked(
-    old: dict[str, Any], added: dict[str, Any]
-) -> None:
+def test_additional_statement_that_allows_more_is_found(old: dict[str, Any], added: dict[str, Any]) -> None:
     new = {**old, "Statement": [*old["Statement"], added]}
     if not allowed(new) <= allowed(old):
         assert wider(statements(json.dumps(old)), statements(json.dumps(new)))
@@ -178,7 +174,7 @@ def test_one_more_statement_that_allows_something_is_never_overlooked(
         ({"Effect": "Deny"}, {"Effect": "Allow", "Action": "x:Get"}, Wider(denials=1)),
     ],
 )
-def test_what_is_wider_is_named(old: dict[str, Any], new: dict[str, Any], expected: Wider) -> None:
+def test_wider_elements_are_named(old: dict[str, Any], new: dict[str, Any], expected: Wider) -> None:
     common = {"Effect": "Allow", "Action": "x:Get", "Resource": "*"}
     old, new = ({key: value for key, value in {**common, **part}.items() if value} for part in (old, new))
     before = [common, {**common, **old}] if old.get("Effect") == "Deny" else [{**common, **old}]
@@ -189,7 +185,7 @@ def test_what_is_wider_is_named(old: dict[str, Any], new: dict[str, Any], expect
     assert found == expected
 
 
-def test_an_account_by_its_number_is_its_root() -> None:
+def test_account_id_equals_the_arn_of_its_root() -> None:
     documents = [
         json.dumps({"Statement": {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "x:Get"}})
         for principal in ("123456789012", "arn:aws:iam::123456789012:root")
@@ -199,9 +195,7 @@ def test_an_account_by_its_number_is_its_root() -> None:
 
 
 @given(_documents, st.data())
-def test_a_document_divided_at_any_list_is_no_wider_and_the_whole_is_no_wider_than_it(
-    document: dict[str, Any], data: st.DataObject
-) -> None:
+def test_split_document_is_equivalent_to_the_whole(document: dict[str, Any], data: st.DataObject) -> None:
     parts: list[dict[str, Any]] = []
     for statement in document["Statement"]:
         contexts = statement["Condition"].get("StringEquals", {})
@@ -228,7 +222,7 @@ def test_a_document_divided_at_any_list_is_no_wider_and_the_whole_is_no_wider_th
     assert not wider(divided, whole)
 
 
-def test_what_is_allowed_apart_and_now_together_is_wider() -> None:
+def test_new_combination_of_allowed_elements_is_wider() -> None:
     before = [
         {"Effect": "Allow", "Action": "x:Get", "Resource": "arn:1"},
         {"Effect": "Allow", "Action": "x:Put", "Resource": "arn:2"},
@@ -253,18 +247,18 @@ def test_what_is_allowed_apart_and_now_together_is_wider() -> None:
         "[" * 100_000,
     ],
 )
-def test_what_is_no_policy_is_refused(text: str) -> None:
+def test_invalid_policy_is_rejected(text: str) -> None:
     with pytest.raises(UnknownPolicyError):
         statements(text)
 
 
 @given(st.text("ab*?", max_size=6), st.text("ab", max_size=6))
-def test_patterns_match_as_those_of_iam(pattern: str, text: str) -> None:
+def test_patterns_match_like_those_of_iam(pattern: str, text: str) -> None:
     assert matches(pattern, text) == fnmatchcase(text, pattern)
 
 
 @example("a?", "a*", "abb")
 @given(st.text("ab*?", max_size=5), st.text("ab*?", max_size=5), st.text("ab", max_size=7))
-def test_a_pattern_that_covers_another_matches_all_that_it_matches(wide: str, narrow: str, text: str) -> None:
+def test_pattern_that_covers_another_matches_the_same_texts(wide: str, narrow: str, text: str) -> None:
     if matches(wide, narrow) and fnmatchcase(text, narrow):
         assert fnmatchcase(text, wide)

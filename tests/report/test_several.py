@@ -1,4 +1,4 @@
-"""Reports of several stacks as one."""
+"""Test reports on several stacks."""
 
 import json
 from pathlib import Path
@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automation.exit_codes import ExitCode
-from automation.report import Change, Component, Danger, Detail, Kind, Report, combined, report
-from automation.report.__main__ import main
-from automation.report.as_json import as_json
-from automation.report.events import parsed
-from automation.report.markdown import LEAST_LIMIT, markdown, marker, size
-from automation.report.terminal import terminal
-from tests.report.recordings import Recordings
-from tests.report.test_written import HOSTILE
+from operations.exit_codes import ExitCode
+from operations.report import Change, Component, Danger, Detail, Kind, Report, combined, report
+from operations.report.__main__ import main
+from operations.report.as_json import as_json
+from operations.report.events import parse_log
+from operations.report.markdown import LEAST_LIMIT, markdown, marker, size
+from operations.report.terminal import terminal
+from tests.report.test_formats import HOSTILE
+from tests.support.recordings import Recordings
 
 _stacks = st.sampled_from(["prod.web", "prod.jobs", *HOSTILE])
 _components = st.builds(Component, what=st.just("secret"), name=st.sampled_from(["a", "b", *HOSTILE]))
@@ -49,7 +49,7 @@ _reports = st.builds(
 
 @settings(deadline=None)
 @given(st.lists(_reports, min_size=1, max_size=6))
-def test_no_danger_is_lost_the_worst_come_first_and_the_size_is_kept(reports: list[Report]) -> None:
+def test_combined_report_keeps_all_dangers_in_order_within_limit(reports: list[Report]) -> None:
     whole = combined(reports, "prod")
     assert len(whole.dangers) == sum(len(one.dangers) for one in reports)
     order = [list(Kind).index(danger.kind) for danger in whole.dangers]
@@ -59,19 +59,19 @@ def test_no_danger_is_lost_the_worst_come_first_and_the_size_is_kept(reports: li
     assert size(text) <= LEAST_LIMIT
     assert text.startswith(marker("prod"))
     if whole.dangers:
-        assert text.index("#### Dangerous") < len(text)
-        assert f"{len(whole.dangers)} dangerous change" in text
-    told = json.loads(as_json(whole))
-    assert {danger["component"].get("stack", "") for danger in told["dangers"]} <= {
+        assert "#### Dangers" in text
+        assert f"{len(whole.dangers)} danger" in text
+    document = json.loads(as_json(whole))
+    assert {danger["component"].get("stack", "") for danger in document["dangers"]} <= {
         one.stack for one in reports
     }
-    assert sum(one["verdict"] == "Does something" for one in told["stacks"]) == len(reports)
+    assert sum(one["verdict"] == "Does something" for one in document["stacks"]) == len(reports)
 
 
-def test_numbers_add_up_and_each_danger_names_its_stack(recordings: Recordings) -> None:
+def test_combined_report_adds_numbers_and_names_stacks(recordings: Recordings) -> None:
     def one(log: str, stack: str) -> Report:
         with recordings.log(log).open("rb") as lines:
-            return report(parsed(lines), stack)
+            return report(parse_log(lines), stack)
 
     dangerous, nothing = one("dangerous", "prod.web"), one("nothing", "prod.jobs")
     whole = combined([nothing, dangerous, one("dangerous", "prod.other")], "prod")
@@ -83,13 +83,13 @@ def test_numbers_add_up_and_each_danger_names_its_stack(recordings: Recordings) 
     assert "Preview of `prod` in 3 stacks:" in markdown(whole)
 
 
-def test_several_logs_on_the_command_line_make_one_report(
+def test_several_logs_on_the_command_line_yield_one_report(
     recordings: Recordings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     both = ["--events", str(recordings.log("nothing")), "--events", str(recordings.log("dangerous"))]
     assert main([*both, "--stack", "prod", "--fail-on-danger", "--format", "json"]) == ExitCode.DANGEROUS
     assert json.loads(capsys.readouterr().out)["stack"] == "prod"
-    # one log that is not there makes the whole incomplete
+    # one missing log makes the whole report incomplete
     assert (
         main([*both, "--events", str(tmp_path / "missing"), "--fail-on-danger"]) == ExitCode.INCOMPLETE_REPORT
     )

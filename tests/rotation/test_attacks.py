@@ -1,4 +1,4 @@
-"""What an application can write decides nothing that an administrator's session does."""
+"""Nothing that an application can write decides what an administrator's session does."""
 
 import contextlib
 import json
@@ -11,9 +11,9 @@ from typing import Any
 import pg8000.native
 import pytest
 
-from functions.rotation.postgres_authority import SERVERS_VARIABLE, fingerprint
-from functions.rotation.sql import literal, scram_verifier
-from tests.rotation.world import (
+from components.lambdas.rotation.protocol import SERVERS_VARIABLE, fingerprint
+from components.lambdas.rotation.sql import literal, scram_verifier
+from tests.support.rotation_world import (
     World,
     a_login,
     a_login_in,
@@ -26,7 +26,7 @@ from tests.rotation.world import (
     put_login,
     put_secret,
     read,
-    refusal,
+    rejection,
     rotate,
     run_as,
     run_steps,
@@ -59,7 +59,7 @@ def denied(world: World, fields: dict[str, Any], statement: str) -> bool:
 
 
 def set_role(world: World, fields: dict[str, Any], role: str) -> None:
-    """What any login may do to itself."""
+    """Set the login's own role setting, as any login may."""
     run_as(world, fields, "SET ROLE NONE", f"ALTER ROLE \"{fields['username']}\" SET role = '{role}'")
 
 
@@ -85,7 +85,7 @@ def check_a_login_cannot_choose_its_owner(world: World) -> None:
         assert connection.run("SELECT current_user::text") == [[users[2]]]
 
 
-def test_the_role_that_a_login_sets_for_itself_is_never_its_owner(world: World) -> None:
+def test_a_role_that_a_login_sets_itself_never_becomes_its_owner(world: World) -> None:
     check_a_login_cannot_choose_its_owner(world)
 
 
@@ -93,7 +93,7 @@ def test_no_login_chooses_its_owner_on_any_version(any_world: World) -> None:
     check_a_login_cannot_choose_its_owner(any_world)
 
 
-def test_a_mark_that_an_earlier_release_put_on_an_administrator_is_told(world: World) -> None:
+def test_a_marked_administrator_role_is_reported(world: World) -> None:
     arn = a_login(world)
     fields = read(world, arn)
     boss = unique("boss")
@@ -102,13 +102,13 @@ def test_a_mark_that_an_earlier_release_put_on_an_administrator_is_told(world: W
         other.run(f"COMMENT ON ROLE {boss} IS 'aws-secrets:{arn}'")
         other.run(f"GRANT {boss} TO {fields['username']}, {fields['username']}_clone")
     token = start_rotation(world, arn)
-    message = refusal(lambda: run_steps(arn, token))
+    message = rejection(lambda: run_steps(arn, token))
     assert boss in message
     assert "REVOKE" in message
     assert can_log_in(world, read(world, arn))
 
 
-def test_default_privileges_that_a_reader_wrote_reach_no_other_logins_tables(world: World) -> None:
+def test_a_readers_default_privileges_do_not_spread_to_other_logins(world: World) -> None:
     database = new_database(world)
     reader = a_login_in(world, database, alternating=False, request={"Grants": "read-only"})
     accomplice = a_login_in(world, database, alternating=False, request={"Grants": "read-only"})
@@ -128,7 +128,7 @@ def test_default_privileges_that_a_reader_wrote_reach_no_other_logins_tables(wor
 
 
 @pytest.mark.parametrize("kind", ["a login", "marked for another", "owner of tables", "reserved"])
-def test_an_owner_role_that_is_somebody_elses_is_not_taken(world: World, kind: str) -> None:
+def test_an_owner_role_in_use_elsewhere_is_rejected(world: World, kind: str) -> None:
     database, name = new_database(world), unique("app")
     owner = f"{name}_owner"
     with superuser(world.server, database) as other:
@@ -141,7 +141,7 @@ def test_an_owner_role_that_is_somebody_elses_is_not_taken(world: World, kind: s
         if kind == "owner of tables":
             other.run(f"CREATE TABLE theirs (id int); ALTER TABLE theirs OWNER TO {owner}")
     arn = put_login(world, database, name)
-    message = refusal(lambda: provision(arn, Grants="owner", OwnerRole=owner))
+    message = rejection(lambda: provision(arn, Grants="owner", OwnerRole=owner))
     assert owner in message
     with superuser(world.server) as other:
         assert other.run("SELECT count(*) FROM pg_roles WHERE rolname = :n", n=name) == [[0]]
@@ -149,7 +149,7 @@ def test_an_owner_role_that_is_somebody_elses_is_not_taken(world: World, kind: s
         assert memberships(world, name) == set()
 
 
-def test_an_owner_role_that_an_administrator_marked_is_used(world: World) -> None:
+def test_an_owner_role_that_an_administrator_marked_is_accepted(world: World) -> None:
     arn = put_login(world, new_database(world), unique("app"))
     owner = unique("team")
     with administrator(world.server) as admin:
@@ -161,14 +161,14 @@ def test_an_owner_role_that_an_administrator_marked_is_used(world: World) -> Non
 
 
 @pytest.mark.parametrize("power", ["SUPERUSER", "CREATEROLE", "REPLICATION"])
-def test_a_login_that_is_an_administrator_is_not_taken_over(world: World, power: str) -> None:
+def test_an_administrators_login_is_not_taken_over(world: World, power: str) -> None:
     name = unique("mighty")
     arn = put_login(world, new_database(world), name)
     verifier = literal(scram_verifier(read(world, arn)["password"]))
     with superuser(world.server) as other:
         other.run(f"CREATE ROLE {name} LOGIN {power} PASSWORD {verifier}")
         other.run(f"GRANT {name} TO {world.server.admin_user} WITH ADMIN OPTION")
-    assert power in refusal(lambda: provision(arn, Grants="owner"))
+    assert power in rejection(lambda: provision(arn, Grants="owner"))
 
 
 def check_taking_over_loses_nothing(world: World) -> None:
@@ -192,7 +192,7 @@ def check_taking_over_loses_nothing(world: World) -> None:
         other.run(f"GRANT USAGE ON FOREIGN SERVER far TO {name}")
         other.run(f"CREATE TABLE deep.locked (id int); GRANT SELECT ON deep.locked TO {name}")
     warnings = "\n".join(provision(arn, Grants=[])["Warnings"])
-    # what only a superuser may give is told with the statement that gives it
+    # what only a superuser may grant is reported with the statement
     for statement in ("CREATEDB", "BYPASSRLS", "FOREIGN SERVER far", "deep.locked"):
         assert f"{statement}" in warnings
     for user in both_users(world, arn):
@@ -205,11 +205,11 @@ def check_taking_over_loses_nothing(world: World) -> None:
     assert limits == [[7], [7]]
 
 
-def test_taking_over_a_login_keeps_its_privileges_or_names_them(world: World) -> None:
+def test_taking_over_a_login_keeps_or_reports_its_privileges(world: World) -> None:
     check_taking_over_loses_nothing(world)
 
 
-def test_own_sql_runs_nothing_that_an_application_made(world: World) -> None:
+def test_grant_statements_run_no_code_of_an_application(world: World) -> None:
     database = new_database(world)
     arn = a_login_in(world, database, alternating=False, request={"Grants": "owner"})
     name = read(world, arn)["username"]
@@ -221,13 +221,13 @@ def test_own_sql_runs_nothing_that_an_application_made(world: World) -> None:
         f"EXECUTE 'ALTER ROLE {name} CREATEDB'; RETURN 'x'; END $$",
         "GRANT ALL ON SCHEMA mine TO PUBLIC",
     )
-    message = refusal(lambda: provision(arn, Grants=["SELECT count_of('a')"], Schemas=["mine"]))
+    message = rejection(lambda: provision(arn, Grants=["SELECT count_of('a')"], Schemas=["mine"]))
     assert "{schema}.name" in message
     with superuser(world.server) as other:
         assert other.run("SELECT rolcreatedb FROM pg_roles WHERE rolname = :n", n=name) == [[False]]
 
 
-def test_a_single_users_own_setting_takes_no_right_from_another_application(world: World) -> None:
+def test_a_single_users_role_setting_revokes_nothing_from_others(world: World) -> None:
     database = new_database(world)
     with administrator(world.server, database) as admin:
         admin.run("CREATE TABLE t (id int)")
@@ -240,23 +240,23 @@ def test_a_single_users_own_setting_takes_no_right_from_another_application(worl
 
 
 @pytest.mark.parametrize("keys", ["password host", "X", "DATABASE_URL"])
-def test_a_tag_does_not_make_a_logins_secret_one_of_random_keys(world: World, keys: str) -> None:
-    arn = a_login(world, X="mine")
+def test_a_tag_cannot_turn_a_login_into_random_keys(world: World, keys: str) -> None:
+    arn = a_login(world, X="own value")
     before = read(world, arn)
     tags = {"aws-secrets:rotation": "random-key", "aws-secrets:rotation-keys": keys}
     world.secrets.tag_resource(SecretId=arn, Tags=[{"Key": k, "Value": v} for k, v in tags.items()])
     token = start_rotation(world, arn)
-    assert "is a database login" in refusal(lambda: run_steps(arn, token))
+    assert "the secret is a login" in rejection(lambda: run_steps(arn, token))
     assert read(world, arn) == before
     assert can_log_in(world, before)
 
 
-def test_a_tag_does_not_make_alternating_users_a_single_one(world: World) -> None:
+def test_a_tag_cannot_turn_alternating_users_into_one(world: World) -> None:
     arn = a_login(world)
     first, second = both_users(world, arn)
     world.secrets.tag_resource(SecretId=arn, Tags=[{"Key": "aws-secrets:rotation", "Value": "postgres"}])
     token = start_rotation(world, arn)
-    assert "they alternate" in refusal(lambda: run_steps(arn, token))
+    assert "they alternate" in rejection(lambda: run_steps(arn, token))
     assert can_log_in(world, first)
     assert can_log_in(world, second)
     assert version_with(world, arn, "AWSPENDING") is None
@@ -264,7 +264,7 @@ def test_a_tag_does_not_make_alternating_users_a_single_one(world: World) -> Non
 
 @contextlib.contextmanager
 def listener(world: World) -> Iterator[tuple[int, list[bytes]]]:
-    """A server with the trusted certificate that keeps what it is sent after TLS."""
+    """A server with the trusted certificate that records what it receives over TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     folder = world.server.directory
     certificate = next(iter(folder.glob("**/server.crt")))
@@ -289,26 +289,26 @@ def listener(world: World) -> Iterator[tuple[int, list[bytes]]]:
         yield listening.getsockname()[1], received
 
 
-def test_the_administrator_logs_in_nowhere_that_only_a_logins_secret_names(world: World) -> None:
+def test_an_administrator_does_not_log_in_to_an_undeclared_server(world: World) -> None:
     arn = a_login(world)
     with listener(world) as (port, received):
         write(world, arn, port=port)
         token = start_rotation(world, arn)
-        message = refusal(lambda: run_steps(arn, token))
+        message = rejection(lambda: run_steps(arn, token))
         assert "PostgreSQL at" in message or "does not declare" in message
-        refusal(lambda: provision(arn, Grants="owner"))
+        rejection(lambda: provision(arn, Grants="owner"))
     assert not any(world.server.admin_user.encode() in sent for sent in received)
 
 
-def test_a_declared_server_counts_where_the_administrators_secret_names_none(
+def test_only_declared_servers_are_used_if_the_secret_names_none(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arn = a_login(world)
     fields = read(world, arn)
     monkeypatch.setenv(SERVERS_VARIABLE, fingerprint(world.admin_arn, "elsewhere", 5432))
     token = start_rotation(world, arn)
-    assert "does not declare" in refusal(lambda: run_steps(arn, token))
-    # a deployment that provisions has declared it
+    assert "does not declare" in rejection(lambda: run_steps(arn, token))
+    # a provisioning deployment declares it
     connection = {key: fields[key] for key in ("host", "port", "dbname", "masterarn")}
     provision(arn, Grants="owner", Connection=connection)
 
@@ -327,7 +327,7 @@ SETTINGS = {
 }
 
 
-def check_settings_hold_nothing_up(world: World) -> None:
+def check_settings_do_not_block_rotation(world: World) -> None:
     for alternating in (True, False):
         arn = a_login(world, alternating=alternating)
         fields = read(world, arn)
@@ -343,11 +343,11 @@ def check_settings_hold_nothing_up(world: World) -> None:
         provision(arn, Grants="owner")
 
 
-def test_settings_of_a_login_or_its_database_hold_up_no_rotation(world: World) -> None:
-    check_settings_hold_nothing_up(world)
+def test_settings_of_logins_and_databases_do_not_block_rotation(world: World) -> None:
+    check_settings_do_not_block_rotation(world)
 
 
-def test_an_advisory_lock_that_anybody_may_take_holds_up_no_rotation(world: World) -> None:
+def test_advisory_locks_do_not_block_rotation(world: World) -> None:
     arn, other_arn = a_login(world), a_login(world)
     with log_in(world, read(world, other_arn)) as attacker:
         for key in (0x6177732D736563, 0, 1):
@@ -359,7 +359,7 @@ def test_an_advisory_lock_that_anybody_may_take_holds_up_no_rotation(world: Worl
     assert can_log_in(world, read(world, arn))
 
 
-def test_a_login_that_uses_all_its_connections_holds_up_no_rotation(world: World) -> None:
+def test_used_up_connections_do_not_block_rotation(world: World) -> None:
     arn = a_login(world)
     both_users(world, arn)
     users = [read(world, arn, stage) for stage in ("AWSCURRENT", "AWSPREVIOUS")]
@@ -371,10 +371,10 @@ def test_a_login_that_uses_all_its_connections_holds_up_no_rotation(world: World
     assert can_log_in(world, read(world, arn))
 
 
-def test_an_open_change_of_its_own_role_fails_the_rotation_at_once_and_says_who(
+def test_a_locked_role_fails_the_rotation_and_names_the_session(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from functions.rotation import postgres_session  # noqa: PLC0415
+    from components.lambdas.rotation import postgres_session  # noqa: PLC0415
 
     monkeypatch.setitem(postgres_session._SETTINGS, "lock_timeout", "500ms")
     arn = a_login(world)
@@ -385,8 +385,8 @@ def test_an_open_change_of_its_own_role_fails_the_rotation_at_once_and_says_who(
         attacker.run("BEGIN")
         attacker.run(f"ALTER ROLE {first['username']} PASSWORD {literal(scram_verifier('x' * 20))}")
         token = start_rotation(world, arn)
-        message = refusal(lambda: run_steps(arn, token))
-        assert "the application blocks this" in message
+        message = rejection(lambda: run_steps(arn, token))
+        assert "keeps it locked" in message
         assert f"PID {process}" in message
         assert can_log_in(world, read(world, arn))
         attacker.run("ROLLBACK")
@@ -394,7 +394,7 @@ def test_an_open_change_of_its_own_role_fails_the_rotation_at_once_and_says_who(
     assert can_log_in(world, read(world, arn))
 
 
-def test_a_rotation_waits_for_no_reader_and_no_reader_for_it(world: World) -> None:
+def test_rotation_and_table_locks_do_not_wait_for_each_other(world: World) -> None:
     arn = a_login(world)
     fields = read(world, arn)
     with log_in(world, fields) as reader:
@@ -410,7 +410,7 @@ def test_a_rotation_waits_for_no_reader_and_no_reader_for_it(world: World) -> No
         run_as(world, user, "SELECT * FROM busy")
 
 
-def test_a_table_that_is_locked_while_it_is_handed_over_is_named_and_usable(world: World) -> None:
+def test_a_table_locked_during_handover_is_reported_and_usable(world: World) -> None:
     database, name = new_database(world), unique("old")
     arn = put_login(world, database, name)
     verifier = literal(scram_verifier(read(world, arn)["password"]))
@@ -433,7 +433,7 @@ def test_a_table_that_is_locked_while_it_is_handed_over_is_named_and_usable(worl
 
 
 def aws_alternating_users(world: World, current: str) -> tuple[str, dict[str, Any]]:
-    """A secret as AWS's own function for two users leaves it, with either user current."""
+    """Create a secret as AWS's own function for two users leaves it, with either user current."""
     database, name = new_database(world), unique("aws")
     passwords = {name: "p" * 24 + "1", f"{name}_clone": "q" * 24 + "1"}
     with administrator(world.server, database) as admin:
@@ -444,21 +444,21 @@ def aws_alternating_users(world: World, current: str) -> tuple[str, dict[str, An
     username = name if current == "first" else f"{name}_clone"
     arn = put_login(world, database, username, password=passwords[username])
     first = {**read(world, arn), "username": name, "password": passwords[name]}
-    run_as(world, first, "CREATE TABLE made (id int)")
+    run_as(world, first, "CREATE TABLE existing (id int)")
     return arn, first
 
 
 @pytest.mark.parametrize("current", ["first", "second"])
-def test_users_of_awss_own_function_become_ours_whichever_is_current(world: World, current: str) -> None:
+def test_users_of_awss_own_function_are_taken_over(world: World, current: str) -> None:
     arn, first = aws_alternating_users(world, current)
     before = read(world, arn)
     provision(arn, Grants="owner", Username=first["username"])
     assert read(world, arn) == before
     for user in (first, before):
         assert can_log_in(world, user)
-        run_as(world, user, "INSERT INTO made VALUES (1)")
+        run_as(world, user, "INSERT INTO existing VALUES (1)")
     for user in both_users(world, arn):
-        run_as(world, user, "ALTER TABLE made ADD COLUMN IF NOT EXISTS more int")
+        run_as(world, user, "ALTER TABLE existing ADD COLUMN IF NOT EXISTS more int")
     assert (f"{first['username']}_clone", first["username"]) not in memberships(
         world, f"{first['username']}_clone"
     )
@@ -470,14 +470,14 @@ def test_a_rotation_before_provisioning_leaves_no_pending_version(world: World) 
         for user in (first["username"], f"{first['username']}_clone"):
             admin.run(f"COMMENT ON ROLE {user} IS 'aws-secrets:{arn}'")
     token = start_rotation(world, arn)
-    assert "provisioning again" in refusal(lambda: run_steps(arn, token))
+    assert "provisioning again" in rejection(lambda: run_steps(arn, token))
     assert version_with(world, arn, "AWSPENDING") is None
     provision(arn, Grants="owner")
     rotate(world, arn)
     assert can_log_in(world, read(world, arn))
 
 
-def test_a_foreign_role_with_the_second_users_name_is_not_taken_by_a_grant_of_the_login(
+def test_a_login_cannot_claim_a_foreign_role_by_a_grant(
     any_world: World,
 ) -> None:
     """Up to PostgreSQL 15 a login may grant itself to anybody."""
@@ -491,24 +491,24 @@ def test_a_foreign_role_with_the_second_users_name_is_not_taken_by_a_grant_of_th
         admin.run(f"CREATE ROLE {name}_clone LOGIN")
     with contextlib.suppress(pg8000.native.DatabaseError):
         run_as(world, read(world, arn), f"GRANT {name} TO {name}_clone")
-    assert f"{name}_clone" in refusal(lambda: provision(arn, Grants="owner"))
+    assert f"{name}_clone" in rejection(lambda: provision(arn, Grants="owner"))
 
 
 @pytest.mark.parametrize(
     "name", ["line\nbreak::warning::", "per%cent", "quo'te\"", "back\\slash", "x_clone_clone"]
 )
-def test_hostile_names_in_the_secret_reach_no_other_role(world: World, name: str) -> None:
+def test_hostile_names_in_a_secret_affect_no_other_role(world: World, name: str) -> None:
     arn = a_login(world)
     write(world, arn, username=name)
     token = start_rotation(world, arn)
-    message = refusal(lambda: run_steps(arn, token))
+    message = rejection(lambda: run_steps(arn, token))
     assert "\n" not in message
 
 
-def test_the_secrets_of_two_applications_cannot_share_an_administrator_by_json(world: World) -> None:
+def test_a_login_cannot_name_a_different_administrator(world: World) -> None:
     value = json.dumps({"username": "postgres", "password": "x"})
     stolen = put_secret(world, json.loads(value), {})
     arn = a_login(world)
     write(world, arn, masterarn=stolen)
     token = start_rotation(world, arn)
-    assert "does not declare" in refusal(lambda: run_steps(arn, token))
+    assert "does not declare" in rejection(lambda: run_steps(arn, token))

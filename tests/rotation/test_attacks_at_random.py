@@ -1,6 +1,6 @@
-"""Whatever logins do between rotations and provisionings, none has more than the declarations give.
+"""Random statements of logins between rotations and provisionings give no login more than is declared.
 
-`ATTACK_EXAMPLES=200` makes it a long soak (`make test-soak`).
+`ATTACK_EXAMPLES=200` turns this into a long soak test (`make test-soak`).
 """
 
 import contextlib
@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pg8000.native
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.rotation.errors import OperatorError
-from tests.rotation.world import (
+from components.lambdas.rotation.errors import OperatorError
+from tests.support.rotation_world import (
     World,
     a_login_in,
     administrator,
@@ -30,7 +31,8 @@ from tests.rotation.world import (
 EXAMPLES = int(os.environ.get("ATTACK_EXAMPLES", "4"))
 LEVELS = ("read-only", "read-write", "owner")
 
-# What any login may try; {me}, {friend} and {victim} are roles, {owner} is the victim's owner role.
+# Statements that any login may try; {me}, {friend} and {victim} are roles, {owner} is the victim's owner
+# role.
 STATEMENTS = (
     "ALTER ROLE {me} SET role = '{owner}'",
     "ALTER ROLE {me} SET role = '{admin}'",
@@ -67,7 +69,7 @@ STATEMENTS = (
 
 
 class Attack:
-    """Two logins that attack, an innocent one with its own schema, and a table of the administrator's."""
+    """Two attacking logins, a victim with its own schema, and a table of the administrator."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -76,8 +78,8 @@ class Attack:
             admin.run("CREATE TABLE public.ledger (id int)")
         request = {"Grants": "owner", "Schemas": ["vault"], "CreateSchemas": True}
         self.victim = a_login_in(world, self.database, request=request)
-        with log_in(world, read(world, self.victim)) as innocent:
-            innocent.run("CREATE TABLE vault.gold (id int)")
+        with log_in(world, read(world, self.victim)) as victim:
+            victim.run("CREATE TABLE vault.gold (id int)")
         self.pair = a_login_in(world, self.database, unique("evil"), request={"Grants": "read-only"})
         self.single = a_login_in(
             world, self.database, unique("evil"), alternating=False, request={"Grants": "read-only"}
@@ -153,7 +155,7 @@ def steps() -> st.SearchStrategy[list[Callable[[Attack], None]]]:
     def step(
         kind: str, attacker: str, statement: str, level: str, *, as_itself: bool
     ) -> Callable[[Attack], None]:
-        def take(attack: Attack) -> None:
+        def run(attack: Attack) -> None:
             arn: str = getattr(attack, attacker)
             if kind == "rotate":
                 attack.rotate(arn)
@@ -162,14 +164,14 @@ def steps() -> st.SearchStrategy[list[Callable[[Attack], None]]]:
             else:
                 attack.execute(arn, statement, as_itself=as_itself)
 
-        return take
+        return run
 
     return st.lists(
         st.builds(
             step,
             st.sampled_from(["attack", "attack", "attack", "rotate", "provision"]),
             st.sampled_from(["pair", "single"]),
-            st.sampled_from([*STATEMENTS, *STATEMENTS[:4] * 6]),  # owners and memberships above all
+            st.sampled_from([*STATEMENTS, *STATEMENTS[:4] * 6]),  # mostly owners and memberships
             st.sampled_from(LEVELS),
             as_itself=st.sampled_from([True, True, True, False]),
         ),
@@ -178,18 +180,19 @@ def steps() -> st.SearchStrategy[list[Callable[[Attack], None]]]:
     )
 
 
+@pytest.mark.deep
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(course=steps())
-def test_no_course_of_statements_rotations_and_provisionings_gives_a_login_more(
-    world: World, course: list[Callable[[Attack], Any]]
+@given(attacks=steps())
+def test_no_sequence_of_attacks_gives_a_login_more(
+    world: World, attacks: list[Callable[[Attack], Any]]
 ) -> None:
     attack = Attack(world)
-    for take in course:
-        take(attack)
+    for run in attacks:
+        run(attack)
     attack.rotate(attack.pair)
     attack.rotate(attack.single)
     attack.rotate(attack.victim)

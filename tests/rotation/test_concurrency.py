@@ -1,17 +1,12 @@
-"""Two of anything at once."""
+"""The same steps, provisionings and rotations at the same time."""
 
 from functools import partial
 
-from functions.rotation.errors import OperatorError
-from tests.rotation.world import (
+from components.lambdas.rotation.errors import OperatorError
+from tests.support.engines import Engine
+from tests.support.rotation_world import (
     STEPS,
-    World,
-    a_login,
-    a_login_in,
-    can_log_in,
-    new_database,
     provision,
-    put_login,
     read,
     rotate,
     run_step,
@@ -20,43 +15,44 @@ from tests.rotation.world import (
     unique,
     version_with,
 )
-from tests.threads import at_once
+from tests.support.threads import at_once
 
 
-def test_the_same_step_delivered_twice_at_once_ends_well(world: World) -> None:
-    for alternating in (False, True):
-        arn = a_login(world, alternating=alternating)
-        for _ in range(5):
-            token = start_rotation(world, arn)
-            for step in STEPS:
-                errors = at_once(*[partial(run_step, arn, token, step)] * 2)
-                assert all(isinstance(error, OperatorError) for error in errors), errors
-            run_steps(arn, token)
-            assert version_with(world, arn, "AWSCURRENT") == token
-            assert can_log_in(world, read(world, arn))
+def test_a_step_may_be_delivered_twice_at_once(engine: Engine) -> None:
+    arn = engine.a_login()
+    for _ in range(5):
+        before = read(engine.world, arn)
+        token = start_rotation(engine.world, arn)
+        for step in STEPS:
+            errors = at_once(*[partial(run_step, arn, token, step)] * 2)
+            assert all(isinstance(error, OperatorError) for error in errors), errors
+        run_steps(arn, token)
+        assert version_with(engine.world, arn, "AWSCURRENT") == token
+        assert engine.can_log_in(read(engine.world, arn))
+        assert engine.can_log_in(before) is engine.overlaps
 
 
-def test_many_logins_of_one_database_are_provisioned_and_rotated_at_once(world: World) -> None:
-    database = new_database(world)
-    arns: list[str] = [put_login(world, database, unique("many")) for _ in range(4)]
+def test_logins_of_one_database_are_provisioned_and_rotated_at_once(engine: Engine) -> None:
+    database = engine.new_database()
+    arns = [engine.put_login(database, unique("many")) for _ in range(4)]
     grants = ("owner", "read-write", "read-only", "owner")
     jobs = zip(arns, grants, strict=True)
-    assert at_once(*[partial(provision, arn, Grants=usual) for arn, usual in jobs]) == []
-    assert at_once(*[partial(rotate, world, arn) for arn in arns]) == []
-    assert all(can_log_in(world, read(world, arn)) for arn in arns)
+    assert at_once(*[partial(provision, arn, Grants=level) for arn, level in jobs]) == []
+    assert at_once(*[partial(rotate, engine.world, arn) for arn in arns]) == []
+    assert all(engine.can_log_in(read(engine.world, arn)) for arn in arns)
 
 
-def test_a_rotation_while_a_deployment_provisions_ends_well(world: World) -> None:
-    database = new_database(world)
-    for alternating in (False, True):
-        arn = a_login_in(world, database, alternating=alternating)
-        for done in range(5):
-            token = start_rotation(world, arn)
-            run_steps(arn, token, STEPS[:done])
-            provision(arn, Grants="read-write")
-            run_steps(arn, token, STEPS[done:])
-            assert version_with(world, arn, "AWSCURRENT") == token
-            assert can_log_in(world, read(world, arn))
-            errors = at_once(partial(provision, arn, Grants="owner"), partial(rotate, world, arn))
-            assert errors == []
-            assert can_log_in(world, read(world, arn))
+def test_rotation_and_provisioning_may_run_at_once(engine: Engine) -> None:
+    arn = engine.a_login()
+    for done in range(5):
+        before = read(engine.world, arn)
+        token = start_rotation(engine.world, arn)
+        run_steps(arn, token, STEPS[:done])
+        provision(arn, Grants="read-write")
+        run_steps(arn, token, STEPS[done:])
+        assert version_with(engine.world, arn, "AWSCURRENT") == token
+        assert engine.can_log_in(read(engine.world, arn))
+        assert engine.can_log_in(before) is engine.overlaps
+        errors = at_once(partial(provision, arn, Grants="owner"), partial(rotate, engine.world, arn))
+        assert errors == []
+        assert engine.can_log_in(read(engine.world, arn))

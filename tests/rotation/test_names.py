@@ -1,4 +1,4 @@
-"""Any name and any password that PostgreSQL takes."""
+"""Every name and password that PostgreSQL accepts works."""
 
 import json
 import uuid
@@ -7,9 +7,9 @@ import pg8000.native
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.rotation.postgres_secret import database_url, other_of, pair_of, read_login
-from functions.rotation.sql import identifier, literal
-from tests.rotation.world import (
+from components.lambdas.rotation.postgres_secret import database_url, other_of, pair_of, read_login
+from components.lambdas.rotation.sql import identifier, literal
+from tests.support.rotation_world import (
     World,
     a_login_in,
     administrator,
@@ -20,7 +20,7 @@ from tests.rotation.world import (
     provision,
     put_login,
     read,
-    refusal,
+    rejection,
     rotate,
     run_step,
     start_rotation,
@@ -29,14 +29,14 @@ from tests.rotation.world import (
 )
 
 AWKWARD = "'\"\\%@:/?#[]{}$&+ ;,=\t\n.-_äß€漢🐘é"
-# what is not text in PostgreSQL: NUL, and halves of a surrogate pair
+# not valid text in PostgreSQL: NUL and unpaired surrogates
 TEXT = st.text(
     st.one_of(st.sampled_from(AWKWARD), st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 )
 NAMES = TEXT.map(lambda text: "n" + text.encode()[:56].decode(errors="ignore")).filter(
     lambda name: not name.endswith("_clone")
 )
-# characters on which all clients agree: not control characters, not newer than Unicode 3.2
+# characters that all clients encode alike: no control characters, none newer than Unicode 3.2
 PASSWORDS = st.text(
     st.sampled_from(AWKWARD.replace("🐘", "").replace("\t", "").replace("\n", "") + "aB9"), min_size=1
 )
@@ -48,7 +48,7 @@ on_the_database = settings(
 
 @on_the_database
 @given(name=NAMES, password=PASSWORDS)
-def test_any_user_and_password_can_be_provisioned_and_rotated(world: World, name: str, password: str) -> None:
+def test_any_user_name_and_password_work(world: World, name: str, password: str) -> None:
     database = new_database(world) if not _DATABASES else _DATABASES[0]
     _DATABASES[:] = [database]
     username = f"{unique('n')}{name}"
@@ -68,7 +68,7 @@ _DATABASES: list[str] = []
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=TEXT.map(lambda text: "d" + text.encode()[:50].decode(errors="ignore")))
-def test_any_database_name_will_do(world: World, name: str) -> None:
+def test_any_database_name_works(world: World, name: str) -> None:
     database = f"{unique('d')}{name}"
     with administrator(world.server) as admin:
         admin.run(f"CREATE DATABASE {pg8000.native.identifier(database)}")
@@ -79,7 +79,7 @@ def test_any_database_name_will_do(world: World, name: str) -> None:
 
 
 @given(text=TEXT)
-def test_quoting_is_undone_by_postgresql_and_by_nothing_before(text: str) -> None:
+def test_quoting_can_be_undone(text: str) -> None:
     name = text.encode()[:63].decode(errors="ignore") or "x"
     assert identifier(name) == '"' + name.replace('"', '""') + '"'
     quoted = literal(text)
@@ -90,7 +90,7 @@ def test_quoting_is_undone_by_postgresql_and_by_nothing_before(text: str) -> Non
 
 @on_the_database
 @given(text=TEXT)
-def test_a_quoted_text_arrives_as_it_is(world: World, text: str) -> None:
+def test_postgresql_reads_quoted_text_unchanged(world: World, text: str) -> None:
     with superuser(world.server) as connection:
         assert connection.run(f"SELECT {literal(text)}") == [[text]]
         connection.run("SET standard_conforming_strings = off")
@@ -98,7 +98,7 @@ def test_a_quoted_text_arrives_as_it_is(world: World, text: str) -> None:
 
 
 @given(user=TEXT, password=TEXT, database=TEXT)
-def test_the_url_says_what_the_keys_say_whatever_they_are(user: str, password: str, database: str) -> None:
+def test_the_url_agrees_with_the_keys(user: str, password: str, database: str) -> None:
     fields = {
         "engine": "postgres",
         "host": "db.example",
@@ -113,7 +113,7 @@ def test_the_url_says_what_the_keys_say_whatever_they_are(user: str, password: s
     assert url.isascii()
 
 
-def test_names_at_the_limit_of_63_bytes_work_and_longer_ones_are_refused(world: World) -> None:
+def test_names_of_63_bytes_work_and_longer_ones_are_rejected(world: World) -> None:
     database = new_database(world)
     start = unique("ü")
     longest = start + "x" * (63 - len(start.encode()))
@@ -124,14 +124,14 @@ def test_names_at_the_limit_of_63_bytes_work_and_longer_ones_are_refused(world: 
     for user in both_users(world, a_login_in(world, database, pair)):
         assert can_log_in(world, user)
     too_long = put_login(world, database, pair + "y")
-    assert "63" in refusal(lambda: provision(too_long, Grants="owner"))
+    assert "63" in rejection(lambda: provision(too_long, Grants="owner"))
     token = start_rotation(world, too_long)
-    assert "63" in refusal(lambda: run_step(too_long, token, "createSecret"))
+    assert "63" in rejection(lambda: run_step(too_long, token, "createSecret"))
     much_too_long = put_login(world, database, longest + "x", alternating=False)
-    assert "'username'" in refusal(lambda: provision(much_too_long, Grants="owner"))
+    assert "'username'" in rejection(lambda: provision(much_too_long, Grants="owner"))
 
 
 @given(name=st.text(max_size=20))
-def test_the_other_user_of_the_other_user_is_the_first(name: str) -> None:
+def test_the_two_alternating_users_name_each_other(name: str) -> None:
     assert other_of(other_of(name)) == name or name.endswith("_clone_clone")
     assert pair_of(other_of(name)) == pair_of(name) or name.endswith("_clone_clone")

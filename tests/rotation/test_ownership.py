@@ -1,9 +1,9 @@
-"""What one of two alternating users makes is the other's, too; and what each kind of login may do."""
+"""Alternating users share what either creates; each level of grants has its privileges."""
 
 import pg8000.native
 import pytest
 
-from tests.rotation.world import (
+from tests.support.rotation_world import (
     World,
     a_login,
     a_login_in,
@@ -15,10 +15,10 @@ from tests.rotation.world import (
     provision,
     put_login,
     read,
-    refusal,
+    rejection,
     rotate,
     run_as,
-    set_by_hand,
+    set_password,
     superuser,
     unique,
 )
@@ -36,7 +36,7 @@ def denied(world: World, arn: str, statement: str) -> bool:
 
 
 def check_sharing(world: World) -> None:
-    """Each user alters, fills and drops what the other one made."""
+    """Check that each user alters, fills and drops what the other one created."""
     arn = a_login(world)
     first, second = both_users(world, arn)
     run_as(world, first, "CREATE TABLE by_first (id serial PRIMARY KEY)", "CREATE SCHEMA of_first")
@@ -54,7 +54,7 @@ def check_sharing(world: World) -> None:
 
 
 def check_existing_login(world: World) -> None:
-    """A login that lived before keeps its tables, its privileges and its password; its twin gets them all."""
+    """Check that an existing login keeps tables, privileges and password, and shares them with its pair."""
     database = new_database(world)
     name = unique("old")
     with administrator(world.server, database) as admin:
@@ -70,7 +70,7 @@ def check_existing_login(world: World) -> None:
         admin.run(f"GRANT SELECT, INSERT ON granted TO {name}")
         admin.run(f"GRANT USAGE, CREATE ON SCHEMA private TO {name}")
         admin.run(f"GRANT TEMP, CREATE ON DATABASE {database} TO {name}")
-    set_by_hand(world, name, fields["password"])
+    set_password(world, name, fields["password"])
     run_as(world, fields, "CREATE TABLE private.mine (id int)", "INSERT INTO private.mine VALUES (7)")
     report = provision(arn, Grants=[])
     assert report["Warnings"] == []
@@ -84,7 +84,7 @@ def check_existing_login(world: World) -> None:
 
 
 def check_kinds(world: World) -> None:
-    """Read-only reads, read-write writes, and both see tables that are made later, by old and new owners."""
+    """Check the levels of grants, on existing tables and on those that old and new owners create later."""
     database = new_database(world)
     with administrator(world.server, database) as admin:
         admin.run("CREATE TABLE before (id serial, note text)")
@@ -105,24 +105,24 @@ def check_kinds(world: World) -> None:
         run_as(world, read(world, writer), insert, f"DELETE FROM {table}")
         run_as(world, read(world, owner), insert)
     assert denied(world, writer, "DROP TABLE before")
-    if world.server.version >= 15:  # before, PUBLIC may create in the schema public, of which a warning tells
+    if world.server.version >= 15:  # earlier, PUBLIC has CREATE on the schema public, which is a warning
         assert denied(world, reader, "CREATE TABLE mine (id int)")
         assert denied(world, writer, "CREATE TABLE mine (id int)")
 
 
-def test_objects_made_by_one_user_are_usable_by_the_other(world: World) -> None:
+def test_alternating_users_share_their_objects(world: World) -> None:
     check_sharing(world)
 
 
-def test_an_existing_login_keeps_what_it_has_and_shares_it_with_its_twin(world: World) -> None:
+def test_an_existing_login_keeps_and_shares_its_privileges(world: World) -> None:
     check_existing_login(world)
 
 
-def test_each_kind_of_grant_covers_tables_made_before_and_later(world: World) -> None:
+def test_grants_cover_existing_and_later_tables(world: World) -> None:
     check_kinds(world)
 
 
-def test_all_of_this_holds_on_every_version(any_world: World) -> None:
+def test_ownership_and_grants_work_on_every_version(any_world: World) -> None:
     check_sharing(any_world)
     check_existing_login(any_world)
     check_kinds(any_world)
@@ -131,22 +131,20 @@ def test_all_of_this_holds_on_every_version(any_world: World) -> None:
     assert can_log_in(any_world, read(any_world, single))
 
 
-def test_objects_made_after_a_reset_of_the_role_are_shared_from_the_next_provisioning_on(
-    world: World,
-) -> None:
+def test_provisioning_again_shares_objects_created_without_the_owner_role(world: World) -> None:
     arn = a_login(world)
     first, second = both_users(world, arn)
     with log_in(world, second) as connection:
         connection.run("SET ROLE NONE")
         connection.run("CREATE TABLE stray (id int)")
-    rotate(world, arn)  # takes no lock on a table, and so changes no owner
+    rotate(world, arn)  # locks no table, and so changes no owner
     assert provision(arn, Grants="owner")["Warnings"] == []
     third = read(world, arn)
     assert third["username"] == first["username"]
     run_as(world, third, "ALTER TABLE stray ADD COLUMN more int", "DROP TABLE stray")
 
 
-def test_a_narrower_grant_takes_away_what_the_wider_one_gave(world: World) -> None:
+def test_a_lower_level_revokes_what_the_higher_one_granted(world: World) -> None:
     database = new_database(world)
     with administrator(world.server, database) as admin:
         admin.run("CREATE TABLE t (id int)")
@@ -160,7 +158,7 @@ def test_a_narrower_grant_takes_away_what_the_wider_one_gave(world: World) -> No
     run_as(world, read(world, arn), "SELECT * FROM later")
 
 
-def test_statements_of_the_operators_own_name_roles_and_schemas_safely(world: World) -> None:
+def test_grant_statements_quote_names_safely(world: World) -> None:
     database = new_database(world, 'da"ta')
     name = unique("O'Brien \"{app}")
     request = {
@@ -184,7 +182,7 @@ def test_statements_of_the_operators_own_name_roles_and_schemas_safely(world: Wo
     provision(arn, **request)
 
 
-def test_settings_of_one_user_such_as_its_search_path_are_the_others_too(world: World) -> None:
+def test_settings_are_copied_to_the_other_user(world: World) -> None:
     arn = a_login(world)
     first = read(world, arn)
     path = '"$user", \'my "odd", schema\', public'
@@ -205,7 +203,7 @@ def test_settings_of_one_user_such_as_its_search_path_are_the_others_too(world: 
         assert connection.run("SHOW search_path") == [['"$user", public']]
 
 
-def test_what_others_put_into_the_search_path_does_not_fool_the_function(world: World) -> None:
+def test_objects_in_the_search_path_do_not_deceive_the_function(world: World) -> None:
     database = new_database(world)
     with superuser(world.server, database) as other:
         other.run(
@@ -223,55 +221,55 @@ def test_what_others_put_into_the_search_path_does_not_fool_the_function(world: 
 
 
 @pytest.mark.parametrize("grants", ["reader", [1], None, ["GRANT {nobody}"], ["GRANT {login"]], ids=str)
-def test_grants_that_make_no_sense_are_refused(world: World, grants: object) -> None:
+def test_invalid_grants_are_rejected(world: World, grants: object) -> None:
     arn = put_login(world, new_database(world), unique("app"))
-    assert "Grants" in refusal(lambda: provision(arn, Grants=grants))
+    assert "Grants" in rejection(lambda: provision(arn, Grants=grants))
 
 
-def test_a_schema_that_does_not_exist_is_refused_unless_it_is_to_be_created(world: World) -> None:
+def test_a_missing_schema_is_an_error_unless_it_is_created(world: World) -> None:
     database, name = new_database(world), unique("app")
     arn = put_login(world, database, name)
     for grants in ("read-only", "owner", ["GRANT USAGE ON SCHEMA {schema} TO {owner}"]):
-        message = refusal(lambda grants=grants: provision(arn, Grants=grants, Schemas=["public", "pubic"]))  # type: ignore[misc] # a default keeps the loop's value
-        assert f"Database '{database}' has no schema 'pubic'; it has 'public'." in message
+        message = rejection(lambda grants=grants: provision(arn, Grants=grants, Schemas=["public", "pubic"]))  # type: ignore[misc] # a default keeps the loop's value
+        assert f"Database '{database}' has no schema 'pubic'; its schemas are 'public'." in message
         assert "createSchemas: true" in message
     with administrator(world.server, database) as admin:
         assert not admin.run("SELECT 1 FROM pg_namespace WHERE nspname = 'pubic'")
         assert not admin.run("SELECT 1 FROM pg_roles WHERE rolname LIKE :name", name=f"{name}%")
     provision(arn, Grants="owner", Schemas=["public", "own"], CreateSchemas=True)
-    provision(arn, Grants="owner", Schemas=["public", "own"])  # now it is there
+    provision(arn, Grants="owner", Schemas=["public", "own"])  # it exists now
     run_as(world, read(world, arn), "CREATE TABLE own.mine (id int)")
 
 
-def test_a_statement_that_fails_is_named_with_its_place(world: World) -> None:
+def test_an_error_names_the_failed_grant_statement(world: World) -> None:
     arn = put_login(world, new_database(world), unique("app"))
     broken = [
         "GRANT USAGE ON SCHEMA {schema} TO {owner}",
         "GRANT   NONSENSE ON\nDATABASE {database} TO {owner}",
     ]
-    message = refusal(lambda: provision(arn, Grants=broken))
+    message = rejection(lambda: provision(arn, Grants=broken))
     assert "grantStatements[1] (GRANT NONSENSE ON DATABASE {database} TO {owner}) failed: " in message
-    message = refusal(lambda: provision(arn, Grants=["SELECT public.nothing_like_it()"]))
-    assert "grantStatements[0] (SELECT public.nothing_like_it()) names something" in message
+    message = rejection(lambda: provision(arn, Grants=["SELECT public.nothing_like_it()"]))
+    assert "grantStatements[0] (SELECT public.nothing_like_it()) names an object" in message
 
 
-def test_a_schema_that_is_handed_over_stays_one_in_which_its_owner_creates(world: World) -> None:
-    """PostgreSQL merges what is lent into the rights of the schema's new owner."""
+def test_the_new_owner_of_a_schema_may_create_in_it(world: World) -> None:
+    """PostgreSQL merges the temporary grant into the rights of the schema's new owner."""
     database, name = new_database(world), unique("old")
     arn = put_login(world, database, name)
     fields = read(world, arn)
     with administrator(world.server, database) as admin:
         admin.run(f"CREATE ROLE {name} LOGIN")
         admin.run(f"GRANT CREATE ON DATABASE {database} TO {name}")
-    set_by_hand(world, name, fields["password"])
+    set_password(world, name, fields["password"])
     run_as(world, fields, "CREATE SCHEMA its_own", "CREATE TABLE its_own.mine (id int)")
     assert provision(arn, Grants=[])["Warnings"] == []
     for user in both_users(world, arn):
         run_as(world, user, "CREATE TABLE its_own.more (id int)", "DROP TABLE its_own.more")
 
 
-def test_what_a_login_owns_where_it_may_not_create_is_handed_over_too(world: World) -> None:
-    """ALTER ... OWNER demands CREATE of the new owner; it is lent in the same transaction and taken back."""
+def test_objects_in_schemas_without_create_are_handed_over_too(world: World) -> None:
+    """ALTER ... OWNER needs CREATE for the new owner: it is granted and revoked in the same transaction."""
     database, name = new_database(world), unique("old")
     arn = put_login(world, database, name)
     fields = read(world, arn)
@@ -279,7 +277,7 @@ def test_what_a_login_owns_where_it_may_not_create_is_handed_over_too(world: Wor
         admin.run(f"CREATE ROLE {name} LOGIN")
         admin.run("CREATE SCHEMA frozen")
         admin.run(f"GRANT USAGE, CREATE ON SCHEMA frozen TO {name}")
-    set_by_hand(world, name, fields["password"])
+    set_password(world, name, fields["password"])
     run_as(
         world,
         fields,

@@ -1,15 +1,15 @@
-"""Rotation is not for databases alone."""
+"""Rotation of random keys, without a database."""
 
 import base64
 import string
 
 import pytest
 
-from tests.rotation.world import (
+from tests.support.rotation_world import (
     World,
     put_secret,
     read,
-    refusal,
+    rejection,
     rotate,
     run_step,
     run_steps,
@@ -23,7 +23,7 @@ def tags(keys: str, **others: str) -> dict[str, str]:
     return {"aws-secrets:rotation": "random-key", "aws-secrets:rotation-keys": keys, **more}
 
 
-def test_the_named_keys_are_renewed_and_no_others(world: World) -> None:
+def test_only_the_named_keys_are_regenerated(world: World) -> None:
     arn = put_secret(world, {"SESSION": "a", "SIGNING": "b", "URL": "c"}, tags("SESSION SIGNING"))
     rotate(world, arn)
     first = read(world, arn)
@@ -45,7 +45,7 @@ def test_a_key_keeps_its_length_and_encoding(world: World, kind: str) -> None:
     assert len(decode(key)) == 32
 
 
-def test_a_key_that_the_secret_lacks_is_refused_and_not_invented(world: World) -> None:
+def test_a_missing_key_or_invalid_tag_is_an_error(world: World) -> None:
     for wrong, word in (
         (tags("SESION"), "'SESION'"),
         (tags(""), "rotation-keys"),
@@ -53,26 +53,26 @@ def test_a_key_that_the_secret_lacks_is_refused_and_not_invented(world: World) -
     ):
         arn = put_secret(world, {"A": "x"}, wrong)
         token = start_rotation(world, arn)
-        assert word in refusal(lambda arn=arn, token=token: run_step(arn, token, "createSecret"))  # type: ignore[misc] # a default keeps the loop's value
+        assert word in rejection(lambda arn=arn, token=token: run_step(arn, token, "createSecret"))  # type: ignore[misc] # a default keeps the loop's value
 
 
 def test_an_edit_during_the_rotation_is_kept(world: World) -> None:
     arn = put_secret(world, {"KEY": "old"}, tags("KEY"))
     token = start_rotation(world, arn)
     run_steps(arn, token, ["createSecret", "setSecret"])
-    write(world, arn, OTHER="by hand")
+    write(world, arn, OTHER="manual")
     run_steps(arn, token, ["testSecret", "finishSecret"])
     value = read(world, arn)
-    assert value["OTHER"] == "by hand"
+    assert value["OTHER"] == "manual"
     assert value["KEY"] != "old"
 
 
-def test_keys_named_differently_during_a_rotation_end_it(world: World) -> None:
+def test_a_changed_tag_ends_the_rotation(world: World) -> None:
     arn = put_secret(world, {"A": "a"}, tags("A"))
     token = start_rotation(world, arn)
     run_step(arn, token, "createSecret")
     write(world, arn, B="b")
     world.secrets.tag_resource(SecretId=arn, Tags=[{"Key": "aws-secrets:rotation-keys", "Value": "A B"}])
-    assert "given up" in refusal(lambda: run_step(arn, token, "setSecret"))
+    assert "abandoned" in rejection(lambda: run_step(arn, token, "setSecret"))
     rotate(world, arn)
     assert read(world, arn)["B"] != "b"

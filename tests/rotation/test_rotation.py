@@ -1,4 +1,4 @@
-"""The four steps: in order, again, alone, and with edits in between."""
+"""The four steps: in order, repeated, alone, and with edits in between."""
 
 import json
 from typing import Any
@@ -6,9 +6,9 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 
-from functions.rotation import store
-from functions.rotation.handler import handle
-from tests.rotation.world import (
+from components.lambdas.rotation import store
+from components.lambdas.rotation.handler import handle
+from tests.support.rotation_world import (
     STEPS,
     World,
     a_login,
@@ -16,7 +16,7 @@ from tests.rotation.world import (
     can_log_in,
     put_secret,
     read,
-    refusal,
+    rejection,
     rotate,
     run_step,
     run_steps,
@@ -34,7 +34,7 @@ def test_a_login_works_as_soon_as_it_is_provisioned(world: World, alternating: b
 
 
 @both_strategies
-def test_a_rotation_replaces_the_password_and_the_new_one_works(world: World, alternating: bool) -> None:
+def test_rotation_sets_a_new_password(world: World, alternating: bool) -> None:
     arn = a_login(world, alternating=alternating)
     before = read(world, arn)
     rotate(world, arn)
@@ -45,7 +45,7 @@ def test_a_rotation_replaces_the_password_and_the_new_one_works(world: World, al
     assert_consistent(after)
 
 
-def test_alternating_users_take_turns(world: World) -> None:
+def test_alternating_users_alternate(world: World) -> None:
     arn = a_login(world)
     names = []
     for _ in range(4):
@@ -78,7 +78,7 @@ def test_the_whole_rotation_may_run_again_after_any_step(world: World, alternati
     assert can_log_in(world, read(world, arn))
 
 
-def test_a_single_user_without_an_administrator_is_rotated_and_tried_again_by_itself(world: World) -> None:
+def test_a_single_user_rotates_without_an_administrator(world: World) -> None:
     arn = a_login(world, alternating=False)
     write(world, arn, masterarn="")
     for done in range(5):
@@ -89,28 +89,26 @@ def test_a_single_user_without_an_administrator_is_rotated_and_tried_again_by_it
         assert can_log_in(world, read(world, arn))
 
 
-def test_a_step_is_refused_for_a_version_that_is_not_pending(world: World) -> None:
+def test_a_step_is_rejected_for_a_version_that_is_not_pending(world: World) -> None:
     arn = a_login(world)
     first = version_with(world, arn, "AWSCURRENT")
     rotate(world, arn)
-    assert "not pending" in refusal(lambda: run_step(arn, str(first), "setSecret"))
+    assert "AWSPENDING" in rejection(lambda: run_step(arn, str(first), "setSecret"))
     unknown = "00000000-0000-0000-0000-000000000000"
-    assert "not pending" in refusal(lambda: run_step(arn, unknown, "setSecret"))
-    assert "Step" in refusal(lambda: run_step(arn, unknown, "deleteSecret"))
-    assert "SecretId" in refusal(lambda: handle({"Step": "setSecret"}))
+    assert "AWSPENDING" in rejection(lambda: run_step(arn, unknown, "setSecret"))
+    assert "Step" in rejection(lambda: run_step(arn, unknown, "deleteSecret"))
+    assert "SecretId" in rejection(lambda: handle({"Step": "setSecret"}))
 
 
-def test_a_step_is_refused_once_rotation_is_cancelled(world: World) -> None:
+def test_a_step_is_rejected_after_rotation_is_cancelled(world: World) -> None:
     arn = a_login(world)
     token = start_rotation(world, arn)
     world.secrets.cancel_rotate_secret(SecretId=arn)
-    assert "switched off" in refusal(lambda: run_step(arn, token, "createSecret"))
+    assert "rotation is disabled" in rejection(lambda: run_step(arn, token, "createSecret"))
 
 
 @both_strategies
-def test_a_rotation_that_is_only_attached_tests_the_login_and_changes_nothing(
-    world: World, alternating: bool
-) -> None:
+def test_test_secret_alone_changes_nothing(world: World, alternating: bool) -> None:
     arn = a_login(world, alternating=alternating)
     before = read(world, arn)
     run_step(arn, start_rotation(world, arn), "testSecret")
@@ -119,7 +117,7 @@ def test_a_rotation_that_is_only_attached_tests_the_login_and_changes_nothing(
 
 
 @both_strategies
-def test_the_readers_url_has_the_credentials_of_every_rotation(world: World, alternating: bool) -> None:
+def test_rotation_updates_the_readers_url(world: World, alternating: bool) -> None:
     arn = a_login(world, alternating=alternating)
     first = read(world, arn)
     credentials = f"{quote(first['username'], safe='')}:{first['password']}"
@@ -139,7 +137,7 @@ def test_the_readers_url_has_the_credentials_of_every_rotation(world: World, alt
 @pytest.mark.parametrize(
     "url", ["postgres://reports:theirs@reader.internal/app", "reader.internal", "", None, 7]
 )
-def test_a_readers_url_of_somebody_else_is_left_alone(world: World, url: object) -> None:
+def test_a_readers_url_of_a_different_user_is_unchanged(world: World, url: object) -> None:
     arn = a_login(world)
     write(world, arn, DATABASE_READER_URL=url)
     rotate(world, arn)
@@ -147,9 +145,7 @@ def test_a_readers_url_of_somebody_else_is_left_alone(world: World, url: object)
 
 
 @both_strategies
-def test_keys_that_an_operator_added_are_kept_and_a_missing_url_is_added(
-    world: World, alternating: bool
-) -> None:
+def test_added_keys_are_kept_and_a_missing_url_is_added(world: World, alternating: bool) -> None:
     arn = a_login(world, alternating=alternating)
     write(world, arn, POOL=5, NOTES={"owner": "data team", "since": [2020, None]})
     assert "DATABASE_URL" not in read(world, arn)
@@ -165,7 +161,7 @@ def test_keys_that_an_operator_added_are_kept_and_a_missing_url_is_added(
     assert parse_qs(urlsplit(after["DATABASE_URL"]).query) == {"sslmode": ["verify-full"]}
 
 
-def test_of_an_edited_url_only_user_and_password_are_replaced(world: World) -> None:
+def test_only_user_and_password_of_an_edited_url_are_replaced(world: World) -> None:
     arn = a_login(world)
     write(world, arn, DATABASE_URL="postgresql://old:p%40ss@pooler.internal:6432/app?pool=9&sslmode=require")
     rotate(world, arn)
@@ -181,27 +177,25 @@ def test_an_edit_made_during_a_rotation_is_not_lost(world: World, alternating: b
     arn = a_login(world, alternating=alternating)
     token = start_rotation(world, arn)
     run_steps(arn, token, STEPS[:after])
-    write(world, arn, ADDED="by hand")
+    write(world, arn, ADDED="manual")
     run_steps(arn, token, STEPS[after:])
     value = read(world, arn)
-    assert value["ADDED"] == "by hand"
+    assert value["ADDED"] == "manual"
     assert can_log_in(world, value)
     assert version_with(world, arn, "AWSPENDING") in {None, version_with(world, arn, "AWSCURRENT")}
     rotate(world, arn)
-    assert read(world, arn)["ADDED"] == "by hand"
+    assert read(world, arn)["ADDED"] == "manual"
     assert can_log_in(world, read(world, arn))
 
 
-def test_a_rotation_overtaken_by_a_new_host_is_given_up_and_the_next_one_is_free_to_start(
-    world: World,
-) -> None:
+def test_a_changed_host_ends_the_rotation(world: World) -> None:
     arn = a_login(world)
     token = start_rotation(world, arn)
     run_steps(arn, token, STEPS[:1])
     write(world, arn, host="db.moved.example")
-    message = refusal(lambda: run_steps(arn, token))
+    message = rejection(lambda: run_steps(arn, token))
     assert "host" in message
-    assert "given up" in message
+    assert "abandoned" in message
     assert version_with(world, arn, "AWSPENDING") is None
     assert read(world, arn)["host"] == "db.moved.example"
     write(world, arn, host=world.server.host)
@@ -209,15 +203,22 @@ def test_a_rotation_overtaken_by_a_new_host_is_given_up_and_the_next_one_is_free
     assert can_log_in(world, read(world, arn))
 
 
-def test_the_rotation_token_goes_along_with_the_write(world: World) -> None:
+def test_the_rotation_token_is_passed_on(world: World) -> None:
     arn = a_login(world)
     token = start_rotation(world, arn)
-    given = "a-token-of-secrets-manager-0123456789"
+    rotation_token = "a-token-of-secrets-manager-0123456789"
     sent: list[Any] = []
     events = store._client().meta.events
     events.register_first("provide-client-params.*.PutSecretValue", lambda params, **_: sent.append(params))
-    handle({"Step": "createSecret", "SecretId": arn, "ClientRequestToken": token, "RotationToken": given})
-    assert [(call["RotationToken"], call["ClientRequestToken"]) for call in sent] == [(given, token)]
+    handle(
+        {
+            "Step": "createSecret",
+            "SecretId": arn,
+            "ClientRequestToken": token,
+            "RotationToken": rotation_token,
+        }
+    )
+    assert [(call["RotationToken"], call["ClientRequestToken"]) for call in sent] == [(rotation_token, token)]
 
 
 SHAPES: list[tuple[str, dict[str, object]]] = [
@@ -239,43 +240,45 @@ SHAPES: list[tuple[str, dict[str, object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("key", "wrong"), SHAPES, ids=lambda item: json.dumps(item)[:30])
-def test_a_secret_of_the_wrong_shape_is_refused_by_key_and_never_by_value(
-    world: World, key: str, wrong: dict[str, object]
+@pytest.mark.parametrize(("key", "invalid"), SHAPES, ids=lambda item: json.dumps(item)[:30])
+def test_an_invalid_secret_is_reported_by_key_and_not_by_value(
+    world: World, key: str, invalid: dict[str, object]
 ) -> None:
-    right = {"engine": "postgres", "host": "h", "port": 1, "username": "u", "password": "w7-hidden-9"}
-    fields = {name: value for name, value in {**right, **wrong}.items() if value is not None}
+    valid = {"engine": "postgres", "host": "h", "port": 1, "username": "u", "password": "w7-hidden-9"}
+    fields = {name: value for name, value in {**valid, **invalid}.items() if value is not None}
     arn = put_secret(world, fields, {"aws-secrets:rotation": "postgres"})
     token = start_rotation(world, arn)
-    message = refusal(lambda: run_step(arn, token, "createSecret"))
+    message = rejection(lambda: run_step(arn, token, "createSecret"))
     assert f"'{key}'" in message
     assert "w7-hidden-9" not in message
 
 
-def test_a_secret_that_is_no_json_object_is_refused(world: World) -> None:
+def test_a_secret_that_is_not_a_json_object_is_rejected(world: World) -> None:
     for text in ("just-a-password", '["a"]', "null", '"text"'):
         arn = put_secret(world, {}, {"aws-secrets:rotation": "postgres"})
         world.secrets.put_secret_value(SecretId=arn, SecretString=text)
         token = start_rotation(world, arn)
-        message = refusal(lambda arn=arn, token=token: run_step(arn, token, "createSecret"))  # type: ignore[misc] # a default keeps the loop's value
+        message = rejection(lambda arn=arn, token=token: run_step(arn, token, "createSecret"))  # type: ignore[misc] # a default keeps the loop's value
         assert "not a JSON object" in message
         assert text not in message.replace('{"engine"', "")
 
 
-def test_a_secret_says_how_it_is_rotated_or_is_refused(world: World) -> None:
+def test_a_secret_without_a_valid_rotation_tag_is_rejected(world: World) -> None:
     nothing = put_secret(world, {"password": "x"}, {})
-    assert "aws-secrets:rotation" in refusal(
+    assert "aws-secrets:rotation" in rejection(
         lambda: run_step(nothing, start_rotation(world, nothing), "createSecret")
     )
-    wrong = put_secret(world, {"password": "x"}, {"aws-secrets:rotation": "mysql"})
-    assert "'mysql'" in refusal(lambda: run_step(wrong, start_rotation(world, wrong), "createSecret"))
+    wrong = put_secret(world, {"password": "x"}, {"aws-secrets:rotation": "oracle"})
+    assert "'oracle'" in rejection(lambda: run_step(wrong, start_rotation(world, wrong), "createSecret"))
     short = put_secret(
         world, {"KEY": "x"}, {"aws-secrets:rotation": "random-key", "aws-secrets:rotation-length": "4"}
     )
-    assert "rotation-length" in refusal(lambda: run_step(short, start_rotation(world, short), "createSecret"))
+    assert "rotation-length" in rejection(
+        lambda: run_step(short, start_rotation(world, short), "createSecret")
+    )
 
 
-def test_without_a_tag_a_secret_in_the_shape_that_aws_documents_is_rotated(world: World) -> None:
+def test_a_secret_without_tags_follows_awss_convention(world: World) -> None:
     arn = a_login(world)
     world.secrets.untag_resource(SecretId=arn, TagKeys=["aws-secrets:rotation"])
     before = read(world, arn)

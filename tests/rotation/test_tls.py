@@ -1,4 +1,4 @@
-"""A server that cannot prove who it is gets no password."""
+"""A server that cannot prove its identity receives no password."""
 
 import datetime as dt
 import shutil
@@ -11,13 +11,13 @@ from typing import Self
 
 import pytest
 
-from functions.rotation import postgres_session
-from functions.rotation.postgres_secret import Login
-from functions.rotation.postgres_session import works
-from localcloud.certificates import Authority, make_authority, write_server_certificate
-from localcloud.postgres import PostgresServer
-from localcloud.postgres_process import read_cluster
-from tests.rotation.world import World, refusal, superuser
+from components.lambdas.rotation import postgres_session
+from components.lambdas.rotation.postgres_secret import Login
+from components.lambdas.rotation.postgres_session import works
+from tests.support.rotation_world import World, rejection, superuser
+from tools.localcloud.certificates import Authority, make_authority, write_server_certificate
+from tools.localcloud.postgres import PostgresServer
+from tools.localcloud.postgres_process import read_cluster
 
 
 def login(port: int, host: str = "localhost", password: str | None = None) -> Login:
@@ -32,25 +32,25 @@ def login(port: int, host: str = "localhost", password: str | None = None) -> Lo
 
 
 @pytest.fixture(scope="module")
-def proving_server(start_server: Callable[[Path | None], PostgresServer]) -> PostgresServer:
-    """A server whose certificate these tests replace."""
+def certified_server(start_server: Callable[[Path | None], PostgresServer]) -> PostgresServer:
+    """A server with certificates that these tests replace."""
     return start_server(None)
 
 
 @pytest.fixture
 def install(
-    proving_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    certified_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Authority, str, int], None]:
     monkeypatch.setenv("DATABASE_CA_FILE", str(tmp_path / "ca.pem"))
-    data = _data_directory(proving_server)
+    data = _data_directory(certified_server)
 
     def replace(authority: Authority, host: str, days: int) -> None:
         certificate, key = tmp_path / "server.crt", tmp_path / "server.key"
         write_server_certificate(authority, host, certificate, key, dt.timedelta(days=days))
         for file in (certificate, key):
-            # written over, so that owner and permissions stay as the server wants them
+            # overwritten in place, so that owner and permissions stay as the server requires
             data.joinpath(file.name).write_bytes(file.read_bytes())
-        with superuser(proving_server) as connection:
+        with superuser(certified_server) as connection:
             connection.run("SELECT pg_reload_conf()")
 
     return replace
@@ -62,24 +62,23 @@ def _data_directory(server: PostgresServer) -> Path:
     return Path(cluster.data)
 
 
-def _put_back(server: PostgresServer, saved: Path) -> None:
+def _restore(server: PostgresServer, saved: Path) -> None:
     for name in ("server.crt", "server.key"):
         _data_directory(server).joinpath(name).write_bytes((saved / name).read_bytes())
 
 
 @pytest.fixture(autouse=True)
-def original_certificate(proving_server: PostgresServer, tmp_path: Path) -> Iterator[None]:
-    """The tests' own connection verifies the server as well, so it must be opened before and after with the
-    first."""
+def original_certificate(certified_server: PostgresServer, tmp_path: Path) -> Iterator[None]:
+    """Restore the certificate after each test, over a connection opened before: it is verified as well."""
     saved = tmp_path / "saved"
     saved.mkdir()
     for name in ("server.crt", "server.key"):
-        shutil.copy(_data_directory(proving_server) / name, saved / name)
-    with superuser(proving_server) as connection:
+        shutil.copy(_data_directory(certified_server) / name, saved / name)
+    with superuser(certified_server) as connection:
         yield
-        _put_back(proving_server, saved)
+        _restore(certified_server, saved)
         connection.run("SELECT pg_reload_conf()")
-        _wait_for_certificate(proving_server, saved / "server.crt")
+        _wait_for_certificate(certified_server, saved / "server.crt")
 
 
 def _presented(server: PostgresServer) -> str:
@@ -96,20 +95,20 @@ def _wait_for_certificate(server: PostgresServer, file: Path) -> None:
     for _ in range(500):
         if _presented(server).split() == file.read_text().split():
             return
-    raise AssertionError("the server did not take the certificate")
+    raise AssertionError("the server did not load the certificate")
 
 
 Install = Callable[[Authority, str, int], None]
 
 
 def test_a_server_of_the_trusted_authority_is_accepted(
-    proving_server: PostgresServer, install: Install, tmp_path: Path
+    certified_server: PostgresServer, install: Install, tmp_path: Path
 ) -> None:
     authority = make_authority("operator")
     (tmp_path / "ca.pem").write_bytes(authority.pem())
     install(authority, "localhost", 10)
-    _wait_for_certificate(proving_server, tmp_path / "server.crt")
-    assert works(login(proving_server.port, password=proving_server.admin_password))
+    _wait_for_certificate(certified_server, tmp_path / "server.crt")
+    assert works(login(certified_server.port, password=certified_server.admin_password))
 
 
 @pytest.mark.parametrize(
@@ -120,8 +119,8 @@ def test_a_server_of_the_trusted_authority_is_accepted(
         ("other.example", 10, True, "Hostname mismatch"),
     ],
 )
-def test_a_wrong_certificate_is_refused_with_its_reason(  # noqa: PLR0913 - fixtures
-    proving_server: PostgresServer,
+def test_an_invalid_certificate_is_rejected_with_the_reason(  # noqa: PLR0913 - fixtures
+    certified_server: PostgresServer,
     install: Install,
     tmp_path: Path,
     host: str,
@@ -133,25 +132,25 @@ def test_a_wrong_certificate_is_refused_with_its_reason(  # noqa: PLR0913 - fixt
     authority = make_authority("operator")
     (tmp_path / "ca.pem").write_bytes((authority if trusted else make_authority("other")).pem())
     install(authority, host, days)
-    _wait_for_certificate(proving_server, tmp_path / "server.crt")
-    message = refusal(lambda: works(login(proving_server.port, password=proving_server.admin_password)))
+    _wait_for_certificate(certified_server, tmp_path / "server.crt")
+    message = rejection(lambda: works(login(certified_server.port, password=certified_server.admin_password)))
     assert "not trusted" in message
     assert reason in message
-    assert proving_server.admin_password not in message
+    assert certified_server.admin_password not in message
 
 
-def test_the_operators_authority_may_come_as_text(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_additional_authority_may_be_pem_text(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_CA_FILE")
     monkeypatch.setenv("DATABASE_CA_PEM", world.server.ca_file.read_text())
     assert works(login(world.server.port, password=world.server.admin_password))
     monkeypatch.setenv("DATABASE_CA_PEM", "no certificate")
-    assert "DATABASE_CA_PEM" in refusal(lambda: works(login(world.server.port)))
+    assert "DATABASE_CA_PEM" in rejection(lambda: works(login(world.server.port)))
     monkeypatch.delenv("DATABASE_CA_PEM")
-    assert "not trusted" in refusal(lambda: works(login(world.server.port)))
+    assert "not trusted" in rejection(lambda: works(login(world.server.port)))
 
 
 class Impostor(threading.Thread):
-    """Answers one connection with `answers`, one after each message, and remembers what it was sent."""
+    """A server that sends one of `answers` after each message, and records what it receives."""
 
     def __init__(self, *answers: bytes, secured: ssl.SSLContext | None = None) -> None:
         super().__init__(daemon=True)
@@ -186,7 +185,7 @@ class Impostor(threading.Thread):
 
 @pytest.fixture
 def trusted_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """TLS of a server that the function trusts, and that is up to no good."""
+    """The TLS context of a malicious server that the function trusts."""
     authority = make_authority("operator")
     (tmp_path / "ca.pem").write_bytes(authority.pem())
     monkeypatch.setenv("DATABASE_CA_FILE", str(tmp_path / "ca.pem"))
@@ -200,34 +199,34 @@ def authentication(kind: int) -> bytes:
     return b"R" + (8).to_bytes(4) + kind.to_bytes(4)
 
 
-def test_there_is_no_fallback_to_plain_text() -> None:
+def test_a_server_without_tls_is_rejected() -> None:
     with Impostor(b"N") as server:
-        message = refusal(lambda: works(login(server.port)))
-    assert "no TLS" in message
+        message = rejection(lambda: works(login(server.port)))
+    assert "does not support TLS" in message
     assert b"made-up" not in server.received
 
 
-def test_a_password_is_not_given_away_in_clear_even_over_tls(trusted_context: ssl.SSLContext) -> None:
+def test_no_cleartext_password_is_sent_even_over_tls(trusted_context: ssl.SSLContext) -> None:
     with Impostor(authentication(3), secured=trusted_context) as server:
-        message = refusal(lambda: works(login(server.port)))
-    assert "in clear" in message
+        message = rejection(lambda: works(login(server.port)))
+    assert "cleartext password" in message
     assert b"made-up" not in server.received
 
 
-def test_a_server_that_lets_everybody_in_proves_nothing(trusted_context: ssl.SSLContext) -> None:
+def test_a_server_without_authentication_is_rejected(trusted_context: ssl.SSLContext) -> None:
     with Impostor(authentication(0), secured=trusted_context) as server:
-        assert "without a password" in refusal(lambda: works(login(server.port)))
+        assert "without a password" in rejection(lambda: works(login(server.port)))
 
 
-def test_an_unreachable_or_silent_server_is_reported_with_what_to_check(
+def test_an_unreachable_or_silent_server_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    message = refusal(lambda: works(login(port)))
+    message = rejection(lambda: works(login(port)))
     assert "security group" in message
     assert f"localhost:{port}" in message
-    assert "'host'" in refusal(lambda: works(login(5432, "does-not-exist.invalid")))
+    assert "'host'" in rejection(lambda: works(login(5432, "does-not-exist.invalid")))
     monkeypatch.setattr(postgres_session, "_ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert "did not complete" in refusal(lambda: works(login(silent.getsockname()[1])))
+        assert "did not complete" in rejection(lambda: works(login(silent.getsockname()[1])))

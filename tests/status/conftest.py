@@ -1,13 +1,13 @@
-"""One deployed stack for all tests of a worker; each test edits secrets of its own."""
+"""One deployed stack per pytest worker; each test edits its own secrets."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.engine.stacks import Stack, new_stack
-from tests.local_engine import stack_environment
-from tests.localcloud.emulator_process import Emulator, running_emulator
-from tests.status.stack import Asked, configure
+from tests.support.emulator_process import Emulator, running_emulator
+from tests.support.local_engine import stack_environment
+from tests.support.stacks import Stack, new_stack
+from tests.support.status_stack import StatusStack, configure
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def cloud() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def deployed(cloud: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """The stack of `stack.py`, deployed by the real engine."""
+    """The stack of `tests/support/status_stack.py`, deployed by the real engine."""
     folder = tmp_path_factory.mktemp("status")
     stack = new_stack(folder / "project", stack_environment(folder, cloud.endpoint), cloud.endpoint)
     configure(stack)
@@ -27,9 +27,9 @@ def deployed(cloud: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Stack
 
 
 @pytest.fixture
-def asked(deployed: Stack, monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """The deployed stack, with an environment that leads boto3 to its cloud."""
+def status_stack(deployed: Stack, monkeypatch: pytest.MonkeyPatch) -> StatusStack:
+    """The deployed stack, with boto3 directed at its emulator."""
     for name, value in deployed.environment.items():
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
-    return Asked(deployed)
+    return StatusStack(deployed)

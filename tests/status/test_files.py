@@ -1,4 +1,4 @@
-"""A stack's configuration from its files is the one that the engine hands over."""
+"""A configuration read from files equals the one that the engine passes to the program."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from settings import Configuration, SettingsError, check
-from settings.files import FileError, read, stacks_in
-from tests.example_project import PROJECT_FILE
+from stack_file import Configuration, SettingsError, check
+from stack_file.files import FileError, read, stacks_in
+from tests.support.example_project import PROJECT_FILE
 
 SECRET = {"app": {"values": {"KEY": {"random": {}}, "STRIPE": {"config": "stripeKey"}}}}
 KEY = {"secure": "v1:aaaa:bbbb"}
@@ -29,7 +29,7 @@ def usual(**more: object) -> dict[str, Any]:
     }
 
 
-def test_what_the_project_declares_for_all_stacks_counts_where_the_stack_is_silent(tmp_path: Path) -> None:
+def test_project_settings_apply_unless_the_stack_overrides_them(tmp_path: Path) -> None:
     found = check(configured(tmp_path, usual()))
     assert found.stack_file.recovery_window_days == 30
     project = {
@@ -40,17 +40,17 @@ def test_what_the_project_declares_for_all_stacks_counts_where_the_stack_is_sile
     assert (found.stack_file.recovery_window_days, found.stack_file.tags) == (9, {"team": "web"})
 
 
-def test_numbers_and_booleans_as_pulumi_config_set_writes_them_are_what_they_are(tmp_path: Path) -> None:
+def test_quoted_numbers_and_booleans_are_parsed(tmp_path: Path) -> None:
     found = check(configured(tmp_path, usual(recoveryWindowDays="8", protect="true")))
     assert (found.stack_file.recovery_window_days, found.stack_file.protect) == (8, True)
 
 
-def test_a_key_without_a_namespace_is_the_projects(tmp_path: Path) -> None:
+def test_key_without_namespace_belongs_to_the_project(tmp_path: Path) -> None:
     config = {"aws:region": "us-east-1", "secrets": SECRET, "stripeKey": KEY}
     assert check(configured(tmp_path, config)).references == {"stripeKey"}
 
 
-def test_encrypted_values_are_known_to_be_there_and_never_kept(tmp_path: Path) -> None:
+def test_encrypted_values_are_noted_but_never_stored(tmp_path: Path) -> None:
     found = configured(tmp_path, usual())
     assert found.encrypted == {"aws-secrets:stripeKey"}
     assert "v1:aaaa" not in repr(found)
@@ -59,19 +59,19 @@ def test_encrypted_values_are_known_to_be_there_and_never_kept(tmp_path: Path) -
         check(plain)
 
 
-def test_an_encrypted_value_nested_in_the_structure_is_refused_as_by_the_program(tmp_path: Path) -> None:
+def test_nested_encrypted_value_is_rejected(tmp_path: Path) -> None:
     nested = {"app": {"values": {"KEY": {"value": KEY}}}}
     with pytest.raises(SettingsError, match="is nested in the structure"):
         check(configured(tmp_path, {"aws:region": "us-east-1", "aws-secrets:secrets": nested}))
 
 
-def test_an_encrypted_value_that_nothing_reads_is_idle_and_a_plain_one_a_mistake(tmp_path: Path) -> None:
+def test_unused_encrypted_value_is_idle_but_unused_text_is_rejected(tmp_path: Path) -> None:
     assert check(configured(tmp_path, usual(forgotten=KEY))).idle == ("forgotten",)
     with pytest.raises(SettingsError, match='unknown key "forgotten"'):
         check(configured(tmp_path, usual(forgotten="text")))
 
 
-def test_a_stack_is_found_by_its_whole_name_and_a_wrong_one_by_what_is_there(tmp_path: Path) -> None:
+def test_stack_is_found_by_full_name_and_unknown_stack_is_rejected(tmp_path: Path) -> None:
     configured(tmp_path, usual())
     assert read(tmp_path, "organization/aws-secrets/dev").stack == "dev"
     assert stacks_in(tmp_path) == ["dev"]
@@ -81,10 +81,10 @@ def test_a_stack_is_found_by_its_whole_name_and_a_wrong_one_by_what_is_there(tmp
         read(tmp_path / "elsewhere", "dev")
 
 
-def test_a_file_that_is_no_yaml_is_refused_without_showing_what_is_in_it(tmp_path: Path) -> None:
+def test_invalid_yaml_is_rejected_without_quoting_it(tmp_path: Path) -> None:
     configured(tmp_path, usual())
     (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  a: [canary-4f1d\n  b: canary-4f1d]: x\n")
-    with pytest.raises(FileError) as refused:
+    with pytest.raises(FileError) as rejected:
         read(tmp_path, "dev")
-    assert "line" in str(refused.value)
-    assert "canary" not in str(refused.value)
+    assert "line" in str(rejected.value)
+    assert "canary" not in str(rejected.value)

@@ -1,4 +1,4 @@
-"""A database login and its administrator on a real PostgreSQL: as declared, then with a failing function."""
+"""The status of a login and its administrator on a real PostgreSQL, before and after a failed rotation."""
 
 import json
 import os
@@ -10,18 +10,18 @@ from unittest.mock import patch
 
 import pytest
 
-from automation.status import Status, status
-from localcloud.postgres import PostgresServer
-from tests.engine.shops import SECRET, Shop, new_shop
-from tests.engine.stacks import CONFIGURED, new_stack
-from tests.local_engine import stack_environment
-from tests.localcloud.emulator_functions import until
-from tests.localcloud.emulator_process import running_emulator
+from operations.status import Status, status
+from tests.support.emulator_functions import until
+from tests.support.emulator_process import running_emulator
+from tests.support.local_engine import stack_environment
+from tests.support.shops import SECRET, Shop, new_shop
+from tests.support.stacks import CONFIGURED, new_stack
+from tools.localcloud.postgres import PostgresServer
 
 
 @pytest.fixture
 def shop(server: PostgresServer, tmp_path: Path) -> Iterator[Shop]:
-    """A login and the administrator that makes it, deployed."""
+    """A deployed login and the administrator that creates it."""
     with running_emulator(None) as emulator:
         environment = stack_environment(tmp_path, emulator.endpoint)
         shop = new_shop(new_stack(tmp_path / "project", environment, emulator.endpoint), server)
@@ -47,14 +47,14 @@ def shop(server: PostgresServer, tmp_path: Path) -> Iterator[Shop]:
         yield shop
 
 
-def asked(shop: Shop, now: datetime | None = None) -> Status:
+def status_of(shop: Shop, now: datetime | None = None) -> Status:
     with patch.dict(os.environ, shop.stack.environment, clear=True), chdir(shop.stack.folder):
         return status("test", now=now)
 
 
-def test_logins_are_as_declared_and_a_function_that_fails_leaves_an_unfinished_rotation(shop: Shop) -> None:
+def test_failing_function_leaves_an_unfinished_rotation_of_a_login(shop: Shop) -> None:
     now = datetime.now(UTC)
-    found = {secret.name: secret for secret in asked(shop, now).secrets}
+    found = {secret.name: secret for secret in status_of(shop, now).secrets}
     assert set(found) == {SECRET, "shop-admin"}
     for secret in found.values():
         assert secret.drift == ()
@@ -63,7 +63,7 @@ def test_logins_are_as_declared_and_a_function_that_fails_leaves_an_unfinished_r
         assert secret.rotation.state == "on-schedule"
     outputs = json.loads(shop.stack.pulumi("stack", "output", "--json").stdout)
     with patch.dict(os.environ, shop.stack.environment, clear=True), chdir(shop.stack.folder):
-        assert status("test", now=now, outputs=outputs) == asked(shop, now)  # the function's name is the same
+        assert status("test", now=now, outputs=outputs) == status_of(shop, now)  # the same function name
     admin = found["shop-admin"].rotation
     assert admin is not None
     assert admin.schedule == "rate(20 days), within 3h"
@@ -75,19 +75,19 @@ def test_logins_are_as_declared_and_a_function_that_fails_leaves_an_unfinished_r
     states = [login_state(shop, moment) for moment in (now, now + timedelta(hours=2))]
     assert states == ["running", "unfinished"]
     [problem] = next(
-        one for one in asked(shop, now + timedelta(hours=2)).secrets if one.name == SECRET
+        one for one in status_of(shop, now + timedelta(hours=2)).secrets if one.name == SECRET
     ).problems
     assert "has no value" in problem.text
     assert "docs/rotation.md" in problem.remedy
 
 
 def login_state(shop: Shop, now: datetime) -> str | None:
-    rotation = next(one for one in asked(shop, now).secrets if one.name == SECRET).rotation
+    rotation = next(one for one in status_of(shop, now).secrets if one.name == SECRET).rotation
     return rotation.state if rotation else None
 
 
 def break_function(shop: Shop) -> None:
-    """Takes the function's permissions away, as a mistake in IAM does."""
+    """Remove the function's permissions, as a mistake in IAM would."""
     iam = shop.stack.client("iam")
     [role] = [role["RoleName"] for role in iam.list_roles()["Roles"]]
     for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:

@@ -1,4 +1,4 @@
-"""Stacks made without the engine: many secrets, throttling, rotations that are late by AWS's own dates."""
+"""Many secrets, throttling, and overdue rotations, without the engine."""
 
 import subprocess
 import sys
@@ -14,20 +14,20 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 
-from automation.status import Status, status
-from tests.engine.stacks import ROOT
-from tests.example_project import PROJECT_FILE
-from tests.localcloud.emulator_functions import client, deploy, until, zipped
-from tests.localcloud.emulator_process import Emulator, running_emulator
+from operations.status import Status, status
+from tests.support.emulator_functions import client, deploy, until, zipped
+from tests.support.emulator_process import Emulator, running_emulator
+from tests.support.example_project import PROJECT_FILE
+from tests.support.stacks import ROOT
 
 MANY = 300
 
-# Moves every rotation's dates 40 days back in the emulator's data, as if nothing had worked since.
+# Moves every date in the emulator's data 40 days back, as if no rotation had worked since.
 AGE = """
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from localcloud.emulator import secrets_service, state
+from tools.localcloud.emulator import secrets_service, state
 path, day = Path(sys.argv[1]), 86_400
 restored = state.load(path)
 assert restored.restored
@@ -44,7 +44,7 @@ state.save(path, restored.instance, nullcontext())
 
 
 def project(folder: Path, secrets: dict[str, Any], **more: object) -> Path:
-    """A project's folder with a stack `many` that declares these; `more` has __ for the colon."""
+    """Write a project whose stack `many` declares these secrets; `__` in `more` stands for a colon."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "Pulumi.yaml").write_text(PROJECT_FILE)
     config: dict[str, object] = {
@@ -57,7 +57,7 @@ def project(folder: Path, secrets: dict[str, Any], **more: object) -> Path:
     return folder
 
 
-def lead_to(emulator: Emulator, patch: pytest.MonkeyPatch) -> None:
+def use_emulator(emulator: Emulator, patch: pytest.MonkeyPatch) -> None:
     for name, value in emulator.environment.items():
         patch.setenv(name, value)
 
@@ -70,47 +70,47 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Emulator, 
     with running_emulator(None) as emulator:
         secrets = client(emulator, "secretsmanager")
 
-        def make(name: str) -> None:
-            made = secrets.create_secret(Name=name, SecretString='{"TOKEN": ""}')
+        def create(name: str) -> None:
+            created = secrets.create_secret(Name=name, SecretString='{"TOKEN": ""}')
             secrets.update_secret_version_stage(
-                SecretId=name, VersionStage="aws-secrets-initial", MoveToVersionId=made["VersionId"]
+                SecretId=name, VersionStage="aws-secrets-initial", MoveToVersionId=created["VersionId"]
             )
 
         with ThreadPoolExecutor(8) as threads:
-            list(threads.map(make, names))
+            list(threads.map(create, names))
         yield emulator, project(tmp_path_factory.mktemp("crowd"), dict.fromkeys(names, hand))
 
 
-def test_three_hundred_secrets_take_one_request_each_and_one_for_their_policies(
+def test_each_secret_takes_one_request_and_one_for_its_policy(
     crowd: tuple[Emulator, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator, folder = crowd
-    lead_to(emulator, monkeypatch)
+    use_emulator(emulator, monkeypatch)
     before = emulator.log.read_text()
     found = status("many", folder=folder)
-    asked = emulator.log.read_text()[len(before) :]
+    requests = emulator.log.read_text()[len(before) :]
     assert (found.summary.secrets, found.summary.waiting, found.summary.drift) == (MANY, MANY, 0)
-    assert asked.count("secretsmanager DescribeSecret") == MANY
-    assert asked.count("secretsmanager GetResourcePolicy") == MANY
-    assert asked.count("secretsmanager") == 2 * MANY
-    assert len(asked.splitlines()) == 2 * MANY + 1  # and who asks
+    assert requests.count("secretsmanager DescribeSecret") == MANY
+    assert requests.count("secretsmanager GetResourcePolicy") == MANY
+    assert requests.count("secretsmanager") == 2 * MANY
+    assert len(requests.splitlines()) == 2 * MANY + 1  # the last is GetCallerIdentity
 
 
-def test_without_policies_half_of_the_requests_are_left(
+def test_skipping_policies_halves_the_requests(
     crowd: tuple[Emulator, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator, folder = crowd
-    lead_to(emulator, monkeypatch)
+    use_emulator(emulator, monkeypatch)
     before = emulator.log.read_text()
     assert status("many", folder=folder, policies=False).summary.waiting == MANY
     assert emulator.log.read_text()[len(before) :].count("secretsmanager") == MANY
 
 
-def test_tags_count_as_the_provider_counts_them(
+def test_tags_are_compared_as_by_the_provider(
     crowd: tuple[Emulator, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     emulator, _ = crowd
-    lead_to(emulator, monkeypatch)
+    use_emulator(emulator, monkeypatch)
     tags = {"team": "web", "owner": "me", "cost": "12", "kubernetes.io/cluster": "blue"}
     client(emulator, "secretsmanager").create_secret(
         Name="tagged", SecretString="{}", Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
@@ -132,7 +132,7 @@ def test_tags_count_as_the_provider_counts_them(
 
 
 class Throttling(ThreadingHTTPServer):
-    """In front of an emulator: answers every third request as AWS does when there are too many."""
+    """A proxy for an emulator that throttles every third request."""
 
     daemon_threads = True
 
@@ -166,11 +166,11 @@ class _Throttled(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_throttled_status_is_slower_and_whole(
+def test_throttled_status_is_complete(
     crowd: tuple[Emulator, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     emulator, folder = crowd
-    lead_to(emulator, monkeypatch)
+    use_emulator(emulator, monkeypatch)
     few = yaml.safe_load((folder / "Pulumi.many.yaml").read_text())["config"]["aws-secrets:secrets"]
     small = project(tmp_path, dict(list(few.items())[:5]))
     with Throttling(emulator.endpoint) as server:
@@ -184,9 +184,7 @@ def test_a_throttled_status_is_slower_and_whole(
     assert (found.summary.waiting, found.summary.unknown) == (5, 0)
 
 
-def test_a_rotation_that_aws_dates_into_the_past_is_overdue(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_rotation_with_past_dates_is_overdue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     data, names = tmp_path / "data", ("late-by-its-date", "late-by-its-schedule")
     with running_emulator(data) as emulator:
         function = deploy(emulator, "rotate", zipped(ROTATE))
@@ -197,17 +195,17 @@ def test_a_rotation_that_aws_dates_into_the_past_is_overdue(
             Principal="secretsmanager.amazonaws.com",
         )
         for name in names:
-            make_rotated(emulator, name, function)
+            create_rotated(emulator, name, function)
         declared = {
             "values": {"KEY": {"random": {}}},
             "rotation": {"functionArn": function, "automaticallyAfterDays": 30},
         }
         folder = project(tmp_path / "project", dict.fromkeys(names, declared))
-        lead_to(emulator, monkeypatch)
+        use_emulator(emulator, monkeypatch)
         assert states(status("many", folder=folder)) == ["on-schedule", "on-schedule"]
     subprocess.run([sys.executable, "-c", AGE, str(data)], cwd=ROOT, check=True)
     with running_emulator(data) as emulator:
-        lead_to(emulator, monkeypatch)
+        use_emulator(emulator, monkeypatch)
         found = status("many", folder=folder)
         assert states(found) == ["overdue", "overdue"]
         assert [secret.problems[0].text.partition(":")[0] for secret in found.secrets] == [
@@ -217,12 +215,12 @@ def test_a_rotation_that_aws_dates_into_the_past_is_overdue(
         secrets = client(emulator, "secretsmanager")
         for name in names:
             secrets.put_secret_value(SecretId=name, SecretString='{"KEY": "by hand"}')
-        # a person's edit counts as a rotation, as it does for AWS; but not against the date that AWS names
+        # an edit counts as a rotation, as on AWS, but does not move NextRotationDate
         assert states(status("many", folder=folder)) == ["overdue", "on-schedule"]
 
 
-def make_rotated(emulator: Emulator, name: str, function: str) -> None:
-    """A secret that has rotated once."""
+def create_rotated(emulator: Emulator, name: str, function: str) -> None:
+    """Create a secret that has rotated once."""
     secrets = client(emulator, "secretsmanager")
     secrets.create_secret(Name=name, SecretString='{"KEY": "first"}')
     rules = {"AutomaticallyAfterDays": 30}

@@ -1,4 +1,4 @@
-"""The page in a real headless browser: legible in every width and scheme, and asking for nothing."""
+"""The page in a headless browser: legible at every width, in both color schemes, without a request."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from automation.status.model import Difference, Placeholder, Status
-from automation.status.page import page
-from tests.status.browser import Browser, browser, find_or_install
-from tests.status.made_up import made_up
+from operations.status.model import ActualReader, Difference, Placeholder, Readings, Status, Suggestion
+from operations.status.page import render_page
+from tests.support.browser import Browser, browser, find_or_install
+from tests.support.sample_status import sample_status
 
 SIZES = {
     "none read": (3, 0),
@@ -19,7 +19,7 @@ SIZES = {
     "1000 by 10": (1000, 10),
     "1000 by 40": (1000, 40),
 }
-NASTY = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'&{{ 7*7 }}"
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'&{{ 7*7 }}"
 
 _RECTANGLES = """
 [...document.querySelectorAll("svg text")].map(text => {
@@ -28,7 +28,7 @@ _RECTANGLES = """
           top: box.top - frame.top, bottom: box.bottom - frame.top, width: frame.width, height: frame.height};
 })
 """
-# Contrast of texts with what is behind them (WCAG 2.2, "Contrast (Minimum)").
+# Contrast of each text with its background (WCAG 2.2, "Contrast (Minimum)").
 _CONTRASTS = """
 (() => {
   const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
@@ -45,10 +45,11 @@ _CONTRASTS = """
       .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
   };
-  const all = document.querySelectorAll("h1, h3, p, a, b, dt, dd, th, td, li, .badge, svg text, svg tspan");
+  const all = document.querySelectorAll(
+    "h1, h3, p, a, b, dt, dd, th, td, li, .badge, code, svg text, svg tspan");
   return [...all]
     .filter(element => element.textContent.trim() && element.checkVisibility())
-    .filter(element => element.tagName !== "a")  // a link in the picture has no text of its own
+    .filter(element => element.tagName !== "a")  // a link in the diagram has no text of its own
     .map(element => {
       const style = getComputedStyle(element), ground = behind(element);
       const ink = paint(ground, element.closest("svg") ? style.fill : style.color);
@@ -65,25 +66,23 @@ _CONTRASTS = """
 def tab() -> Iterator[Browser]:
     program = find_or_install()
     if program is None:
-        pytest.skip("no Chromium is on this machine and none could be installed; CHROMIUM=/path names one")
+        pytest.skip("Chromium is missing and could not be installed; set CHROMIUM=/path to use one")
     with browser(program) as tab:
         yield tab
 
 
 def written(folder: Path, status: Status) -> Path:
     file = folder / "page.html"
-    file.write_text(page(status), encoding="utf-8")
+    file.write_text(render_page(status), encoding="utf-8")
     return file
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_page_asks_for_nothing_and_nothing_goes_wrong_in_it(
-    tab: Browser, tmp_path: Path, size: str
-) -> None:
-    file = written(tmp_path, made_up(*SIZES[size]))
+def test_page_sends_no_request_and_logs_no_error(tab: Browser, tmp_path: Path, size: str) -> None:
+    file = written(tmp_path, sample_status(*SIZES[size]))
     tab.open(file)
     assert tab.value("document.images.length + document.scripts.length") == 0
-    requests = {asked["request"]["url"] for asked in tab.named("Network.requestWillBeSent")}
+    requests = {sent["request"]["url"] for sent in tab.named("Network.requestWillBeSent")}
     assert {url for url in requests if not url.startswith("data:")} == {file.as_uri()}
     assert tab.named("Log.entryAdded") == []
     assert tab.named("Runtime.exceptionThrown") == []
@@ -91,16 +90,14 @@ def test_the_page_asks_for_nothing_and_nothing_goes_wrong_in_it(
 
 @pytest.mark.parametrize("width", [320, 800, 1600])
 @pytest.mark.parametrize("size", ["30 by 10", "1000 by 40"])
-def test_nothing_sticks_out_at_the_side_in_any_width(
-    tab: Browser, tmp_path: Path, size: str, width: int
-) -> None:
-    tab.open(written(tmp_path, made_up(*SIZES[size])), width=width)
+def test_page_never_scrolls_sideways(tab: Browser, tmp_path: Path, size: str, width: int) -> None:
+    tab.open(written(tmp_path, sample_status(*SIZES[size])), width=width)
     assert tab.value("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("size", [size for size in SIZES if size != "none read"])
-def test_no_name_in_the_picture_covers_another_or_is_cut_off(tab: Browser, tmp_path: Path, size: str) -> None:
-    tab.open(written(tmp_path, made_up(*SIZES[size])))
+def test_names_in_the_diagram_neither_overlap_nor_overflow(tab: Browser, tmp_path: Path, size: str) -> None:
+    tab.open(written(tmp_path, sample_status(*SIZES[size])))
     texts: list[dict[str, Any]] = tab.value(_RECTANGLES)
     assert texts
     for index, one in enumerate(texts):
@@ -119,35 +116,58 @@ def test_no_name_in_the_picture_covers_another_or_is_cut_off(tab: Browser, tmp_p
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_what_is_behind_it_in_both_schemes(
-    tab: Browser, tmp_path: Path, scheme: str
-) -> None:
-    tab.open(written(tmp_path, made_up(30, 10)), scheme=scheme)
+def test_every_text_has_enough_contrast_in_both_schemes(tab: Browser, tmp_path: Path, scheme: str) -> None:
+    tab.open(written(tmp_path, sample_status(30, 10, observed=True)), scheme=scheme)
     contrasts: list[dict[str, Any]] = tab.value(_CONTRASTS)
     assert len(contrasts) > 100
     assert [one for one in contrasts if one["contrast"] < one["least"]] == []
 
 
-def test_the_schemes_are_two_and_the_picture_is_drawn(tab: Browser, tmp_path: Path) -> None:
-    file = written(tmp_path, made_up(30, 10))
+def test_color_schemes_differ_and_the_diagram_is_drawn(tab: Browser, tmp_path: Path) -> None:
+    file = written(tmp_path, sample_status(30, 10))
     tab.open(file, scheme="light")
     light = tab.screenshot()
     tab.open(file, scheme="dark")
     assert tab.screenshot() != light
     drawn = tab.value("[...document.querySelectorAll('.edge')].filter(e => e.getTotalLength() > 100).length")
-    assert drawn == sum(len(secret.readers) for secret in made_up(30, 10).secrets)
+    assert drawn == sum(len(secret.readers) for secret in sample_status(30, 10).secrets)
 
 
-def test_without_script_everything_is_reached(tab: Browser, tmp_path: Path) -> None:
-    tab.open(written(tmp_path, made_up(1000, 10)), script=False)
+def test_declared_actual_and_silent_readers_have_different_lines(tab: Browser, tmp_path: Path) -> None:
+    status = sample_status(30, 10, observed=True)
+    tab.open(written(tmp_path, status), width=320)
+    assert tab.value("document.documentElement.scrollWidth") <= 320
+    dashes = {
+        kind: tab.value(
+            f"[...document.querySelectorAll('.diagram .edge.{kind}')]"
+            ".map(edge => getComputedStyle(edge).strokeDasharray + '|' + edge.textContent)"
+        )
+        for kind in ("actual", "silent", "undeclared")
+    }
+    readings = [one.readings for one in status.secrets if one.readings]
+    assert len(dashes["silent"]) == sum(len(one.silent) for one in readings) > 0
+    assert len(dashes["undeclared"]) == 5
+    assert len({each.partition("|")[0] for lines in dashes.values() for each in lines}) == 3
+    assert all("is not declared, and reads" in each for each in dashes["undeclared"])
+    assert all("does not read" in each for each in dashes["silent"])
+    legend = tab.value("document.querySelector('.legend').textContent")
+    assert "declared, but does not read" in legend
+    assert tab.value("[...document.querySelectorAll('pre')].every(e => e.textContent.includes('\\n  TOKEN'))")
+    texts: list[dict[str, Any]] = tab.value(_RECTANGLES)
+    inside = [one for one in texts if one["left"] >= 0 and one["right"] <= one["width"]]
+    assert len(inside) == len(texts) > 30
+
+
+def test_page_is_complete_without_scripts(tab: Browser, tmp_path: Path) -> None:
+    tab.open(written(tmp_path, sample_status(1000, 10)), script=False)
     tree = tab.call("DOM.getDocument", depth=-1)["root"]
     text = repr(tree)
     assert text.count("'article'") >= 1000
-    assert "143 of 1000 secrets want attention" in text
+    assert "143 of 1000 secrets need attention" in text
 
 
-def test_what_wants_attention_leads_to_its_secret(tab: Browser, tmp_path: Path) -> None:
-    tab.open(written(tmp_path, made_up(30, 10)))
+def test_problems_link_to_their_secrets(tab: Browser, tmp_path: Path) -> None:
+    tab.open(written(tmp_path, sample_status(30, 10)))
     lost = tab.value(
         "[...document.querySelectorAll('a[href^=\"#\"]')]"
         ".filter(a => !document.getElementById(a.getAttribute('href').slice(1))).length"
@@ -157,20 +177,41 @@ def test_what_wants_attention_leads_to_its_secret(tab: Browser, tmp_path: Path) 
     assert first == "unavailable"
 
 
-def test_texts_of_aws_and_of_the_stack_file_are_texts(tab: Browser, tmp_path: Path) -> None:
-    status = made_up(4, 1)
+def test_texts_from_aws_and_the_stack_file_are_escaped(tab: Browser, tmp_path: Path) -> None:
+    status = sample_status(4, 1, observed=True)
     secret = replace(
         status.secrets[3],
-        name=f"app{NASTY}",
+        name=f"app{HOSTILE}",
         content="keys",
-        keys=(NASTY,),
-        placeholders=(Placeholder(key=NASTY, hint=NASTY),),
-        drift=(Difference(what="description", declared=NASTY, actual=NASTY),),
-        problems=tuple(replace(one, text=NASTY, remedy=NASTY) for one in status.secrets[3].problems),
+        keys=(HOSTILE,),
+        placeholders=(Placeholder(key=HOSTILE, hint=HOSTILE),),
+        drift=(Difference(what="description", declared=HOSTILE, actual=HOSTILE),),
+        problems=tuple(replace(one, text=HOSTILE, remedy=HOSTILE) for one in status.secrets[3].problems),
+        readings=Readings(
+            actual=(
+                ActualReader(
+                    principal=HOSTILE,
+                    account=HOSTILE,
+                    kind="other",
+                    declared=False,
+                    workloads=(),
+                    reads=1,
+                    last_read=status.asked_at,
+                    sources=(HOSTILE,),
+                ),
+            ),
+            silent=(),
+            unread=False,
+            unread_keys=(HOSTILE,),
+            monthly_usd=0.4,
+            suggestions=(
+                Suggestion(path=HOSTILE, change="remove", lines=f"{HOSTILE}\n{HOSTILE}", reason=HOSTILE),
+            ),
+        ),
     )
-    workloads = (replace(status.workloads[0], runs_as=NASTY, role=NASTY),)
-    nasty = replace(status, stack=NASTY, secrets=(*status.secrets[:3], secret), workloads=workloads)
-    tab.open(written(tmp_path, nasty))
+    workloads = (replace(status.workloads[0], runs_as=HOSTILE, role=HOSTILE),)
+    hostile = replace(status, stack=HOSTILE, secrets=(*status.secrets[:3], secret), workloads=workloads)
+    tab.open(written(tmp_path, hostile))
     assert tab.value("document.images.length + document.scripts.length") == 0
-    assert tab.value(f"document.body.textContent.split({NASTY!r}).length") > 8
+    assert tab.value(f"document.body.textContent.split({HOSTILE!r}).length") > 8
     assert tab.named("Log.entryAdded") == []

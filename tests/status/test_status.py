@@ -1,13 +1,13 @@
-"""What the status says of a stack that the real engine deployed, after whatever people do to it in AWS."""
+"""The status of a stack that the real engine deployed, after edits in AWS."""
 
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from automation.status.model import Difference, Problem
-from tests.localcloud.emulator_functions import until, zipped
-from tests.status.stack import ACCOUNT, DRIFTING, POLICY, READER, ROTATING, Asked
+from operations.status.model import Difference, Problem
+from tests.support.emulator_functions import until, zipped
+from tests.support.status_stack import ACCOUNT, DRIFTING, POLICY, READER, ROTATING, StatusStack
 
 # ruff: noqa: ANN401  boto3 makes its clients' types at run time
 
@@ -16,8 +16,8 @@ def kinds(problems: tuple[Problem, ...]) -> list[str]:
     return [problem.kind for problem in problems]
 
 
-def test_a_stack_is_as_declared_after_it_was_deployed(asked: Asked) -> None:
-    found = asked.status()
+def test_deployed_stack_has_no_drift(status_stack: StatusStack) -> None:
+    found = status_stack.status()
     untouched = {"app", "vendor/prismic", "sessions"}
     assert {
         secret.name: secret.drift for secret in found.secrets if secret.name in untouched
@@ -27,27 +27,29 @@ def test_a_stack_is_as_declared_after_it_was_deployed(asked: Asked) -> None:
     assert found.region == "us-east-1"
 
 
-def test_a_placeholder_waits_until_a_person_has_edited_it_in_aws(asked: Asked) -> None:
-    before = asked.secret("vendor/filled")
+def test_placeholder_waits_until_it_is_filled_in_by_hand(status_stack: StatusStack) -> None:
+    before = status_stack.secret("vendor/filled")
     assert (before.filled, kinds(before.problems)) == ("waiting", ["waiting"])
-    assert "TOKEN waits for a person" in before.problems[0].text
+    assert "TOKEN is not filled in yet" in before.problems[0].text
     assert "Vendor > Settings" in before.problems[0].remedy
-    asked.stack.edit("vendor/filled", TOKEN="by-hand-and-secret")
-    after = asked.secret("vendor/filled")
+    status_stack.stack.edit("vendor/filled", TOKEN="by-hand-and-secret")
+    after = status_stack.secret("vendor/filled")
     assert (after.filled, after.problems) == ("filled", ())
     assert after.last_changed is not None
     assert before.last_changed is not None
     assert after.last_changed > before.last_changed
 
 
-def test_a_placeholder_that_a_rotation_wrote_before_any_person_is_not_called_filled(asked: Asked) -> None:
-    rotate(asked, "vendor/rotated")
-    found = asked.secret("vendor/rotated")
+def test_placeholder_in_a_rotated_secret_is_unclear(
+    status_stack: StatusStack,
+) -> None:
+    rotate(status_stack, "vendor/rotated")
+    found = status_stack.secret("vendor/rotated")
     assert (found.filled, found.problems) == ("unclear", ())
 
 
-def rotate(asked: Asked, name: str) -> None:
-    client = asked.stack.client()
+def rotate(status_stack: StatusStack, name: str) -> None:
+    client = status_stack.stack.client()
     settle(client, name)
     version = client.rotate_secret(SecretId=name)["VersionId"]
     until(lambda: "AWSCURRENT" in stages(client, name).get(version, ()))
@@ -64,7 +66,7 @@ def pending(client: Any, name: str) -> bool:
 
 
 def settle(client: Any, name: str) -> None:
-    """Until the test that AWS makes when rotation is attached is over."""
+    """Wait for the test that AWS runs when rotation is attached."""
     until(lambda: not pending(client, name))
 
 
@@ -143,17 +145,17 @@ EDITS: dict[str, tuple[Callable[[Any, str], None], Difference]] = {
 }
 
 
-def test_every_kind_of_edit_in_aws_shows_as_what_it_is(asked: Asked) -> None:
-    client = asked.stack.client()
+def test_every_kind_of_edit_in_aws_is_reported_as_drift(status_stack: StatusStack) -> None:
+    client = status_stack.stack.client()
     for kind in EDITS:
         settle(client, f"drift/{kind}")
         EDITS[kind][0](client, f"drift/{kind}")
     settle(client, "drift/schedule")
-    own = foreign_function(asked)
+    own = foreign_function(status_stack)
     settle(client, "drift/function")
     client.rotate_secret(SecretId="drift/function", RotateImmediately=False, RotationLambdaARN=own)
     settle(client, "drift/function")
-    found = {secret.name: secret for secret in asked.status().secrets}
+    found = {secret.name: secret for secret in status_stack.status().secrets}
     for kind, (_, difference) in EDITS.items():
         secret = found[f"drift/{kind}"]
         assert secret.drift == (difference,), kind
@@ -164,9 +166,9 @@ def test_every_kind_of_edit_in_aws_shows_as_what_it_is(asked: Asked) -> None:
     assert {*DRIFTING, *ROTATING} == {*EDITS, "function"}
 
 
-def foreign_function(asked: Asked) -> str:
-    """A function that is not the stack's, which does nothing."""
-    lambda_ = asked.stack.client("lambda")
+def foreign_function(status_stack: StatusStack) -> str:
+    """Create a function that does nothing and is not the stack's."""
+    lambda_ = status_stack.stack.client("lambda")
     ours = lambda_.list_functions()["Functions"][0]
     made = lambda_.create_function(
         FunctionName="somebody-elses",
@@ -185,23 +187,25 @@ def foreign_function(asked: Asked) -> str:
     return str(made["FunctionArn"])
 
 
-def test_a_policy_written_in_another_form_with_the_same_meaning_is_no_drift(asked: Asked) -> None:
+def test_policy_with_equal_meaning_is_no_drift(status_stack: StatusStack) -> None:
     statement = {**POLICY["Statement"], "Action": ["secretsmanager:getsecretvalue"]}
     document = {"Statement": [statement], "Version": "2012-10-17"}
-    asked.stack.client().put_resource_policy(SecretId="app", ResourcePolicy=json.dumps(document))
-    assert asked.secret("app").drift == ()
+    status_stack.stack.client().put_resource_policy(SecretId="app", ResourcePolicy=json.dumps(document))
+    assert status_stack.secret("app").drift == ()
 
 
-def test_policies_are_left_out_where_nobody_wants_them(asked: Asked) -> None:
-    found = asked.status(policies=False)
+def test_policies_are_skipped_on_request(status_stack: StatusStack) -> None:
+    found = status_stack.status(policies=False)
     assert all(one.what != "policy" for secret in found.secrets for one in secret.drift)
 
 
-def test_a_secret_that_waits_for_its_deletion_and_one_that_is_gone_are_both_unavailable(asked: Asked) -> None:
-    client = asked.stack.client()
+def test_deleted_secrets_are_unavailable_with_and_without_recovery_window(
+    status_stack: StatusStack,
+) -> None:
+    client = status_stack.stack.client()
     client.delete_secret(SecretId="deleted", RecoveryWindowInDays=7)
     client.delete_secret(SecretId="lost", ForceDeleteWithoutRecovery=True)
-    found = {secret.name: secret for secret in asked.status().secrets}
+    found = {secret.name: secret for secret in status_stack.status().secrets}
     deleted, lost = found["deleted"], found["lost"]
     assert (deleted.presence, kinds(deleted.problems)) == ("deletion-scheduled", ["unavailable"])
     assert "restore-secret --secret-id deleted" in deleted.problems[0].remedy
@@ -209,15 +213,15 @@ def test_a_secret_that_waits_for_its_deletion_and_one_that_is_gone_are_both_unav
     assert (lost.presence, kinds(lost.problems), lost.arn) == ("missing", ["unavailable"], None)
 
 
-def test_a_rotation_that_has_not_ended_is_running_for_an_hour_and_then_unfinished(asked: Asked) -> None:
-    client = asked.stack.client()
+def test_pending_rotation_is_running_for_an_hour_then_unfinished(status_stack: StatusStack) -> None:
+    client = status_stack.stack.client()
     settle(client, "pending")
     version = client.put_secret_value(SecretId="pending", SecretString="{}", VersionStages=["AWSPENDING"])
     now = datetime.now(UTC)
-    running = asked.secret("pending", now)
+    running = status_stack.secret("pending", now)
     assert running.rotation is not None
     assert (running.rotation.state, running.problems) == ("running", ())
-    unfinished = asked.secret("pending", now + timedelta(hours=2))
+    unfinished = status_stack.secret("pending", now + timedelta(hours=2))
     assert unfinished.rotation is not None
     assert unfinished.rotation.state == "unfinished"
     assert kinds(unfinished.problems) == ["rotation"]
@@ -227,59 +231,59 @@ def test_a_rotation_that_has_not_ended_is_running_for_an_hour_and_then_unfinishe
     client.update_secret_version_stage(
         SecretId="pending", VersionStage="AWSPENDING", RemoveFromVersionId=version["VersionId"]
     )
-    assert asked.secret("pending", now + timedelta(hours=2)).problems == ()
+    assert status_stack.secret("pending", now + timedelta(hours=2)).problems == ()
 
 
-def test_a_rotation_label_left_on_the_previous_version_is_reported_at_once(asked: Asked) -> None:
-    client = asked.stack.client()
+def test_pending_label_on_the_previous_version_is_reported_at_once(status_stack: StatusStack) -> None:
+    client = status_stack.stack.client()
     settle(client, "pending")
     before = client.describe_secret(SecretId="pending")["VersionIdsToStages"]
     [current] = [version for version, labels in before.items() if "AWSCURRENT" in labels]
     client.update_secret_version_stage(SecretId="pending", VersionStage="AWSPENDING", MoveToVersionId=current)
-    assert asked.secret("pending").problems == ()
-    asked.stack.edit("pending", KEY="by-hand-and-secret")
-    assert asked.secret("pending").problems == ()  # an edit removes it, as AWS was seen to do
+    assert status_stack.secret("pending").problems == ()
+    status_stack.stack.edit("pending", KEY="by-hand-and-secret")
+    assert status_stack.secret("pending").problems == ()  # an edit removes the label, as on AWS
     client.update_secret_version_stage(SecretId="pending", VersionStage="AWSPENDING", MoveToVersionId=current)
-    [problem] = asked.secret("pending").problems
+    [problem] = status_stack.secret("pending").problems
     assert "may bring that version back" in problem.text
     assert f"--remove-from-version-id {current}" in problem.remedy
     client.update_secret_version_stage(
         SecretId="pending", VersionStage="AWSPENDING", RemoveFromVersionId=current
     )
-    assert asked.secret("pending").problems == ()
+    assert status_stack.secret("pending").problems == ()
 
 
-def test_a_rotation_is_overdue_when_the_date_that_aws_names_has_passed(asked: Asked) -> None:
-    found = asked.secret("sessions")
+def test_rotation_is_overdue_after_the_next_rotation_date(status_stack: StatusStack) -> None:
+    found = status_stack.secret("sessions")
     assert found.rotation is not None
     assert found.rotation.next_by is not None
     assert found.rotation.schedule == "cron(0 3 1 * ? *)"
-    on_time = asked.secret("sessions", found.rotation.next_by)
+    on_time = status_stack.secret("sessions", found.rotation.next_by)
     assert on_time.problems == ()
-    late = asked.secret("sessions", found.rotation.next_by + timedelta(hours=2))
+    late = status_stack.secret("sessions", found.rotation.next_by + timedelta(hours=2))
     assert late.rotation is not None
     assert (late.rotation.state, kinds(late.problems)) == ("overdue", ["rotation"])
 
 
-def test_an_alarm_of_the_function_counts_for_the_function(asked: Asked) -> None:
-    cloudwatch = asked.stack.client("cloudwatch")
+def test_error_alarm_is_a_problem_of_the_function(status_stack: StatusStack) -> None:
+    cloudwatch = status_stack.stack.client("cloudwatch")
     [alarm] = cloudwatch.describe_alarms()["MetricAlarms"]
-    assert [function.alarm for function in ours(asked)] == ["OK"]
+    assert [function.alarm for function in ours(status_stack)] == ["OK"]
     cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue="ALARM", StateReason="a test")
     try:
-        [function] = ours(asked)
+        [function] = ours(status_stack)
         assert (function.alarm, kinds(function.problems)) == ("ALARM", ["rotation"])
         assert "sessions" in function.secrets
     finally:
         cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue="OK", StateReason="a test")
 
 
-def ours(asked: Asked) -> list[Any]:
-    return [function for function in asked.status().functions if "somebody-elses" not in function.arn]
+def ours(status_stack: StatusStack) -> list[Any]:
+    return [function for function in status_stack.status().functions if "somebody-elses" not in function.arn]
 
 
-def test_readers_are_named_with_exactly_the_keys_that_they_read(asked: Asked) -> None:
-    found = asked.status()
+def test_readers_are_listed_with_exactly_their_keys(status_stack: StatusStack) -> None:
+    found = status_stack.status()
     readers = {
         (secret.name, reader.workload): reader.keys for secret in found.secrets for reader in secret.readers
     }
@@ -293,17 +297,17 @@ def test_readers_are_named_with_exactly_the_keys_that_they_read(asked: Asked) ->
         ("rails", "kubernetes", None),
         ("worker", "ecs", None),
     ]
-    outputs = json.loads(asked.stack.pulumi("stack", "output", "--json").stdout)
-    roles = [workload.role for workload in asked.status(outputs=outputs).workloads]
+    outputs = json.loads(status_stack.stack.pulumi("stack", "output", "--json").stdout)
+    roles = [workload.role for workload in status_stack.status(outputs=outputs).workloads]
     assert roles == [outputs["workloads"][name]["roleArn"] for name in ("rails", "worker")]
 
 
-def test_a_key_that_cannot_be_used_makes_its_secrets_unavailable(asked: Asked) -> None:
-    kms = asked.stack.client("kms")
-    key = asked.stack.client().describe_secret(SecretId="app")["KmsKeyId"]
+def test_unusable_key_makes_its_secrets_unavailable(status_stack: StatusStack) -> None:
+    kms = status_stack.stack.client("kms")
+    key = status_stack.stack.client().describe_secret(SecretId="app")["KmsKeyId"]
     kms.disable_key(KeyId=key)
     try:
-        found = asked.secret("app")
+        found = status_stack.secret("app")
         assert kinds(found.problems) == ["unavailable"]
         assert "Disabled" in found.problems[0].text
     finally:

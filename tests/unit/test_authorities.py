@@ -1,4 +1,4 @@
-"""Which certificate authorities a workload is brought, without an engine."""
+"""Certificate authorities for workloads, without an engine."""
 
 import re
 import ssl
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from localcloud.certificates import Authority, make_authority, write_server_certificate
 from program import authorities
-from settings import SettingsError
-from tests.unit.recorded_run import MASTER_ARN, run
+from stack_file import SettingsError
+from tests.support.recorded_run import MASTER_ARN, run
+from tools.localcloud.certificates import Authority, make_authority, write_server_certificate
 
 REGIONS = sorted({found.region for found in authorities.bundle() if found.region})
 HOST = "db.example"
@@ -28,19 +28,19 @@ def test_every_certificate_of_the_bundle_is_for_a_region_or_for_all() -> None:
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_a_region_has_all_its_authorities_and_those_of_no_other(region: str) -> None:
+def test_a_region_has_exactly_its_own_authorities(region: str) -> None:
     text = authorities.of_regions([region])
     chosen = [found.name for found in authorities.bundle() if found.pem in text]
     assert text.count("BEGIN CERTIFICATE") == len(chosen)
     for kind in ("RSA2048", "RSA4096", "ECC384"):
         assert f"Amazon RDS {region} Root CA {kind} G1" in chosen
     assert all(region in name or not re.search(r"-\d", name) for name in chosen)
-    assert len(text) < authorities.MOST_BYTES_FOR_ECS / 2
+    assert len(text) < authorities.MAX_BYTES_FOR_ECS / 2
 
 
 @pytest.fixture(scope="module")
 def mirrored() -> Iterator[tuple[Path, dict[str, ssl.SSLContext]]]:
-    """A bundle with the same names, of authorities whose keys we have, and a server of each."""
+    """Yield a bundle with the same names, of authorities whose keys we have, and a TLS server of each."""
     made: dict[str, Authority] = {found.name: make_authority(found.name) for found in authorities.bundle()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -54,7 +54,7 @@ def mirrored() -> Iterator[tuple[Path, dict[str, ssl.SSLContext]]]:
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_the_chosen_authorities_verify_servers_of_that_region_and_of_no_other(
+def test_authorities_of_a_region_verify_only_its_servers(
     mirrored: tuple[Path, dict[str, ssl.SSLContext]], region: str
 ) -> None:
     file, servers = mirrored
@@ -69,7 +69,7 @@ def test_the_chosen_authorities_verify_servers_of_that_region_and_of_no_other(
 
 
 def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
-    """A TLS handshake in memory; raises what the client finds wrong."""
+    """Do a TLS handshake in memory; raise the client's error."""
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     here = client.wrap_bio(to_client, to_server, server_hostname=HOST)
     there = server.wrap_bio(to_server, to_client, server_side=True)
@@ -94,12 +94,12 @@ def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
         ("eu-west-1.rds.amazonaws.com.example", "us-east-1"),
     ],
 )
-def test_the_region_is_the_one_in_the_endpoint_or_the_stacks(host: str, region: str) -> None:
+def test_an_endpoints_region_wins_over_the_stacks(host: str, region: str) -> None:
     assert authorities.region_of(host, "us-east-1") == region
 
 
 def workload_text(region: str, *, own: str = "", host: str = "db.example", **platform: Any) -> str:  # noqa: ANN401
-    """The authorities that an ECS workload of a stack in this region is brought."""
+    """Return the authorities of an ECS workload in a stack of this region."""
     database = {
         "host": host,
         "outsideVpc": True,
@@ -124,19 +124,19 @@ def workload_text(region: str, *, own: str = "", host: str = "db.example", **pla
     return str(entry["value"])
 
 
-def test_a_database_elsewhere_brings_the_authorities_of_its_own_region() -> None:
+def test_a_database_in_another_region_has_that_regions_authorities() -> None:
     host = "shop.cabc123.eu-west-1.rds.amazonaws.com"
     assert workload_text("us-east-1", host=host) == authorities.of_regions(["eu-west-1"])
 
 
-def test_a_databases_own_authorities_come_too_without_what_is_between_them(tmp_path: Path) -> None:
+def test_a_databases_own_authorities_are_added_without_comments(tmp_path: Path) -> None:
     pem = make_authority("ours").pem().decode()
     file = tmp_path / "own.pem"
     file.write_text(f"subject=ours\r\n{pem}# the end, {pem}".replace("\n", "\r\n"))
     assert workload_text("us-east-1", own=str(file)) == authorities.of_regions(["us-east-1"]) + pem
 
 
-def test_a_region_that_the_bundle_lacks_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_a_region_without_authorities_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="update_ca_bundle") as raised:
         workload_text("il-central-1")
     assert [mistake.path for mistake in raised.value.mistakes] == [

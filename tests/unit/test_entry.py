@@ -1,18 +1,18 @@
-"""What an operator is told by the program's entry, whoever runs it."""
+"""The program's entry and its errors."""
 
 import pulumi
 import pytest
 
-import settings
 from program import entry
+from stack_file import loading
 
 
-def test_a_mistake_is_told_without_characters_that_a_terminal_obeys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_have_no_terminal_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     def load() -> None:
         raise pulumi.RunError('unknown key "a\x1b[2Jb"\n  line two')
 
-    monkeypatch.setattr(settings, "load", load)
-    monkeypatch.setattr(entry, "prepare", lambda: None)  # it tunes the whole process
+    monkeypatch.setattr(loading, "load", load)
+    monkeypatch.setattr(entry, "tune", lambda: None)  # it would tune the test's process
     with pytest.raises(pulumi.RunError) as raised:
         entry.run()
     assert "\x1b" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""Workloads that read secrets which this stack does not make, without an engine."""
+"""Workloads that read existing secrets, without an engine."""
 
 import json
 import re
@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from settings import SettingsError
-from settings.mistakes import from_validation
-from settings.reads import Read
-from tests.unit.recorded_run import Recording, existing_arn, run
+from stack_file import SettingsError
+from stack_file.key_references import Read
+from stack_file.mistakes import from_validation
+from tests.support.manifests import manifests_of
+from tests.support.recorded_run import Recording, existing_arn, run
 from tests.unit.test_workload_program import ACCOUNT, FOREIGN, PODS, ROLE_POLICY, W, document
 
 SENTRY, OLD, MASTER = map(existing_arn, ("platform/sentry", "platform/sentry-old", "rds!cluster-1a2b"))
@@ -30,7 +31,7 @@ def reading(
     recording: Recording | None = None,
     **workload: object,
 ) -> Recording:
-    """A workload with these variables; `secrets` are the stack's own."""
+    """Run a stack with one workload that has these variables; `secrets` are the stack's own."""
     config = {
         "aws:region": "us-east-1",
         "aws-secrets:workloads": {"web": {"environment": environment, "kubernetes": PODS, **workload}},
@@ -61,17 +62,17 @@ def test_a_workload_reads_an_existing_secret_by_name_or_arn(reference: str, arn:
     assert read["Resource"] == [arn]
     assert decrypt["Resource"] == KEY
     assert decrypt["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == [arn]
-    manifests = list(yaml.safe_load_all(recording.outputs["workloads"]["web"]["manifests"]))
+    manifests = manifests_of(recording.outputs["workloads"]["web"])
     [entry] = manifests[1]["spec"]["data"]
     assert entry == {"secretKey": "DSN", "remoteRef": {"key": arn, "property": "dsn"}}
 
 
-def test_a_secret_with_awss_own_key_needs_no_permission_for_a_key() -> None:
+def test_the_aws_managed_key_needs_no_permission() -> None:
     [read] = policy(reading({"DSN": {"existingSecret": "platform/sentry-old"}}))
     assert read["Resource"] == [OLD]
 
 
-def test_existing_secrets_and_those_of_the_stack_are_read_by_one_role() -> None:
+def test_one_role_reads_existing_and_own_secrets() -> None:
     template = {
         "template": "${a}:${b}",
         "keys": {
@@ -87,12 +88,12 @@ def test_existing_secrets_and_those_of_the_stack_are_read_by_one_role() -> None:
     assert access.inputs == {"reads": ["app"], "readsByArn": [SENTRY]}
 
 
-def test_a_workload_that_reads_the_stacks_own_secrets_alone_has_the_inputs_it_had() -> None:
+def test_own_secrets_alone_leave_the_inputs_unchanged() -> None:
     access = reading({"KEY_BASE": {"secret": "app"}}, secrets=SECRETS).only("aws-secrets:index:ReadAccess")
     assert access.inputs == {"reads": ["app"]}
 
 
-def test_a_secret_of_another_account_is_read_with_the_key_that_is_given() -> None:
+def test_another_accounts_secret_is_read_with_the_declared_key() -> None:
     read = {"existingSecret": ELSEWHERE, "key": "token"}
     recording = reading({"A": {**read, "kmsKeyArn": KEY_ELSEWHERE}, "B": read})
     reads, decrypt = policy(recording)
@@ -112,7 +113,7 @@ def test_a_secret_of_another_account_is_read_with_the_key_that_is_given() -> Non
         ),
     ],
 )
-def test_ecs_and_lambda_read_them_too(platform: dict[str, Any], found: dict[str, Any]) -> None:
+def test_ecs_and_lambda_read_existing_secrets(platform: dict[str, Any], found: dict[str, Any]) -> None:
     declared = {key: value for key, value in platform.items() if value is not None}
     config = {
         "aws:region": "us-east-1",
@@ -124,13 +125,13 @@ def test_ecs_and_lambda_read_them_too(platform: dict[str, Any], found: dict[str,
     assert output.items() >= found.items()
 
 
-def test_the_csi_driver_mounts_them_by_arn() -> None:
+def test_the_csi_driver_mounts_existing_secrets_by_arn() -> None:
     recording = reading(
         {},
         files={"dsn": {"existingSecret": MASTER, "key": "password"}},
         kubernetes={**PODS, "operator": "secrets-store-csi"},
     )
-    [manifest] = yaml.safe_load_all(recording.outputs["workloads"]["web"]["manifests"])
+    [manifest] = manifests_of(recording.outputs["workloads"]["web"])
     [[entry]] = yaml.safe_load_all(manifest["spec"]["parameters"]["objects"])
     assert entry["objectName"] == MASTER
 
@@ -149,16 +150,16 @@ def test_a_service_is_redeployed_when_an_existing_secret_changes() -> None:
     assert json.loads(rule.inputs["eventPattern"])["resources"] == [SENTRY]
 
 
-def test_database_authorities_come_for_a_database_that_the_stack_does_not_name() -> None:
+def test_an_undeclared_database_has_the_regions_authorities() -> None:
     recording = reading(
         {"PASSWORD": {"existingSecret": "rds!cluster-1a2b", "key": "password"}}, databaseAuthorities={}
     )
-    manifests = list(yaml.safe_load_all(recording.outputs["workloads"]["web"]["manifests"]))
+    manifests = manifests_of(recording.outputs["workloads"]["web"])
     assert manifests[-1]["kind"] == "ConfigMap"
     assert manifests[-1]["data"]["ca.pem"].count("BEGIN CERTIFICATE") > 1
 
 
-def test_whole_secrets_come_to_pods_without_a_list_of_keys() -> None:
+def test_pods_read_all_keys_of_whole_secrets() -> None:
     recording = reading(
         {"APP": {"secret": "app", "whole": True}},
         secrets=SECRETS,
@@ -170,11 +171,11 @@ def test_whole_secrets_come_to_pods_without_a_list_of_keys() -> None:
     assert read["Resource"] == sorted([app, SENTRY])
     found = {
         manifest["metadata"]["name"]: manifest["spec"]
-        for manifest in yaml.safe_load_all(recording.outputs["workloads"]["web"]["manifests"])
+        for manifest in manifests_of(recording.outputs["workloads"]["web"])
     }
-    assert found["web-environment-from"]["dataFrom"] == [
-        {"extract": {"key": app}},
-        {"extract": {"key": SENTRY}},
+    assert [read["extract"] for read in found["web-environment-from"]["dataFrom"]] == [
+        {"key": app},
+        {"key": SENTRY},
     ]
     assert found["web-environment"]["data"] == [{"secretKey": "APP", "remoteRef": {"key": app}}]
     [file] = found["web-files"]["data"]
@@ -216,14 +217,18 @@ WHOLE = {"secret": "app", "whole": True}
             'AWS has no secret "gone"',
         ),
         ({"environmentFromAll": [{"secret": "app"}], "kubernetes": CSI}, W, "whole: true"),
-        ({"environment": {"A": {**WHOLE, "key": "K"}}}, f"{W}.environment.A", "whole and key are both given"),
+        (
+            {"environment": {"A": {**WHOLE, "key": "K"}}},
+            f"{W}.environment.A",
+            "whole and key are mutually exclusive",
+        ),
         (
             {"environment": {"A": {"template": "${a}", "keys": {"a": {"secret": "app"}}}}},
             f"{W}.environment.A.keys.a",
             "or whole: true",
         ),
         ({"files": {"a": {"secret": "app"}}}, f"{W}.files.a", "or whole: true"),
-        ({"files": {"a": WHOLE, "b": WHOLE}, "kubernetes": CSI}, f"{W}.files.b", "Keep one of the two files"),
+        ({"files": {"a": WHOLE, "b": WHOLE}, "kubernetes": CSI}, f"{W}.files.b", "Keep one of the files"),
         (
             {
                 "files": {
@@ -233,13 +238,11 @@ WHOLE = {"secret": "app", "whole": True}
                 "kubernetes": CSI,
             },
             f"{W}.files.b",
-            "Keep one of the two files",
+            "Keep one of the files",
         ),
     ],
 )
-def test_a_wrong_read_of_a_whole_secret_is_refused_with_the_remedy(
-    workload: dict[str, Any], path: str, words: str
-) -> None:
+def test_a_wrong_read_of_a_whole_secret_is_rejected(workload: dict[str, Any], path: str, words: str) -> None:
     declared = {"environment": {"KEY_BASE": {"secret": "app"}}, **workload}
     found = refused(declared.pop("environment"), secrets=SECRETS, **declared)
     assert words in found[path]
@@ -248,7 +251,7 @@ def test_a_wrong_read_of_a_whole_secret_is_refused_with_the_remedy(
 def test_a_required_whole_secret_warns_of_each_placeholder(monkeypatch: pytest.MonkeyPatch) -> None:
     warned: list[str] = []
     monkeypatch.setattr("pulumi.log.warn", warned.append)
-    monkeypatch.setattr("program.placeholders._holds_its_initial_value", lambda _: True)
+    monkeypatch.setattr("program.placeholders._has_initial_value", lambda _: True)
     values = {"A": {"filledByHand": "the vendor"}, "B": {"filledByHand": "the vendor"}, "C": {"value": "c"}}
     reading(
         {"APP": {**WHOLE, "required": True}},
@@ -268,36 +271,34 @@ E1 = f"{W}.environment.A"
         (
             {"existingSecret": SENTRY.replace("QwErTy", "AbCdEf")},
             f"{E1}.existingSecret",
-            f"AWS has another secret of this name, {SENTRY}",
+            f"AWS has another secret with this name, {SENTRY}",
         ),
-        ({"existingSecret": "app"}, f"{E1}.existingSecret", "Write secret: app"),
+        ({"existingSecret": "app"}, f"{E1}.existingSecret", "secret: app"),
         (
             {"existingSecret": f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:app-AbCdEf"},
             f"{E1}.existingSecret",
-            "Write secret: app",
+            "secret: app",
         ),
         (
             {"existingSecret": SENTRY.replace("us-east-1", "eu-west-1")},
             f"{E1}.existingSecret",
-            "write the ARN of the replica",
+            "use the ARN of the replica",
         ),
-        ({"existingSecret": ELSEWHERE}, E1, "Write kmsKeyArn: ARN"),
+        ({"existingSecret": ELSEWHERE}, E1, "Set kmsKeyArn: ARN"),
         ({"existingSecret": SENTRY, "kmsKeyArn": KEY}, f"{E1}.kmsKeyArn", "Remove kmsKeyArn"),
         ({"existingSecret": "platform/sentry", "kmsKeyArn": KEY}, E1, "Remove kmsKeyArn"),
         ({"existingSecret": "platform/sentry", "required": True}, E1, "Remove required"),
         ({"existingSecret": "platform/sentry", "secret": "app"}, E1, "existingSecret: NAME"),
         ({"existingSecret": SENTRY[:-7]}, f"{E1}.existingSecret", "with the six characters"),
-        ({"existingSecret": "a b"}, f"{E1}.existingSecret", "Write the secret's name"),
+        ({"existingSecret": "a b"}, f"{E1}.existingSecret", "Use the secret's name"),
     ],
 )
-def test_a_wrong_read_of_an_existing_secret_is_refused_with_the_remedy(
-    read: dict[str, Any], path: str, words: str
-) -> None:
+def test_a_wrong_read_of_an_existing_secret_is_rejected(read: dict[str, Any], path: str, words: str) -> None:
     found = refused({"A": read}, secrets=SECRETS)
     assert words in found[path]
 
 
-def test_two_keys_for_one_secret_are_refused_wherever_it_is_read() -> None:
+def test_different_keys_for_one_secret_are_rejected() -> None:
     reads = {
         name: {"existingSecret": ELSEWHERE, "key": "x", "kmsKeyArn": f"{KEY_ELSEWHERE}{name}"}
         for name in ("A", "B")
@@ -307,17 +308,17 @@ def test_two_keys_for_one_secret_are_refused_wherever_it_is_read() -> None:
     assert "different keys" in found[f"{W}.environment.A"]
 
 
-def test_every_missing_secret_is_named_at_once() -> None:
+def test_all_missing_secrets_are_reported_together() -> None:
     found = refused({f"V{number}": {"existingSecret": f"gone/{number}"} for number in range(25)})
     assert len(found) == 25
 
 
-def test_a_role_of_another_account_cannot_be_let_in_to_an_existing_secret() -> None:
+def test_another_accounts_role_cannot_read_an_existing_secret() -> None:
     found = refused(
         {"A": {"existingSecret": "platform/sentry"}},
         kubernetes={"operator": "external-secrets", "role": FOREIGN},
     )
-    assert "does not make the secret" in found[f"{E1}.existingSecret"]
+    assert "not one of this stack" in found[f"{E1}.existingSecret"]
 
 
 def test_a_service_is_not_redeployed_for_a_secret_of_another_account() -> None:
@@ -335,7 +336,7 @@ def test_a_service_is_not_redeployed_for_a_secret_of_another_account() -> None:
         )
 
 
-def test_existing_secrets_above_one_policy_are_in_managed_ones() -> None:
+def test_many_existing_secrets_need_managed_policies() -> None:
     many = {
         f"V{number}": {"existingSecret": f"{ELSEWHERE[:-6]}{number:06}", "kmsKeyArn": KEY_ELSEWHERE}
         for number in range(80)
@@ -352,7 +353,7 @@ def test_existing_secrets_above_one_policy_are_in_managed_ones() -> None:
 
 
 @given(st.text(max_size=30) | st.from_regex(r"arn:aws:secretsmanager:[a-z:0-9/!@ -]*", fullmatch=True))
-def test_any_text_that_names_no_secret_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_secret_name_is_rejected(text: str) -> None:
     try:
         Read.model_validate({"existingSecret": text})
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""One table of exit codes for all commands."""
+"""The exit codes of all commands."""
 
 import re
 from collections.abc import Callable, Collection
@@ -6,24 +6,33 @@ from pathlib import Path
 
 import pytest
 
-from automation import commands
-from automation.exit_codes import ExitCode
-from automation.fleet import commands as fleet_commands
-from automation.report import __main__ as report_command
-from automation.report.live import __main__ as live_command
-from automation.status import __main__ as status_command
+from operations import cli, stack_cli
+from operations.adopt import command as adopt_command
+from operations.compromised import command as compromised_command
+from operations.exit_codes import ExitCode
+from operations.fleet import cli as fleet_commands
+from operations.move import command as move_command
+from operations.rehearse import command as rehearse_command
+from operations.rename import command as rename_command
+from operations.report import __main__ as report_command
+from operations.report.live import __main__ as live_command
+from operations.restore import command as restore_command
+from operations.restore import one_secret
+from operations.rollback import __main__ as rollback_command
+from operations.rotate import command as rotate_command
+from operations.status import __main__ as status_command
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_documented_table_is_the_one_that_commands_use() -> None:
+def test_the_documented_exit_codes_are_those_of_the_commands() -> None:
     rows = re.findall(r"^\| (\d+) \| (.+)\. \|$", (DOCS / "exit-codes.md").read_text(), re.MULTILINE)
     assert [(int(number), text.lower()) for number, text in rows] == [
         (int(code), code.description.lower()) for code in ExitCode
     ]
 
 
-def test_the_documentation_of_status_has_the_codes_of_the_table() -> None:
+def test_the_status_page_documents_its_exit_codes() -> None:
     rows = re.findall(r"^\| (\d+) \| `(\w+)`", (DOCS / "status.md").read_text(), re.MULTILINE)
     assert {kind: int(number) for number, kind in rows} == status_command.CODES
 
@@ -31,15 +40,27 @@ def test_the_documentation_of_status_has_the_codes_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("main", "codes"),
     [
-        (commands.main, commands.CODES),
+        (cli.main, cli.CODES),
+        (lambda arguments: stack_cli.main(["up", *arguments]), stack_cli.CODES),
         (fleet_commands.main, fleet_commands.CODES),
         (report_command.main, report_command.CODES),
         (live_command.main, live_command.CODES),
         (status_command.main, status_command.ALL_CODES),
+        (adopt_command.main, adopt_command.CODES),
+        (compromised_command.main, compromised_command.CODES),
+        (rollback_command.main, rollback_command.ALL_CODES),
+        (restore_command.main, one_secret.CODES),
+        (move_command.main, one_secret.CODES),
+        (rename_command.main, one_secret.CODES),
+        (rehearse_command.main, rehearse_command.CODES),
+        (rotate_command.main, rotate_command.CODES),
     ],
-    ids=["automation", "fleet", "report", "live", "status"],
+    ids=[
+        *("operations", "up", "fleet", "report", "live", "status", "adopt", "compromised"),
+        *("rollback", "restore", "move", "rename", "rehearse", "rotate"),
+    ],
 )
-def test_help_lists_the_codes_that_a_command_ends_with(
+def test_help_lists_a_commands_exit_codes(
     main: Callable[[list[str]], int], codes: Collection[ExitCode], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):

@@ -5,7 +5,7 @@ import pytest
 
 from components import first_version
 from components.first_version import FirstVersionError, FirstVersions
-from components.versions import LookupFailedError, Version
+from components.version_labels import LookupFailedError, Version
 
 ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app-AbCdEf"
 COMMAND = (
@@ -15,7 +15,7 @@ COMMAND = (
 
 
 class Moves:
-    """Records which versions are made current; or fails with a reason."""
+    """Records the versions that become current, or fails with a reason."""
 
     def __init__(self, reason: str | None = None) -> None:
         self.made: list[tuple[str, str]] = []
@@ -37,13 +37,13 @@ def put(first: FirstVersions, labels: list[str]) -> None:
 
 @pytest.fixture
 def in_aws(monkeypatch: pytest.MonkeyPatch) -> list[Version]:
-    """What AWS lists, to be filled by the test."""
+    """Versions that AWS lists; the test fills it."""
     versions: list[Version] = []
     monkeypatch.setattr(first_version, "list_versions", lambda _: versions)
     return versions
 
 
-def test_only_a_secret_that_this_update_created_is_put_with_the_current_label() -> None:
+def test_only_a_new_secret_is_put_with_the_current_label() -> None:
     first = FirstVersions(None)
     assert first.labels(ARN) == ["aws-secrets-initial"]
     first.secret_was_created(creation(arn=ARN))
@@ -51,19 +51,19 @@ def test_only_a_secret_that_this_update_created_is_put_with_the_current_label() 
     assert first.labels(f"{ARN}-other") == ["aws-secrets-initial"]
 
 
-def test_aws_is_not_asked_where_the_version_became_current(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_current_version_needs_no_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_version, "list_versions", lambda _: pytest.fail("AWS was asked"))
     put(FirstVersions(None), ["AWSCURRENT", "aws-secrets-initial"])
 
 
-def test_nothing_is_moved_where_another_version_is_current(in_aws: list[Version]) -> None:
+def test_another_current_version_keeps_its_label(in_aws: list[Version]) -> None:
     in_aws += [Version("live", ("AWSCURRENT",)), Version("initial", ("aws-secrets-initial",))]
     moves = Moves()
     put(FirstVersions(moves), ["aws-secrets-initial"])
     assert moves.made == []
 
 
-def test_the_version_is_made_current_where_none_is(in_aws: list[Version]) -> None:
+def test_the_version_becomes_current_if_there_is_none(in_aws: list[Version]) -> None:
     in_aws.append(Version("initial", ("aws-secrets-initial",)))
     moves = Moves()
     put(FirstVersions(moves), ["aws-secrets-initial"])
@@ -71,16 +71,14 @@ def test_the_version_is_made_current_where_none_is(in_aws: list[Version]) -> Non
 
 
 @pytest.mark.parametrize("moves", [None, Moves("no credentials")])
-def test_the_update_fails_with_the_command_where_it_cannot_be_made_current(
-    in_aws: list[Version], moves: Moves | None
-) -> None:
+def test_a_failed_label_move_shows_the_command(in_aws: list[Version], moves: Moves | None) -> None:
     in_aws.append(Version("initial", ("aws-secrets-initial",)))
     with pytest.raises(FirstVersionError, match="has no current version") as failure:
         put(FirstVersions(moves), ["aws-secrets-initial"])
     assert COMMAND in str(failure.value)
 
 
-def test_the_update_fails_where_it_cannot_be_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_update_fails_if_the_lookup_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(_: str) -> list[Version]:
         raise LookupFailedError("AccessDeniedException")
 

@@ -1,12 +1,12 @@
-"""What is said where AWS could not be asked."""
+"""Errors of failed invokes."""
 
 import pytest
 
-from program.invokes import InvokeError, asked
+from program.invokes import InvokeError, ask
 
 
-def test_a_failed_question_is_told_with_what_it_is_about_and_the_providers_words() -> None:
-    def ask() -> None:
+def test_a_failed_invoke_has_its_subject_and_cause() -> None:
+    def fail() -> None:
         raise ValueError(
             "invoke of aws:secretsmanager/getSecret:getSecret failed: invocation of "
             "aws:secretsmanager/getSecret:getSecret returned an error: "
@@ -14,9 +14,9 @@ def test_a_failed_question_is_told_with_what_it_is_about_and_the_providers_words
         )
 
     with pytest.raises(InvokeError) as raised:
-        asked("secret app", ask)
-    assert str(raised.value) == "AWS could not be asked for secret app: 1 error occurred: * AccessDenied"
+        ask("secret app", fail)
+    assert str(raised.value) == "cannot look up secret app: 1 error occurred: * AccessDenied"
 
 
-def test_an_answer_is_given_as_it_is() -> None:
-    assert asked("a number", lambda: 7) == 7
+def test_an_answer_is_returned_unchanged() -> None:
+    assert ask("a number", lambda: 7) == 7

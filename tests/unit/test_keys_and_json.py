@@ -1,4 +1,4 @@
-"""Keys as they come, and values that are JSON: what is asked of the engine, and who cannot read them."""
+"""Keys with any characters, and JSON values: resources, outputs and unsupported reads."""
 
 import json
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automation.report import first_values
-from automation.report.model import Danger, Kind, Name, plain
 from components.initial_value import Structure, random_name, resolve
-from components.reach import out_of_reach
-from settings import SettingsError
-from settings.secrets import Secret
-from tests.unit.recorded_run import Recording, run
+from components.undeployed_changes import undeployed_changes
+from operations.report import initial_values
+from operations.report.model import Danger, Kind, Name, plain
+from stack_file import SettingsError
+from stack_file.secrets import Secret
+from tests.support.recorded_run import Recording, run
 from tests.unit.test_modes_program import SECRET_COMPONENT, request
 from tests.unit.test_program import PASSWORD, first_value
 from tests.unit.test_whole_secrets import plan, step
@@ -49,7 +49,7 @@ def stack(values: Mapping[str, Any], workload: Mapping[str, Any] | None = None, 
     return run({"aws:region": "us-east-1", "aws-secrets:secrets": secrets, **workloads})
 
 
-def test_a_secret_has_the_keys_that_are_declared_whatever_characters_they_have() -> None:
+def test_a_secret_has_its_declared_keys_with_any_characters() -> None:
     recording = stack({key: {"value": f"of {key}"} for key in KEYS})
     assert first_value(recording) == {key: f"of {key}" for key in KEYS}
     references = recording.outputs["secrets"]["app"]["references"]
@@ -57,7 +57,7 @@ def test_a_secret_has_the_keys_that_are_declared_whatever_characters_they_have()
     assert recording.outputs["secrets"]["app"]["keys"] == list(KEYS)
 
 
-def test_the_random_resource_of_a_key_has_a_name_that_any_log_can_show() -> None:
+def test_a_keys_random_resource_has_a_printable_name() -> None:
     names = [
         found.name
         for found in stack({key: {"random": {}} for key in KEYS}).resources
@@ -70,17 +70,17 @@ def test_the_random_resource_of_a_key_has_a_name_that_any_log_can_show() -> None
 
 
 @given(st.text(st.sampled_from("ABCabc019_./-"), min_size=1, max_size=30))
-def test_the_random_resource_of_an_earlier_releases_key_keeps_its_name(key: str) -> None:
+def test_a_random_resource_keeps_the_name_of_earlier_releases(key: str) -> None:
     assert random_name("app", key) == f"app-random:{key}"
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_report_names_the_key_whose_random_resource_changes(key: str) -> None:
+def test_a_report_shows_the_key_of_a_changed_random_resource(key: str) -> None:
     declared: dict[str, Any] = {"initialValues": {key: {"random": {}}}}
     component = step(SECRET_COMPONENT, "same", declared, declared)
     again = step(PASSWORD, "replace", {}, {}, random_name("app", key))
-    [found] = first_values.random_value(again, plan(component, again))
-    assert plain(found.text).startswith(f"{key} is generated again")
+    [found] = initial_values.random_value(again, plan(component, again))
+    assert plain(found.text).startswith(f"{key} is regenerated")
 
 
 def test_a_structure_arrives_as_json_and_not_as_a_text() -> None:
@@ -98,13 +98,13 @@ def test_a_structure_arrives_as_json_and_not_as_a_text() -> None:
     assert request(stack(raised, initialValues="managed"), "app")["Keys"] == raised
 
 
-def test_the_component_has_a_structure_as_a_text_in_which_the_engine_sees_no_keys_of_its_own() -> None:
+def test_a_structure_is_a_text_among_the_components_inputs() -> None:
     structure = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": 1}
     found = stack({"K": {"json": structure}}).only(SECRET_COMPONENT).inputs
     assert json.loads(found["initialValues"]["K"]["json"]) == structure
 
 
-def test_a_key_that_would_hide_the_others_from_the_engines_events_is_refused() -> None:
+def test_a_key_that_the_engine_reserves_is_rejected() -> None:
     marks = {"4dabf18193072939515e22adb298388d": {"value": "1b47061264138c4ac30d75fd1eb44270"}}
     with pytest.raises(SettingsError) as raised:
         stack({**marks, "value": {"value": "v"}, "K": {"random": {}, "generation": 2}})
@@ -117,33 +117,33 @@ def test_a_key_that_would_hide_the_others_from_the_engines_events_is_refused() -
     ids=str,
 )
 @pytest.mark.parametrize("side", ["old", "new"])
-def test_values_that_the_engine_hides_as_a_whole_cannot_be_judged(values: object, side: str) -> None:
+def test_values_that_the_engine_hides_cannot_be_assessed(values: object, side: str) -> None:
     declared: dict[str, Any] = {"initialValues": {"K": {"random": {}}}, "mode": "managed"}
     other = {**declared, "initialValues": values}
     old, new = (other, declared) if side == "old" else (declared, other)
     component = step(SECRET_COMPONENT, "update", old, {**new, "removedKeys": ["L"]})
-    [found] = first_values.component(component, plan(component))
+    [found] = initial_values.component(component, plan(component))
     assert isinstance(found, Danger)
     assert found.kind == Kind.CANNOT_BE_JUDGED
 
 
-def test_a_mode_that_a_log_makes_up_is_shown_as_a_mere_name() -> None:
+def test_an_unknown_mode_in_a_log_is_shown_as_text() -> None:
     declared: dict[str, Any] = {"initialValues": {"K": {"random": {}}}}
     forged = "once\n<!-- hides what follows"
     component = step(
         SECRET_COMPONENT, "update", {**declared, "mode": forged}, {**declared, "mode": "managed"}
     )
-    [found] = first_values.component(component, plan(component))
+    [found] = initial_values.component(component, plan(component))
     assert Name(forged) in found.text
 
 
-def test_a_structure_that_changes_is_a_change_that_is_not_applied() -> None:
+def test_a_changed_structure_is_not_applied() -> None:
     old, new = ({"initialValues": {"K": {"json": json.dumps(value)}}} for value in (1, 2))
-    [said] = out_of_reach("app", old, new)
+    [said] = undeployed_changes("app", old, new)
     assert "K was changed" in said
 
 
-def test_a_structure_is_no_text_of_a_component() -> None:
+def test_a_component_rejects_a_structure_as_a_text() -> None:
     with pytest.raises(TypeError):
         resolve("x", Structure(value=1), None)  # type: ignore[arg-type]  # it is not come to
 
@@ -169,31 +169,31 @@ W = "aws-secrets:workloads.web"
         (
             {"ecs": {}, "environment": {"A": {"secret": "app", "key": "a:b"}}},
             f"{W}.environment.A",
-            "another name",
+            "Rename the key",
         ),
         ({"ecs": {}, "environment": {"PORT": {"secret": "app"}}}, f"{W}.environment.PORT", "{value: '...'}"),
         (
             {"ecs": {}, "environment": {"A": {"existingSecret": "other", "key": "a:b"}}},
             f"{W}.environment.A",
-            "another name",
+            "Rename the key",
         ),
-        ({"ecs": {}, "environmentFrom": ["app"]}, f"{W}.environmentFrom[0]", "is not a text"),
+        ({"ecs": {}, "environmentFrom": ["app"]}, f"{W}.environmentFrom[0]", "is JSON of another type"),
         (
             {
                 "kubernetes": {**PODS, "operator": "secrets-store-csi"},
                 "environment": {"PORT": {"secret": "app"}},
             },
             f"{W}.environment.PORT",
-            "The CSI driver reads texts",
+            "The CSI driver supports only text",
         ),
         (
             {"kubernetes": PODS, "environmentFrom": ["app"]},
             f"{W}.environmentFrom[0]",
-            "Write environment: {VARIABLE: {secret: app, key: 'a:b'}}",
+            "Use environment: {VARIABLE: {secret: app, key: 'a:b'}}",
         ),
     ],
 )
-def test_a_key_that_a_platform_cannot_name_is_refused_in_its_workload_alone(
+def test_an_unsupported_key_is_rejected_only_in_its_workload(
     workload: dict[str, Any], path: str, words: str
 ) -> None:
     found = mistakes(VALUES, workload)
@@ -231,7 +231,7 @@ JSON = st.recursive(
 
 @settings(max_examples=50)
 @given(st.dictionaries(st.text(min_size=1, max_size=6), JSON, min_size=1, max_size=3))
-def test_whatever_is_declared_is_taken_as_it_is_or_refused_by_its_key(values: dict[str, Any]) -> None:
+def test_any_declared_value_is_kept_or_rejected_by_key(values: dict[str, Any]) -> None:
     declared = {"values": {key: {"json": value} for key, value in values.items()}}
     if all(key.isprintable() for key in values):
         found = Secret.model_validate_json(json.dumps(declared)).values

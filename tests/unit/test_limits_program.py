@@ -1,4 +1,4 @@
-"""What AWS would refuse half way through is refused before anything is declared."""
+"""AWS's limits, checked before anything is declared."""
 
 import json
 from collections.abc import Callable
@@ -10,9 +10,11 @@ import pytest
 from components import read_access, role_policies, rotation_function, value_writer
 from components.function_parts import FunctionSettings
 from program import limits
-from program.making import Account
-from settings import Mistake, SettingsError, StackFile
-from tests.unit.recorded_run import Recording, run
+from program.arns import Account
+from program.aws_lookups import Servers
+from program.desired import resolve
+from stack_file import Mistake, SettingsError, StackFile
+from tests.support.recorded_run import Recording, run
 
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 POLICY = "aws:iam/policy:Policy"
@@ -36,7 +38,7 @@ def stack(secrets: dict[str, Any], **more: Any) -> Recording:  # noqa: ANN401  w
 
 
 def many(count: int, longer: int = 0, length: int = 10, **more: Any) -> dict[str, Any]:  # noqa: ANN401  as below
-    """Secrets with names of so many characters, and the last ones longer by `longer` in all."""
+    """Return secrets with names of `length` characters; the last ones are longer by `longer` in total."""
     names = [f"secret-{number:03}".ljust(length, "x") for number in range(count)]
     for place in range(count - 1, -1, -1):
         added = min(longer, 512 - length)
@@ -61,7 +63,7 @@ def as_reader(secrets: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_written(secrets: dict[str, Any]) -> dict[str, Any]:
-    # without a KMS key, whose id is longer in AWS than in a recorded run
+    # without a KMS key, whose ID is longer in AWS than in a recorded run
     return {"secrets": secrets, "encryption": "aws-managed", "initialValues": "managed"}
 
 
@@ -71,9 +73,10 @@ def as_rotated(secrets: dict[str, Any]) -> dict[str, Any]:
 
 
 def passed(secrets: dict[str, Any], **more: Any) -> list[Mistake]:  # noqa: ANN401  as above
-    """The limits that a stack passes, without a run of the program."""
+    """Return the limits that a stack exceeds, without running the program."""
     declared = StackFile.model_validate_json(json.dumps({"secrets": secrets, **more}))
-    return limits.mistakes(declared, Account("123456789012", "aws", "us-east-1"), {}, {})
+    desired = resolve(declared, "aws-secrets", "test")
+    return limits.mistakes(desired, Account("123456789012", "aws", "us-east-1"), Servers(), {})
 
 
 Division = Callable[[list[str]], role_policies.Division]
@@ -109,11 +112,11 @@ def for_rotation(names: list[str]) -> role_policies.Division:
 
 
 def attached(recording: Recording, name: str) -> list[dict[str, Any]]:
-    """The policies of a role, the inline one first, each as IAM gets it; all sizes and bonds are checked."""
+    """Return a role's policies, the inline one first, after checking their sizes and dependencies."""
     inline = recording.only(ROLE_POLICY, f"{name}-policy")
     managed = [found for found in recording.resources if found.type == POLICY and found.name.startswith(name)]
     before = frozenset[str]()
-    for policy in managed:  # the last one first
+    for policy in managed:  # in reverse order
         attachment = recording.only(ATTACHMENT, policy.name)
         assert attachment.inputs["policyArn"] == f"arn:aws:iam::123456789012:policy/{policy.name}"
         assert attachment.inputs["role"] == inline.inputs["role"]
@@ -129,7 +132,7 @@ def attached(recording: Recording, name: str) -> list[dict[str, Any]]:
 
 
 def resources(policies: list[dict[str, Any]], sid: str) -> list[list[str]]:
-    """Of the statements with this Sid, in each policy."""
+    """Return the resources of the statements with this Sid, in each policy."""
     return [
         statement["Resource"]
         for policy in policies
@@ -146,7 +149,7 @@ def resources(policies: list[dict[str, Any]], sid: str) -> list[list[str]]:
         (as_rotated, for_rotation, "rotation", "RotateTheseSecrets"),
     ],
 )
-def test_one_policy_is_filled_and_one_character_more_makes_a_second(
+def test_one_character_too_many_makes_a_second_policy(
     declare: Declare, division: Division, name: str, sid: str
 ) -> None:
     count = next(n for n in range(1, 99) if division([*many(n + 1, 0, LONG)]).managed)
@@ -173,7 +176,7 @@ def test_one_policy_is_filled_and_one_character_more_makes_a_second(
         ),
     ],
 )
-def test_ten_managed_policies_are_filled_and_one_character_more_is_refused(
+def test_one_character_over_ten_managed_policies_is_rejected(
     declare: Declare, division: Division, path: str, about: str
 ) -> None:
     count = next(n for n in range(100, 199) if division([*many(n + 1, 0, LONG)]).managed > 10)
@@ -187,19 +190,19 @@ def test_ten_managed_policies_are_filled_and_one_character_more_is_refused(
     assert path in message
     assert about.format(count) in message
     assert f"would have {division([*more]).whole} characters" in message
-    assert "IAM takes 10240 for one role, and 10 managed policies of 6144 each" in message
+    assert "IAM accepts 10240 for one role, and 10 managed policies of 6144 each" in message
 
 
-def test_a_role_that_exists_keeps_room_for_four_managed_policies_of_others() -> None:
+def test_an_existing_role_keeps_room_for_four_other_policies() -> None:
     count = next(n for n in range(50, 199) if for_reader([*many(n + 1, 0, LONG)]).managed > 6)
     fitting, more = many(count, 0, LONG), many(count + 1, 0, LONG)
     assert for_reader([*fitting]).managed == 6
     assert passed(fitting, encryption="aws-managed", workloads={"web": reading(fitting, "tasks")}) == []
     message = refused(more, encryption="aws-managed", workloads={"web": reading(more, "tasks")})
-    assert "and 6 managed policies of 6144 each; 4 more are left to whoever made the role" in message
+    assert "and 6 managed policies of 6144 each; 4 more are left to the role's owner" in message
 
 
-def test_each_policy_decrypts_for_its_own_secrets_with_their_keys_alone() -> None:
+def test_each_policy_grants_only_its_own_secrets_keys() -> None:
     keys = [f"arn:aws:kms:us-east-1:123456789012:key/{number:036}" for number in range(2)]
     secrets = many(24, 0, LONG)
     for number, secret in enumerate(secrets.values()):
@@ -216,7 +219,7 @@ def test_each_policy_decrypts_for_its_own_secrets_with_their_keys_alone() -> Non
             assert context == read["Resource"]
 
 
-def test_keys_of_secrets_that_a_function_writes_are_divided_too() -> None:
+def test_keys_of_written_secrets_are_divided_too() -> None:
     secrets = many(60)
     for number, secret in enumerate(secrets.values()):
         secret["encryption"] = f"arn:aws:kms:us-east-1:123456789012:key/{number:036}"
@@ -231,7 +234,7 @@ def test_keys_of_secrets_that_a_function_writes_are_divided_too() -> None:
     assert len(set(keys)) == 60
 
 
-def test_workloads_that_share_a_role_share_the_room_of_its_own_policies() -> None:
+def test_workloads_with_one_role_share_its_inline_policy() -> None:
     secrets = many(36, 0, LONG)
     names = list(secrets)
     smaller = reading({name: secrets[name] for name in names[:8]}, "tasks")
@@ -249,7 +252,7 @@ def test_workloads_that_share_a_role_share_the_room_of_its_own_policies() -> Non
     assert characters(json.dumps(web[0])) + characters(json.dumps(worker[0])) <= role_policies.MOST_INLINE
     assert len({arn for found in resources(web, "ReadTheseSecrets") for arn in found}) == 8
     assert len({arn for found in resources(worker, "ReadTheseSecrets") for arn in found}) == 18
-    # the larger one gives up its room first
+    # the larger one frees its room first
     first = together.only(ROLE_POLICY, "worker-policy").urn
     assert first in together.only(POLICY, "web-policy-2").dependencies
     half = {name: secrets[name] for name in names[:4]}
@@ -257,7 +260,7 @@ def test_workloads_that_share_a_role_share_the_room_of_its_own_policies() -> Non
     assert POLICY not in beside.types()
 
 
-def test_workloads_that_share_a_role_are_counted_together_and_apart_they_are_not() -> None:
+def test_only_workloads_with_one_role_count_together() -> None:
     secrets = many(90, 0, LONG)
     half = dict(list(secrets.items())[:45])
     other = dict(list(secrets.items())[45:])
@@ -272,7 +275,7 @@ def test_workloads_that_share_a_role_are_counted_together_and_apart_they_are_not
     assert passed(secrets, encryption="aws-managed", workloads=apart) == []
 
 
-def test_a_secret_takes_fifty_tags_with_those_of_the_stack_and_no_more() -> None:
+def test_a_secret_has_at_most_fifty_tags() -> None:
     tags = {f"stack-{number}": "x" for number in range(30)}
     own = {f"own-{number}": "x" for number in range(21)}
     fitting = dict(list(own.items())[:20])
@@ -280,7 +283,7 @@ def test_a_secret_takes_fifty_tags_with_those_of_the_stack_and_no_more() -> None
     assert "it would have 51 tags" in refused(many(1, tags=own), tags=tags)
 
 
-def test_a_secret_is_refused_more_readers_of_other_accounts_than_its_policy_holds() -> None:
+def test_too_many_cross_account_readers_are_rejected() -> None:
     secrets = many(1, encryption="stack-key")
 
     def read_by(count: int) -> dict[str, Any]:
@@ -295,11 +298,11 @@ def test_a_secret_is_refused_more_readers_of_other_accounts_than_its_policy_hold
             for n in (2, 3)
         )
     )
-    fits = 2 + (limits.MOST_OF_RESOURCE_POLICY - one) // (two - one)
+    fits = 2 + (limits.MAX_RESOURCE_POLICY - one) // (two - one)
     stack(secrets, workloads=read_by(fits))
     message = refused(secrets, workloads=read_by(fits + 1))
     assert f"with {fits + 1} roles of other accounts" in message
-    assert "Secrets Manager takes 20480" in message
+    assert "Secrets Manager accepts 20480" in message
 
 
 def test_existing_secrets_are_divided_with_those_of_the_stack() -> None:
@@ -315,7 +318,7 @@ def test_existing_secrets_are_divided_with_those_of_the_stack() -> None:
         secret_names=names,
         existing_secret_arns=arns,
         existing_secret_keys=[key] * len(arns),
-        kms_key_ids=[key],
+        kms_key_arns=[key],
         secret_keys=[None] * len(names),
     )
     divided = read_access.division(args)

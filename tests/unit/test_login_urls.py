@@ -2,11 +2,10 @@
 
 import pytest
 
-from components.rotation_function import AdminServer
-from functions.rotation.errors import OperatorError
-from functions.rotation.postgres_authority import fingerprint
-from functions.rotation.postgres_secret import Login, database_url
-from functions.rotation.postgres_session import major_version
+from components.lambdas.rotation.errors import OperatorError
+from components.lambdas.rotation.postgres_secret import Login, database_url
+from components.lambdas.rotation.postgres_session import major_version
+from components.lambdas.rotation.protocol import fingerprint
 
 LOGIN = Login(host="db.example", port=5432, database="d", username="new user", password="p&w", admin_arn=None)
 
@@ -31,16 +30,15 @@ def test_only_user_and_password_of_a_url_are_renewed(existing: str | None, renew
 
 
 def test_what_is_no_url_is_refused_and_not_shown() -> None:
-    with pytest.raises(OperatorError, match="is not a URL") as refused:
+    with pytest.raises(OperatorError, match="is not a valid URL") as refused:
         database_url(LOGIN, "host=h password=canary")
     assert "canary" not in str(refused.value)
 
 
-def test_the_function_and_the_deployment_name_a_server_alike() -> None:
+def test_a_servers_fingerprint_ignores_the_case_of_its_name() -> None:
     arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-1-AbCdEf"
-    server = AdminServer(secret_arn=arn, host="DB.example", port=5432)
-    assert server.fingerprint == fingerprint(arn, "db.EXAMPLE", 5432)
-    assert server.fingerprint != fingerprint(arn, "db.example", 5433)
+    assert fingerprint(arn, "DB.example", 5432) == fingerprint(arn, "db.EXAMPLE", 5432)
+    assert fingerprint(arn, "db.example", 5432) != fingerprint(arn, "db.example", 5433)
 
 
 @pytest.mark.parametrize(("text", "major"), [("16.4 (Debian 16.4-1)", 16), ("19beta1", 19), ("13", 13)])

@@ -1,17 +1,18 @@
-"""The rotation of master secrets that RDS manages: settings, resources, and what status asks, without AWS."""
+"""The rotation of master secrets that RDS manages: settings, resources and status, without AWS."""
 
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from automation.status import texts
-from automation.status.aws import Asking, Denied
-from automation.status.declared import Existing
-from automation.status.judged import unknown_master
-from automation.status.masters import Unknown, masters, merged
-from settings import SettingsError, StackFile
-from tests.unit.recorded_run import MASTER_ARN, Recording
+from operations.status import texts
+from operations.status.assess import unresolved_master
+from operations.status.aws import AwsSession, Denied
+from operations.status.declared import ExistingSecret
+from operations.status.master_secrets import UnresolvedMaster, find_master_secrets, merge
+from program.desired import resolve
+from stack_file import SettingsError, StackFile
+from tests.support.recorded_run import MASTER_ARN, Recording
 from tests.unit.test_pipeline_program import made, statements
 from tests.unit.test_rotation_program import one_database
 
@@ -23,27 +24,27 @@ def scheduled(**rotation: object) -> Recording:
     return one_database(server={**INSTANCE, "masterRotation": rotation})
 
 
-def test_a_master_secret_is_scheduled_without_a_function_and_not_rotated_at_once() -> None:
+def test_a_master_secret_is_scheduled_without_a_function() -> None:
     schedule = scheduled(automaticallyAfterDays=60).only(ROTATION, "shop-master-schedule")
     assert schedule.inputs == {
         "secretId": MASTER_ARN,
         "rotateImmediately": False,
         "rotationRules": {"automaticallyAfterDays": 60},
     }
-    assert schedule.retain_on_delete  # the provider would end the rotation that RDS began
+    assert schedule.retain_on_delete  # the provider would cancel the rotation that RDS started
 
 
-def test_a_master_secret_without_a_schedule_of_its_own_rotates_every_30_days() -> None:
+def test_a_master_secret_rotates_every_30_days_by_default() -> None:
     schedule = scheduled().only(ROTATION, "shop-master-schedule")
     assert schedule.inputs["rotationRules"] == {"automaticallyAfterDays": 30}
 
 
-def test_a_rotation_that_is_switched_off_has_no_rules() -> None:
+def test_a_disabled_rotation_has_no_rules() -> None:
     schedule = scheduled(enabled=False).only(ROTATION, "shop-master-schedule")
     assert schedule.inputs == {"secretId": MASTER_ARN, "rotateImmediately": False, "rotationEnabled": False}
 
 
-def test_a_master_secret_that_the_stack_file_does_not_mention_is_left_alone() -> None:
+def test_an_undeclared_master_rotation_is_left_unchanged() -> None:
     recording = one_database(server=INSTANCE)
     assert [found.name for found in recording.resources if found.type == ROTATION] == [
         "app-database-rotation-schedule"
@@ -55,21 +56,21 @@ def test_a_master_secret_that_the_stack_file_does_not_mention_is_left_alone() ->
     [
         (
             {"host": "db.example", "outsideVpc": True, "admin": {"secretArn": MASTER_ARN}},
-            "does not know this",
+            "together with host",
         ),
-        ({**INSTANCE, "admin": {"secretArn": MASTER_ARN}}, "admin names another secret"),
+        ({**INSTANCE, "admin": {"secretArn": MASTER_ARN}}, "together with admin"),
         ({**INSTANCE, "masterRotation": {"enabled": False, "duration": "3h"}}, "enabled: false"),
         ({**INSTANCE, "masterRotation": {"automaticallyAfterDays": 1001}}, "1000 or less"),
     ],
 )
-def test_a_master_rotation_that_cannot_be_is_refused(server: dict[str, Any], words: str) -> None:
+def test_an_impossible_master_rotation_is_rejected(server: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError) as raised:
         one_database(server={"masterRotation": {}, **server})
     assert words in str(raised.value)
     assert "aws-secrets:databases.shop" in str(raised.value)
 
 
-def test_a_pipelines_role_may_schedule_only_the_master_secrets_that_are_named() -> None:
+def test_a_pipeline_may_schedule_only_listed_master_secrets() -> None:
     assert "ScheduleMasterRotation" not in {found["Sid"] for found in statements(made(), "update-policy")}
     databases = {"rdsInstances": ["a"], "adminSecretArns": [MASTER_ARN], "masterRotationArns": [MASTER_ARN]}
     found = {one["Sid"]: one for one in statements(made(databases=databases), "update-policy")}
@@ -78,7 +79,7 @@ def test_a_pipelines_role_may_schedule_only_the_master_secrets_that_are_named() 
 
 
 class Rds:
-    """RDS's client, which knows one instance, or refuses."""
+    """RDS's client, which has one instance or an error."""
 
     def __init__(self, answer: dict[str, Any] | str) -> None:
         self.answer = answer
@@ -93,11 +94,11 @@ class Rds:
 
 def asked(
     monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any] | str, **database: object
-) -> tuple[list[Existing], list[Unknown]]:
+) -> tuple[list[ExistingSecret], list[UnresolvedMaster]]:
     login = {"logins": {"app": {"username": "a", "database": "d"}}}
     stack_file = StackFile.model_validate({"databases": {"shop": {**INSTANCE, **login, **database}}})
-    monkeypatch.setattr(Asking, "client", lambda *_: Rds(answer))
-    return masters("aws-secrets", stack_file, Asking("us-east-1", None))
+    monkeypatch.setattr(AwsSession, "client", lambda *_: Rds(answer))
+    return find_master_secrets(resolve(stack_file, "aws-secrets", "test"), AwsSession("us-east-1", None))
 
 
 MANAGED = {"MasterUserSecret": {"SecretArn": MASTER_ARN}}
@@ -110,25 +111,25 @@ def test_status_finds_the_master_secret_and_its_declared_schedule(monkeypatch: p
     assert found.rotation_declared
     assert found.schedule is not None
     assert found.schedule.expression == "rate(9 days)"
-    read = Existing(name=found.name, path="p", foreign=False, reads={"web": ("password",)})
-    [both] = merged([read], [found])
+    read = ExistingSecret(name=found.name, path="p", foreign=False, reads={"web": ("password",)})
+    [both] = merge([read], [found])
     assert (both.reads, both.schedule) == (read.reads, found.schedule)
 
 
 @pytest.mark.parametrize("answer", ["AccessDenied", "DBInstanceNotFound", {}])
-def test_a_master_secret_that_rds_does_not_tell_is_left_out_unless_its_rotation_is_declared(
+def test_an_unknown_master_secret_shows_only_with_declared_rotation(
     monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any] | str
 ) -> None:
     assert asked(monkeypatch, answer) == ([], [])
     found, [unknown] = asked(monkeypatch, answer, masterRotation={})
     assert found == []
-    secret = unknown_master(unknown)
+    secret = unresolved_master(unknown)
     [problem] = secret.problems
     assert problem.kind == ("unknown" if answer == "AccessDenied" else "unavailable")
     assert unknown.path == "aws-secrets:databases.shop.masterRotation"
     assert texts.state(secret)
 
 
-def test_a_denied_question_names_its_permission() -> None:
-    unknown = Unknown(name="a", path="p", why=Denied(action="rds:DescribeDBClusters"))
-    assert "rds:DescribeDBClusters" in unknown_master(unknown).problems[0].text
+def test_a_denied_call_shows_its_permission() -> None:
+    unknown = UnresolvedMaster(name="a", path="p", why=Denied(action="rds:DescribeDBClusters"))
+    assert "rds:DescribeDBClusters" in unresolved_master(unknown).problems[0].text

@@ -1,4 +1,4 @@
-"""What initialValues, generation and removedKeys become, without an engine."""
+"""Resources for initialValues, generation and removedKeys, without an engine."""
 
 import json
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.initial_value import FilledByHand
-from components.reach import out_of_reach
 from components.secret import SecretArgs
-from settings import SettingsError
-from tests.unit.recorded_run import MASTER_ARN, Recording, run
+from components.undeployed_changes import undeployed_changes
+from stack_file import SettingsError
+from tests.support.recorded_run import MASTER_ARN, Recording, run
 from tests.unit.test_program import PASSWORD, SECRET, VERSION
 
 INVOCATION = "aws:lambda/invocation:Invocation"
@@ -38,11 +38,11 @@ def request(recording: Recording, name: str) -> dict[str, Any]:
     return sent
 
 
-def test_nothing_of_ours_runs_in_the_account_unless_the_stack_file_says_so() -> None:
+def test_by_default_no_function_runs_in_the_account() -> None:
     assert not {FUNCTION, INVOCATION} & set(stack({"app": {"values": {"K": {"random": {}}}}}).types())
 
 
-def test_each_secret_has_the_resources_of_its_mode_and_the_stack_one_writer() -> None:
+def test_secrets_have_their_modes_resources_and_share_one_writer() -> None:
     values: dict[str, Any] = {"values": {"K": {"random": {}}}}
     recording = stack(
         {
@@ -64,14 +64,14 @@ def test_each_secret_has_the_resources_of_its_mode_and_the_stack_one_writer() ->
 
 
 @pytest.mark.parametrize("mode", ["managed", "account"])
-def test_a_component_that_nothing_would_write_values_of_is_not_made(
+def test_a_component_without_a_needed_writer_is_rejected(
     mode: Literal["managed", "account"],
 ) -> None:
     with pytest.raises(ValueError, match="needs a writer"):
         SecretArgs(secret_name="app", values={"K": FilledByHand(hint="ask")}, mode=mode)
 
 
-def test_a_secrets_own_mode_stands_over_the_stacks() -> None:
+def test_a_secrets_own_mode_wins_over_the_stacks() -> None:
     recording = stack(
         {
             "a": {"values": {"K": {"random": {}}}, "initialValues": "once"},
@@ -83,7 +83,7 @@ def test_a_secrets_own_mode_stands_over_the_stacks() -> None:
     assert {found.name for found in recording.resources if found.type == VERSION} == {"a-initial-version"}
 
 
-def test_the_writer_may_write_exactly_the_secrets_that_are_its_own() -> None:
+def test_the_writer_may_write_only_its_own_secrets() -> None:
     values: dict[str, Any] = {"values": {"K": {"random": {}}}}
     recording = stack(
         {
@@ -107,7 +107,7 @@ def test_the_writer_may_write_exactly_the_secrets_that_are_its_own() -> None:
     assert (function["reservedConcurrentExecutions"], function["timeout"]) == (10, 60)
 
 
-def test_the_writer_is_told_of_keys_and_of_no_value_that_it_makes_itself() -> None:
+def test_the_writer_gets_keys_but_no_values_to_generate() -> None:
     values = {
         "A": {"random": {"length": 40, "special": False, "keepers": {"year": "2026"}}, "generation": 2},
         "B": {"randomBytes": {"length": 8, "encoding": "base64"}},
@@ -129,7 +129,7 @@ def test_the_writer_is_told_of_keys_and_of_no_value_that_it_makes_itself() -> No
     assert not recording.only(INVOCATION).secret_inputs
 
 
-def test_a_configured_value_travels_as_a_secret_with_salt_because_the_id_is_a_hash_of_it() -> None:
+def test_a_configured_value_is_a_salted_secret_input() -> None:
     recording = stack({"app": {"values": {"K": {"config": "key"}}, "initialValues": "managed"}})
     assert request(recording, "app")["Keys"] == {"K": {"value": CONFIGURED}}
     assert request(recording, "app")["Salt"] == "R" * 32
@@ -138,7 +138,7 @@ def test_a_configured_value_travels_as_a_secret_with_salt_because_the_id_is_a_ha
         assert CONFIGURED not in str(resource.visible_inputs)
 
 
-def test_a_login_in_account_mode_has_its_password_and_url_made_by_the_writer() -> None:
+def test_in_account_mode_the_writer_creates_a_logins_password() -> None:
     database = {
         "host": "db.example",
         "outsideVpc": True,
@@ -177,21 +177,21 @@ def test_a_login_in_account_mode_has_its_password_and_url_made_by_the_writer() -
         (
             {"initialValues": "account", "values": {"K": {"config": "key"}}},
             "values.K.config",
-            "initialValues: managed for this secret alone",
+            "initialValues: managed for this secret",
         ),
         ({"values": {"K": {"random": {}}}, "removedKeys": ["A", "K"]}, "removedKeys[1]", "one of the two"),
-        ({"values": {"K": {"filledByHand": "x", "generation": 2}}}, "values.K", "Drop generation"),
+        ({"values": {"K": {"filledByHand": "x", "generation": 2}}}, "values.K", "Remove generation"),
         ({"values": {"K": {"random": {}, "generation": 0}}}, "values.K.generation", ""),
-        ({"values": {"K": {"generation": 2}}}, "values.K", "exactly one kind"),
+        ({"values": {"K": {"generation": 2}}}, "values.K", "exactly one source"),
         ({"initialValues": "plain", "values": {"K": {"random": {}}}}, "initialValues", "once"),
         (
             {"values": {f"K{n}": {"random": {}, "generation": 2} for n in range(61)}},
             "values",
-            "Spread the keys",
+            "Move some of the keys",
         ),
     ],
 )
-def test_what_a_mode_cannot_do_is_refused_before_anything_is_declared(
+def test_impossible_modes_are_rejected_before_anything_is_declared(
     secret: dict[str, Any], place: str, words: str
 ) -> None:
     recording = Recording()
@@ -207,7 +207,7 @@ def test_what_a_mode_cannot_do_is_refused_before_anything_is_declared(
     assert recording.resources == []
 
 
-def test_the_password_of_an_administrator_needs_a_mode_that_may_know_it() -> None:
+def test_an_administrators_password_is_rejected_in_account_mode() -> None:
     admin = {"secret": "admin", "username": "root", "password": {"config": "key"}}
     database = {
         "host": "db.example",
@@ -252,23 +252,23 @@ INPUTS = st.builds(
 
 
 @given(old=INPUTS, new=INPUTS)
-def test_whatever_changes_each_key_out_of_reach_is_named_and_no_value_is(
+def test_changes_that_are_not_applied_are_reported_without_values(
     old: dict[str, Any], new: dict[str, Any]
 ) -> None:
-    said = list(out_of_reach("app", old, new))
+    said = list(undeployed_changes("app", old, new))
     text = "\n".join(said)
     assert "canary" not in text
     once = new["mode"] == "once"
     for key in new["initialValues"].keys() - old["initialValues"].keys():
-        assert any(key in part and "will not reach" in part for part in said) == once
+        assert any(key in part and "will not be applied" in part for part in said) == once
     for key in old["initialValues"].keys() - new["initialValues"].keys() - set(new["removedKeys"]):
         assert any(f" {key}" in part and "stays in AWS" in part for part in said)
 
 
 @given(inputs=INPUTS)
-def test_what_does_not_change_is_no_warning(inputs: dict[str, Any]) -> None:
-    assert list(out_of_reach("app", inputs, inputs)) == []
+def test_unchanged_values_cause_no_warning(inputs: dict[str, Any]) -> None:
+    assert list(undeployed_changes("app", inputs, inputs)) == []
 
 
-def test_a_state_from_before_the_engine_knew_first_values_is_no_warning() -> None:
-    assert list(out_of_reach("app", {}, {"initialValues": {"K": "v"}})) == []
+def test_an_older_state_causes_no_warning() -> None:
+    assert list(undeployed_changes("app", {}, {"initialValues": {"K": "v"}})) == []

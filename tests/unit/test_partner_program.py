@@ -1,4 +1,4 @@
-"""Credentials of vendors that AWS rotates itself: what is declared, made and compared, without an engine."""
+"""Vendors' credentials that AWS rotates: settings, resources and status, without an engine."""
 
 import json
 from collections.abc import Mapping
@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from automation.status import drift
-from automation.status.aws import Found
-from automation.status.declared import Declared, IgnoredTags, Schedule
-from automation.status.judged import _of_drift
-from settings import SettingsError
-from settings.partners import Partner
-from tests.unit.recorded_run import Recording, run
+from components.lambdas.notices.age import Declared as Age
+from operations.status import drift
+from operations.status.assess import _of_drift
+from operations.status.aws import AwsSecret
+from operations.status.declared import DeclaredSecret, IgnoredTags, Schedule
+from stack_file import SettingsError
+from stack_file.partners import Partner
+from tests.support.recorded_run import Recording, run
 from tests.unit.test_pipeline_program import made, statements
 
 ROTATION = "aws:secretsmanager/secretRotation:SecretRotation"
@@ -63,7 +64,7 @@ def test_a_partners_secret_has_its_type_and_a_schedule_without_a_function() -> N
     assert {"crm-partner-policy", "crm-initial-version"} <= waits_for
 
 
-def test_secrets_manager_alone_takes_the_role_that_is_made_and_for_this_secret_alone() -> None:
+def test_only_secrets_manager_assumes_the_role_for_its_secret() -> None:
     recording = stack(SALESFORCE, permissionsBoundary="arn:aws:iam::123456789012:policy/b")
     trust = policy(recording, "crm-partner-role", "assumeRolePolicy")["trust"]
     assert trust["Principal"] == {"Service": "secretsmanager.amazonaws.com"}
@@ -79,7 +80,7 @@ def test_secrets_manager_alone_takes_the_role_that_is_made_and_for_this_secret_a
     assert recording.only("aws:iam/role:Role").inputs["permissionsBoundary"].endswith("policy/b")
 
 
-def test_an_administrators_secret_without_awss_six_characters_is_found_by_a_pattern() -> None:
+def test_an_administrators_partial_arn_becomes_a_pattern() -> None:
     short = ADMIN.removesuffix("-QwErTy").replace("admin", "x")
     found = policy(
         stack({**SALESFORCE, "metadata": {"adminSecretArn": short}}), "crm-partner-policy", "policy"
@@ -87,7 +88,7 @@ def test_an_administrators_secret_without_awss_six_characters_is_found_by_a_patt
     assert found["ReadTheAdministratorsSecret"]["Resource"] == [f"{short}-??????"]
 
 
-def test_a_preview_shows_that_a_partners_role_reads_the_administrators_secret() -> None:
+def test_a_preview_shows_the_administrators_secret_of_a_partner() -> None:
     [component] = [found for found in stack(SALESFORCE).resources if found.type == COMPONENT]
     assert component.inputs == {"reads": ["crm"], "readsByArn": [ADMIN]}
     for partner in ({"type": "X"}, {**SALESFORCE, "roleArn": ROLE}):
@@ -96,7 +97,7 @@ def test_a_preview_shows_that_a_partners_role_reads_the_administrators_secret() 
 
 
 @pytest.mark.parametrize("name", ["*", "crm-*", "crm-admin-??????", "${aws:username}"])
-def test_no_pattern_lets_a_partners_role_read_other_secrets(name: str) -> None:
+def test_no_pattern_grants_a_partners_role_other_secrets(name: str) -> None:
     wide = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}"
     found = policy(
         stack({**SALESFORCE, "metadata": {"adminSecretArn": wide}}), "crm-partner-policy", "policy"
@@ -104,7 +105,7 @@ def test_no_pattern_lets_a_partners_role_read_other_secrets(name: str) -> None:
     assert "ReadTheAdministratorsSecret" not in found
 
 
-def test_a_role_that_exists_is_used_and_none_is_made() -> None:
+def test_an_existing_role_is_used() -> None:
     recording = stack({**SALESFORCE, "roleArn": ROLE, "rotation": {"scheduleExpression": "rate(9 days)"}})
     schedule = recording.only(ROTATION)
     assert schedule.inputs["externalSecretRotationRoleArn"] == ROLE
@@ -118,7 +119,7 @@ def test_a_partners_secret_may_have_no_rotation() -> None:
     assert ROTATION not in recording.types()
 
 
-def test_any_other_secret_has_no_type() -> None:
+def test_only_a_partners_secret_has_a_type() -> None:
     recording = run({"aws:region": "us-east-1", "aws-secrets:secrets": {"crm": {"values": VALUES}}})
     assert "type" not in recording.only(SECRET).inputs
 
@@ -131,14 +132,14 @@ S = "aws-secrets:secrets.crm"
     [
         ({}, {}, f"{S}.partner.type", 'Add "type"'),
         ({"type": "Sales force"}, {}, f"{S}.partner.type", "SalesforceClientSecret"),
-        ({"type": "X", "roleArn": "crm"}, {}, f"{S}.partner.roleArn", "leave it out to have a role made"),
+        ({"type": "X", "roleArn": "crm"}, {}, f"{S}.partner.roleArn", "let the stack create a role"),
         ({"type": "X", "metadat": {}}, {}, f"{S}.partner.metadat", 'did you mean "metadata"'),
         ({"type": "X", "metadata": {"a": 1}}, {}, f"{S}.partner.metadata.a", "expected text"),
-        (SALESFORCE, {"rotation": {"keys": ["consumerKey"]}}, S, "Write the schedule under partner"),
+        (SALESFORCE, {"rotation": {"keys": ["consumerKey"]}}, S, "Set the schedule under partner"),
         ({**SALESFORCE, "rotation": {"enabled": False}}, {}, f"{S}.partner", "remove enabled: false"),
     ],
 )
-def test_a_mistake_about_a_partner_is_refused_with_the_remedy(
+def test_a_wrong_partner_is_rejected_with_the_remedy(
     partner: dict[str, Any], secret: dict[str, Any], path: str, words: str
 ) -> None:
     with pytest.raises(SettingsError) as raised:
@@ -147,7 +148,7 @@ def test_a_mistake_about_a_partner_is_refused_with_the_remedy(
     assert words in found[path]
 
 
-def test_a_pipeline_hands_roles_to_secrets_manager_only_where_it_says_so() -> None:
+def test_a_pipeline_passes_roles_to_secrets_manager_only_if_declared() -> None:
     for declared in (False, True):
         recording = made(partnerSecrets=declared)
         passing = {one["Sid"]: one for one in statements(recording, "update-policy")}["GiveRolesTo"]
@@ -175,12 +176,13 @@ DESCRIBED: dict[str, Any] = {
 def differences(
     described: Mapping[str, Any], partner: Partner | None = PARTNER
 ) -> list[tuple[str, str, str]]:
-    declared = Declared(
+    declared = DeclaredSecret(
         content="keys",
         name="crm",
         path="p",
         keys=(),
         placeholders={},
+        age=Age("crm"),
         description="",
         description_in_words="",
         tags={},
@@ -192,12 +194,12 @@ def differences(
         partner=partner,
     )
     ignored = IgnoredTags(keys=frozenset(), prefixes=("aws:",))
-    found = drift.drift(declared, Found(described=described), {}, ignored).differences
+    found = drift.drift(declared, AwsSecret(described=described), {}, ignored).differences
     assert len(_of_drift("crm", found, {})) == len(found)
     return [(one.what, one.declared, one.actual) for one in found]
 
 
-def test_status_compares_what_aws_rotates_a_partners_secret_with() -> None:
+def test_status_compares_a_partners_rotation_settings() -> None:
     assert differences(DESCRIBED) == []
     assert differences({**DESCRIBED, "Type": None}) == [("type", "SalesforceClientSecret", "none")]
     assert differences(DESCRIBED, None) == [("type", "none", "SalesforceClientSecret")]

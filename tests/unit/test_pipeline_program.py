@@ -1,4 +1,4 @@
-"""The roles of a pipeline: their policies and the checks of what they are about, without an engine."""
+"""The roles of a pipeline: their policies and the checks of their settings, without an engine."""
 
 import json
 import re
@@ -12,11 +12,11 @@ import jsonschema
 import pytest
 import yaml
 
-from settings import SettingsError, StackFile
-from settings.cross_checks import mistakes_between
-from settings.pipeline import AUTONAMING
-from settings.schema import stack_file_schema
-from tests.unit.recorded_run import PROJECT, STACK, Recording, run
+from stack_file import SettingsError, StackFile
+from stack_file.cross_checks import mistakes_between
+from stack_file.pipeline import AUTONAMING
+from stack_file.schema import stack_file_schema
+from tests.support.recorded_run import PROJECT, STACK, Recording, run
 
 ACCOUNT = "123456789012"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
@@ -76,7 +76,7 @@ def actions(found: list[dict[str, Any]]) -> set[str]:
         ("update-role", "repo:acme@1/shop@2:environment:production"),
     ],
 )
-def test_only_tokens_of_exactly_this_subject_for_aws_take_a_role(role: str, subject: str) -> None:
+def test_only_tokens_with_the_exact_subject_assume_a_role(role: str, subject: str) -> None:
     [trust] = statements(made(repository="acme@1/shop@2"), role, "assumeRolePolicy")
     assert trust["Principal"] == {"Federated": PROVIDER}
     assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
@@ -86,7 +86,7 @@ def test_only_tokens_of_exactly_this_subject_for_aws_take_a_role(role: str, subj
     }
 
 
-def test_the_role_for_previews_may_only_look() -> None:
+def test_the_preview_role_is_read_only() -> None:
     found = statements(made(), "preview-policy")
     assert actions(found) == {
         "kms:Decrypt",
@@ -133,8 +133,8 @@ def test_existing_secrets_that_workloads_read_are_looked_up_and_bounded() -> Non
     )
 
 
-def test_one_role_for_previews_reads_the_state_of_all_its_stacks() -> None:
-    """A token of a pull request names no stack: a role for each would keep nobody out."""
+def test_the_preview_role_reads_all_its_stacks_state() -> None:
+    """A pull request's token names no stack, so a role for each stack would restrict nobody."""
     recording = made(stacks=["dev", "staging"])
     assert recording.types().count("aws-secrets:index:PreviewAccess") == 1
     [reading] = [
@@ -145,7 +145,7 @@ def test_one_role_for_previews_reads_the_state_of_all_its_stacks() -> None:
     assert not [arn for arn in reading["Resource"] if "/prod." in arn or arn.endswith("/*")]
 
 
-def test_without_previews_nothing_lets_pull_requests_in() -> None:
+def test_without_previews_pull_requests_get_no_role() -> None:
     config = {"aws:region": "us-east-1", P: {**DECLARED, "previews": False}}
     recording = run(config)
     assert "aws-secrets:index:PreviewAccess" not in recording.types()
@@ -154,7 +154,7 @@ def test_without_previews_nothing_lets_pull_requests_in() -> None:
     assert recording.outputs["pipeline"].keys() == {"updateRoleArn", "permissionsBoundaryArn"}
 
 
-def test_roles_get_nothing_for_what_the_pipeline_does_not_name() -> None:
+def test_roles_get_no_access_to_unlisted_resources() -> None:
     recording = made(databases=None, eksClusters=None, ecsServices=None, state=None)
     assert actions(statements(recording, "preview-policy")) == {
         "kms:DescribeKey",
@@ -167,7 +167,7 @@ def test_roles_get_nothing_for_what_the_pipeline_does_not_name() -> None:
     assert MASTER not in json.dumps(statements(recording, "update-boundary"))
 
 
-def test_everything_is_allowed_of_nothing_but_what_aws_does_not_tell_apart() -> None:
+def test_wildcard_resources_are_used_only_where_aws_requires_them() -> None:
     recording = made()
     everywhere = {
         action
@@ -192,7 +192,7 @@ def test_everything_is_allowed_of_nothing_but_what_aws_does_not_tell_apart() -> 
     assert not [action for action in actions(statements(recording, "update-policy")) if "*" in action]
 
 
-def test_the_role_for_updates_needs_the_boundary_for_every_permission_that_it_gives() -> None:
+def test_the_update_role_grants_nothing_without_the_boundary() -> None:
     recording = made()
     boundary = f"arn:aws:iam::{ACCOUNT}:policy/update-boundary"
     both = [*statements(recording, "update-policy"), *statements(recording, "update-policy-2")]
@@ -209,7 +209,7 @@ def test_the_role_for_updates_needs_the_boundary_for_every_permission_that_it_gi
     assert sorted(denied["Resource"]) == sorted([boundary, *roles])
 
 
-def test_the_role_for_updates_attaches_policies_with_the_names_of_its_stacks_alone() -> None:
+def test_the_update_role_attaches_only_its_stacks_policies() -> None:
     recording = made()
     keeping, attaching = statements(recording, "update-policy-2")
     names = [f"arn:aws:iam::{ACCOUNT}:policy/{PROJECT}-dev_*"]
@@ -225,8 +225,8 @@ def test_the_role_for_updates_attaches_policies_with_the_names_of_its_stacks_alo
     }
 
 
-def test_a_role_that_a_stack_makes_is_denied_what_its_boundary_does_not_allow() -> None:
-    """A policy of another resource that names its session would count beside the boundary otherwise."""
+def test_a_stacks_role_is_limited_by_its_boundary() -> None:
+    """Otherwise a resource policy that names its session would be effective despite the boundary."""
     for changed in ({}, {"ecsServices": None, "databases": None}):
         found = statements(made(**changed), "update-boundary")
         [denied] = [statement for statement in found if "NotAction" in statement]
@@ -234,7 +234,7 @@ def test_a_role_that_a_stack_makes_is_denied_what_its_boundary_does_not_allow() 
         assert set(denied["NotAction"]) == actions(found)
 
 
-def test_the_role_for_updates_is_denied_the_end_of_any_key_and_of_its_keepers() -> None:
+def test_the_update_role_cannot_delete_keys_or_lock_them() -> None:
     found = {statement["Sid"]: statement for statement in statements(made(), "update-policy")}
     ending = found["EndNoKey"]
     assert {"kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:CreateGrant"} <= set(ending["Action"])
@@ -244,7 +244,7 @@ def test_the_role_for_updates_is_denied_the_end_of_any_key_and_of_its_keepers() 
     assert bypassing["Condition"] == {"Bool": {"kms:BypassPolicyLockoutSafetyCheck": "true"}}
 
 
-def test_roles_are_given_to_lambda_and_where_pods_get_them_to_eks_alone() -> None:
+def test_roles_are_passed_only_to_lambda_and_eks() -> None:
     def receivers(**changed: object) -> Any:  # noqa: ANN401  JSON
         [passing] = [
             found
@@ -257,7 +257,7 @@ def test_roles_are_given_to_lambda_and_where_pods_get_them_to_eks_alone() -> Non
     assert receivers(eksClusters=None) == ["lambda.amazonaws.com"]
 
 
-def test_names_that_the_engine_gives_are_those_of_the_policies_and_of_no_other_stack() -> None:
+def test_policies_match_only_their_own_stacks_resource_names() -> None:
     [passing] = [found for found in statements(made(), "update-policy") if "iam:PassRole" in found["Action"]]
 
     def is_covered(stack: str) -> bool:
@@ -271,7 +271,7 @@ def test_names_that_the_engine_gives_are_those_of_the_policies_and_of_no_other_s
     assert not [stack for stack in ("dev-eu", "prod", "de", "xdev", "pipeline") if is_covered(stack)]
 
 
-def test_every_role_of_a_stack_and_its_log_are_in_the_boundary_that_the_stack_names() -> None:
+def test_every_role_and_log_is_within_the_boundary() -> None:
     pods = {"operator": "external-secrets", "oidcProviderArn": f"{PROVIDER}/id/ABC"}
     recording = run(
         {
@@ -307,7 +307,7 @@ def test_every_role_of_a_stack_and_its_log_are_in_the_boundary_that_the_stack_na
     assert not {"kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:Decrypt"} & set(keeping["Action"])
 
 
-def test_the_pipelines_stack_makes_its_roles_and_nothing_else() -> None:
+def test_a_pipeline_stack_creates_only_its_roles() -> None:
     recording = made()
     assert sorted(recording.types()) == sorted(
         [
@@ -328,24 +328,26 @@ def test_the_pipelines_stack_makes_its_roles_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("changed", "path", "words"),
     [
-        ({"repository": "acme"}, "repository", "names no repository"),
-        ({"repository": "acme/*"}, "repository", "names no repository"),
-        ({"repository": "acme/shop:pull_request"}, "repository", "names no repository"),
+        ({"repository": "acme"}, "repository", "not a valid repository name"),
+        ({"repository": "acme/*"}, "repository", "not a valid repository name"),
+        ({"repository": "acme/shop:pull_request"}, "repository", "not a valid repository name"),
         ({"oidcProviderArn": "token.actions.githubusercontent.com"}, "oidcProviderArn", "OIDC provider"),
-        ({"environment": "prod*"}, "environment", "no name of an environment"),
-        ({"environment": "prod:x"}, "environment", "no name of an environment"),
+        ({"environment": "prod*"}, "environment", "not a valid environment name"),
+        ({"environment": "prod:x"}, "environment", "not a valid environment name"),
         ({"stacks": []}, "stacks", "empty"),
-        ({"stacks": ["dev_eu"]}, "stacks[0]", 'with "_" in its name'),
-        ({"stacks": ["*"]}, "stacks[0]", "could not be kept to this stack"),
+        ({"stacks": ["dev_eu"]}, "stacks[0]", "not a valid stack name"),
+        ({"stacks": ["*"]}, "stacks[0]", "not a valid stack name"),
         ({"stacks": ["dev", STACK]}, "stacks[1]", "it is this stack"),
-        ({"secretPrefixes": [""]}, "secretPrefixes[0]", "do not begin like this"),
-        ({"secretPrefixes": ["*"]}, "secretPrefixes[0]", "do not begin like this"),
-        ({"secretPrefixes": ["rds!"]}, "secretPrefixes[0]", "do not begin like this"),
-        ({"databases": {"rdsInstances": ["*"]}}, "databases.rdsInstances[0]", "RDS takes no such name"),
-        ({"databases": {"adminSecretArns": [MASTER[:-7]]}}, "databases.adminSecretArns[0]", "whole ARN"),
-        ({"databases": {"adminSecretArns": [f"{MASTER}*"]}}, "databases.adminSecretArns[0]", "whole ARN"),
+        ({"secretPrefixes": [""]}, "secretPrefixes[0]", "not a valid prefix"),
+        ({"secretPrefixes": ["*"]}, "secretPrefixes[0]", "not a valid prefix"),
+        ({"secretPrefixes": ["rds!"]}, "secretPrefixes[0]", "not a valid prefix"),
+        ({"databases": {"rdsInstances": ["*"]}}, "databases.rdsInstances[0]", "not a valid RDS identifier"),
+        ({"databases": {"adminSecretArns": [MASTER[:-7]]}}, "databases.adminSecretArns[0]", "full ARN"),
+        ({"databases": {"adminSecretArns": [f"{MASTER}*"]}}, "databases.adminSecretArns[0]", "full ARN"),
         ({"databases": {"instances": []}}, "databases.instances", 'unknown key "instances"'),
-        ({"eksClusters": ["*"]}, "eksClusters[0]", "no name of an EKS cluster"),
+        ({"caches": {"users": ["*"]}}, "caches.users[0]", "not the ID of a user"),
+        ({"caches": {"replicationGroups": ["a*"]}}, "caches.replicationGroups[0]", "identifier of a cache"),
+        ({"eksClusters": ["*"]}, "eksClusters[0]", "not a valid EKS cluster name"),
         ({"ecsServices": ["web"]}, "ecsServices[0]", "CLUSTER/SERVICE"),
         ({"ecsServices": ["shop/*"]}, "ecsServices[0]", "CLUSTER/SERVICE"),
         ({"state": {"bucketArn": "s3://state"}}, "state.bucketArn", "ARN of a bucket"),
@@ -356,13 +358,11 @@ def test_the_pipelines_stack_makes_its_roles_and_nothing_else() -> None:
         ),
     ],
 )
-def test_what_would_make_a_role_for_somebody_or_something_else_is_refused(
-    changed: dict[str, Any], path: str, words: str
-) -> None:
+def test_roles_for_other_principals_are_rejected(changed: dict[str, Any], path: str, words: str) -> None:
     assert words in mistakes(**changed)[f"{P}.{path}"]
 
 
-def test_no_role_of_the_pipeline_has_a_name_like_those_of_its_stacks() -> None:
+def test_pipeline_roles_have_no_stack_prefix() -> None:
     stack_file = StackFile.model_validate_json(json.dumps({"pipeline": {**DECLARED, "stacks": ["dev"]}}))
     assert mistakes_between(PROJECT, stack_file, "us-east-1", "dev-pipeline") == []
     [found] = mistakes_between(PROJECT, stack_file, "us-east-1", "dev_pipeline")
@@ -370,7 +370,7 @@ def test_no_role_of_the_pipeline_has_a_name_like_those_of_its_stacks() -> None:
 
 
 @pytest.mark.parametrize("key", ["secrets", "databases", "workloads"])
-def test_a_stack_never_makes_the_roles_that_update_it(key: str) -> None:
+def test_a_stack_cannot_create_its_own_update_roles(key: str) -> None:
     declared: dict[str, object] = {
         "secrets": {"a": {"values": {"K": {"random": {}}}}},
         "databases": {"a": {"rdsInstance": "a", "logins": {"db": {"username": "u", "database": "d"}}}},
@@ -380,35 +380,67 @@ def test_a_stack_never_makes_the_roles_that_update_it(key: str) -> None:
     assert "could change its own roles" in found[f"aws-secrets:{key}"]
 
 
-def test_more_than_iam_has_room_for_is_refused_before_anything_is_made() -> None:
+def _as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_caches_are_looked_up_and_changed_by_name_only() -> None:
+    recording = made(
+        caches={
+            "replicationGroups": ["sessions"],
+            "users": ["web"],
+            "memorydbClusters": ["orders"],
+            "memorydbUsers": ["app"],
+        }
+    )
+    user = f"arn:aws:elasticache:us-east-1:{ACCOUNT}:user:web"
+    preview = {found["Sid"]: found for found in statements(recording, "preview-policy")}
+    assert preview["LookUpCaches"]["Resource"] == [
+        f"arn:aws:elasticache:us-east-1:{ACCOUNT}:replicationgroup:sessions",
+        f"arn:aws:elasticache:us-east-1:{ACCOUNT}:cluster:sessions-*",
+        user,
+    ]
+    assert f"arn:aws:memorydb:us-east-1:{ACCOUNT}:user/app" in preview["LookUpMemoryDB"]["Resource"]
+    assert not any("Modify" in action or "Create" in action for action in actions([*preview.values()]))
+    changing = [
+        found
+        for found in statements(recording, "update-boundary")
+        if any(action.startswith("elasticache:ModifyUser") for action in found.get("Action", ()))
+    ]
+    assert changing
+    assert {arn for found in changing for arn in _as_list(found["Resource"])} == {user}
+    assert "elasticache:ModifyUser" not in str(statements(made(), "update-boundary"))
+
+
+def test_policies_over_the_limit_are_rejected_first() -> None:
     found = mistakes(stacks=[f"stack-{number}" for number in range(40)])
-    assert "IAM has room for 10240" in found[P]
+    assert "the limit is 10240" in found[P]
     found = mistakes(secretPrefixes=[f"prefix-{number:03}/" for number in range(8)], stacks=["a"] * 30)
     assert "characters" in found[P]
 
 
 def of_a_stack(**settings: object) -> dict[str, str]:
-    """Mistakes of a stack that a pipeline updates."""
+    """Return the mistakes of a stack that a pipeline updates."""
     secrets: dict[str, Any] = {"a": {"values": {"K": {"random": {}}}}}
     with pytest.raises(SettingsError) as raised:
         run({"aws:region": "us-east-1", "aws-secrets:secrets": secrets, **settings})
     return {found.path: found.wrong for found in raised.value.mistakes}
 
 
-def test_a_stack_names_boundary_and_role_by_their_arns() -> None:
+def test_boundary_and_role_are_set_by_arn() -> None:
     found = of_a_stack(**{"aws-secrets:permissionsBoundary": "a-name", "aws-secrets:updateRole": "a-name"})
     assert "ARN of a policy" in found["aws-secrets:permissionsBoundary"]
     assert "ARN of a role" in found["aws-secrets:updateRole"]
 
 
 @pytest.mark.parametrize("naming", [None, {"mode": "disabled"}, {"pattern": "${name}-${hex(7)}"}])
-def test_a_stack_that_a_pipeline_updates_is_in_its_reach(naming: dict[str, str] | None) -> None:
+def test_a_stack_with_an_update_role_needs_autonaming_and_boundary(naming: dict[str, str] | None) -> None:
     named = {"pulumi:autonaming": naming} if naming else {}
     found = of_a_stack(**{"aws-secrets:updateRole": f"arn:aws:iam::{ACCOUNT}:role/update", **named})
     assert found.keys() == {"pulumi:autonaming", "aws-secrets:permissionsBoundary"}
 
 
-def test_the_stack_files_of_the_documentation_are_taken_as_they_stand() -> None:
+def test_documented_stack_files_are_valid() -> None:
     text = (Path(__file__).parents[2] / "docs" / "pipeline.md").read_text()
     files = [yaml.safe_load(dedent(block)) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     assert len(files) == 2
@@ -418,7 +450,7 @@ def test_the_stack_files_of_the_documentation_are_taken_as_they_stand() -> None:
 
 
 @pytest.mark.parametrize("page", ["pipeline.md", "threat-model.md"])
-def test_every_test_that_the_documentation_names_exists(page: str) -> None:
+def test_documented_tests_exist(page: str) -> None:
     root = Path(__file__).parents[2]
     named = set(re.findall(r"`(test_\w+)`", (root / "docs" / page).read_text()))
     known = {
@@ -430,7 +462,7 @@ def test_every_test_that_the_documentation_names_exists(page: str) -> None:
     assert sorted(named - known) == []
 
 
-def test_every_statement_about_the_roles_names_its_test() -> None:
+def test_documented_claims_about_roles_have_tests() -> None:
     text = (Path(__file__).parents[2] / "docs" / "pipeline.md").read_text()
     section = text.partition("## What the roles can and cannot do")[2].partition("What follows, and")[0]
     rows = [

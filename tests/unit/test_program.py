@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from components.versions import INITIAL_VERSION_LABEL
-from tests.example_project import config
-from tests.unit.recorded_run import Recording, run
+from components.version_labels import INITIAL_VERSION_LABEL
+from tests.support.example_project import config
+from tests.support.recorded_run import Recording, run
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "random:index/randomPassword:RandomPassword"
@@ -18,7 +18,7 @@ KEY = "aws:kms/key:Key"
 
 def declared(name: str) -> dict[str, Any]:
     found = {key: value for key, value in config(name).items() if key != "aws-secrets:stripeKey"}
-    # made by `make up`
+    # created by `make up`
     found["aws-secrets:databases"]["example"].pop("certificateAuthorities", None)
     return found
 
@@ -45,19 +45,19 @@ def first_value(recording: Recording, name: str = "app") -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ["dev", "local"])
-def test_every_urn_of_the_example_is_as_it_was_because_a_rename_deletes_a_live_secret(name: str) -> None:
+def test_every_urn_of_the_example_is_unchanged(name: str) -> None:
     recording = example(name)
     urns = sorted(recording.real_urn(resource) for resource in recording.resources)
     snapshot = (Path(__file__).parent / "example_urns.txt").read_text().splitlines()
     assert urns == snapshot
 
 
-def test_a_secret_with_one_generated_key_is_three_resources_below_its_component() -> None:
+def test_a_secret_with_one_generated_key_is_three_resources() -> None:
     recording = one_secret({}, encryption="aws-managed")
     assert sorted(recording.types()) == sorted(["aws-secrets:index:Secret", PASSWORD, SECRET, VERSION])
 
 
-def test_the_initial_version_is_never_written_again_and_carries_a_label_that_keeps_it() -> None:
+def test_the_initial_version_ignores_changes_and_keeps_its_label() -> None:
     version = example().only(VERSION, "example-app-secret-initial-version")
     assert set(version.ignore_changes) == {"secretString", "secretBinary", "versionStages"}
     assert version.inputs["versionStages"] == [INITIAL_VERSION_LABEL]
@@ -85,7 +85,7 @@ def test_every_child_has_its_component_as_parent() -> None:
     assert {resource.parent for resource in recording.resources if resource.custom} == components
 
 
-def test_the_example_begins_with_the_values_that_its_stack_file_declares() -> None:
+def test_the_example_has_its_declared_initial_values() -> None:
     recording = example()
     app = first_value(recording, "example-app-secret")
     assert app == {
@@ -98,7 +98,7 @@ def test_the_example_begins_with_the_values_that_its_stack_file_declares() -> No
     assert (key_base.inputs["length"], key_base.inputs["special"]) == (32, False)
 
 
-def test_values_travel_to_the_engine_as_secrets_only() -> None:
+def test_values_are_secret_inputs() -> None:
     recording = example()
     for version in (resource for resource in recording.resources if resource.type == VERSION):
         assert version.secret_inputs == {"secretString"}
@@ -107,13 +107,13 @@ def test_values_travel_to_the_engine_as_secrets_only() -> None:
         assert "a-configured-value" not in str(resource.visible_inputs)
 
 
-def test_a_random_value_is_in_its_resource_and_in_the_initial_version_alone() -> None:
+def test_a_random_value_is_only_in_its_two_resources() -> None:
     for resource in example().resources:
         if resource.type != VERSION:
             assert "RRRR" not in str(resource.inputs)
 
 
-def test_the_engine_is_told_where_each_first_value_comes_from() -> None:
+def test_inputs_show_the_source_of_each_initial_value() -> None:
     recording = example()
     assert recording.only("aws-secrets:index:Secret", "example-app-secret").visible_inputs == {
         "initialValues": {
@@ -124,7 +124,7 @@ def test_the_engine_is_told_where_each_first_value_comes_from() -> None:
     }
 
 
-def test_outputs_name_every_key_and_its_reference_and_hold_no_value() -> None:
+def test_outputs_have_keys_and_references_but_no_values() -> None:
     outputs = example().outputs
     arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:example-app-secret-AbCdEf"
     assert outputs["secrets"]["example-app-secret"] == {
@@ -141,7 +141,7 @@ def test_outputs_name_every_key_and_its_reference_and_hold_no_value() -> None:
     assert "a-configured-value" not in str(outputs)
 
 
-def test_two_secrets_and_keys_whose_joined_names_agree_make_different_urns() -> None:
+def test_ambiguous_secret_and_key_names_have_different_urns() -> None:
     recording = run(
         {
             "aws:region": "us-east-1",
@@ -157,7 +157,7 @@ def test_two_secrets_and_keys_whose_joined_names_agree_make_different_urns() -> 
     assert len(set(urns)) == len(urns)
 
 
-def test_random_options_reach_the_provider_as_written() -> None:
+def test_random_options_are_passed_to_the_provider() -> None:
     options = {
         "length": 40,
         "special": True,
@@ -186,9 +186,7 @@ def test_base64url_has_no_padding() -> None:
     assert first_value(recording) == {"K": "-_8"}
 
 
-def test_random_bytes_are_digits_of_a_random_password_because_random_bytes_shows_its_value_as_its_id() -> (
-    None
-):
+def test_random_bytes_come_from_a_random_password() -> None:
     recording = one_secret({"values": {"K": {"randomBytes": {"length": 16}}}})
     assert "random:index/randomBytes:RandomBytes" not in recording.types()
     inputs = recording.only(PASSWORD).inputs
@@ -197,7 +195,7 @@ def test_random_bytes_are_digits_of_a_random_password_because_random_bytes_shows
     assert not any(inputs[name] for name in ("lower", "upper", "numeric"))
 
 
-def test_a_secret_takes_stack_wide_settings_unless_it_has_its_own() -> None:
+def test_a_secrets_settings_default_to_the_stacks() -> None:
     stack_wide = {
         "recoveryWindowDays": 14,
         "protect": True,
@@ -232,20 +230,20 @@ def test_protection_reaches_every_resource_of_a_secret() -> None:
     assert all(resource.protect for resource in recording.resources)
 
 
-def test_the_stack_key_exists_only_where_a_secret_uses_it() -> None:
+def test_the_stack_key_exists_only_if_a_secret_uses_it() -> None:
     assert KEY in one_secret({}).types()
     assert KEY not in one_secret({}, encryption="aws-managed").types()
     assert KEY not in one_secret({"encryption": "aws-managed"}).types()
     assert KEY in one_secret({"encryption": "stack-key"}, encryption="aws-managed").types()
 
 
-def test_a_key_arn_is_used_as_given_and_aws_managed_names_none() -> None:
+def test_a_key_arn_is_used_unchanged() -> None:
     arn = "arn:aws:kms:us-east-1:123456789012:key/1234"
     assert one_secret({"encryption": arn}).only(SECRET).inputs["kmsKeyId"] == arn
     assert "kmsKeyId" not in one_secret({"encryption": "aws-managed"}).only(SECRET).inputs
 
 
-def test_the_stack_key_decrypts_through_secrets_manager_of_this_account_only() -> None:
+def test_the_stack_key_decrypts_only_through_secrets_manager() -> None:
     policy = json.loads(one_secret({}).only(KEY).inputs["policy"])
     data_operations = {"kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt", "kms:ReEncrypt", "kms:*"}
     for statement in policy["Statement"]:
@@ -257,7 +255,7 @@ def test_the_stack_key_decrypts_through_secrets_manager_of_this_account_only() -
         assert statement["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
 
 
-def test_the_stack_key_stays_in_aws_when_it_leaves_the_stack_and_nothing_else_does() -> None:
+def test_only_the_stack_key_is_retained_on_delete() -> None:
     assert {resource.type for resource in example().resources if resource.retain_on_delete} == {KEY, VERSION}
 
 

@@ -1,16 +1,16 @@
-"""A login's URL at the reader of its database, without an engine."""
+"""A login's reader URL, without an engine."""
 
 import json
 from typing import Any
 
 import pytest
 
-from functions.writer import plan
-from functions.writer import request as writer_request
-from functions.writer.document import parse
+from components.lambdas.writer import plan
+from components.lambdas.writer.document import parse
 from program import authorities
-from settings import SettingsError
-from tests.unit.recorded_run import MASTER_ARN, Recording, run
+from stack_file import SettingsError
+from tests.support.recorded_run import MASTER_ARN, Recording, run
+from tests.support.writer_requests import writing
 from tests.unit.test_rotation_program import INVOCATION, first_value
 
 SERVER = {"host": "db.example", "outsideVpc": True, "admin": {"secretArn": MASTER_ARN}}
@@ -37,7 +37,7 @@ def deployed(server: dict[str, Any], login: dict[str, Any] | None = None, **stac
         ({"auroraCluster": "in-a-vpc", "readerHost": "custom.example"}, "custom.example:5433"),
     ],
 )
-def test_the_first_value_has_a_url_of_the_reader(server: dict[str, Any], reader: str) -> None:
+def test_the_initial_value_has_a_reader_url(server: dict[str, Any], reader: str) -> None:
     recording = deployed(server)
     value = first_value(recording)
     end = f"@{reader}/a%20shop?sslmode=verify-full"
@@ -47,26 +47,27 @@ def test_the_first_value_has_a_url_of_the_reader(server: dict[str, Any], reader:
     assert "DATABASE_READER_URL" in recording.outputs["secrets"]["app-database"]["keys"]
 
 
-def test_logins_that_do_not_ask_have_no_such_key() -> None:
+def test_by_default_a_login_has_no_reader_url() -> None:
     login = {key: value for key, value in LOGIN.items() if key != "readerUrl"}
     recording = deployed({"auroraCluster": "in-a-vpc"}, login)
     assert "reader" not in json.dumps([first_value(recording), recording.outputs]).lower()
 
 
 @pytest.mark.parametrize("mode", ["managed", "account"])
-def test_the_writer_adds_it_with_the_user_who_is_live(mode: str) -> None:
+def test_the_writer_adds_the_reader_url_with_the_current_user(mode: str) -> None:
     recording = deployed({**SERVER, "readerHost": "replica.example"}, initialValues=mode)
     asked = json.loads(recording.only(INVOCATION, "app-database-login-values").inputs["input"])
     live = {key: "x" for key in asked["Keys"] if key != "DATABASE_READER_URL"}
     live |= {"username": "the app_clone", "password": "p/w"}
-    planned = plan.plan(writer_request.read(asked), parse(json.dumps(live), "the secret"), None, plan.Made())
+    request, document = writing(asked), parse(json.dumps(live), "the secret")
+    planned = plan.plan(request, document, None, plan.GeneratedValues())
     assert planned.kinds == {"DATABASE_READER_URL": "Added"}
     assert planned.document.text_of("DATABASE_READER_URL") == (
         "postgres://the%20app_clone:p%2Fw@replica.example:5432/a%20shop?sslmode=verify-full"
     )
 
 
-def test_workloads_get_the_authorities_of_the_readers_region_too() -> None:
+def test_workloads_get_the_readers_regions_authorities() -> None:
     host = "shop.cabc123.eu-west-1.rds.amazonaws.com"
     workload = {
         "ecs": {},
@@ -83,13 +84,13 @@ def test_workloads_get_the_authorities_of_the_readers_region_too() -> None:
 @pytest.mark.parametrize(
     ("server", "login", "path", "words"),
     [
-        (SERVER, LOGIN, "shop", "Write readerHost: NAME"),
-        ({"rdsInstance": "example-db"}, LOGIN, "shop", "Write readerHost: NAME"),
+        (SERVER, LOGIN, "shop", "Set readerHost to"),
+        ({"rdsInstance": "example-db"}, LOGIN, "shop", "Set readerHost to"),
         (
             {**SERVER, "readerHost": "r.example"},
             {"username": "app", "database": "shop"},
             "shop",
-            "no login asks for it",
+            "but no login has readerUrl",
         ),
         (
             {**SERVER, "readerHost": "r.example"},
@@ -99,7 +100,7 @@ def test_workloads_get_the_authorities_of_the_readers_region_too() -> None:
         ),
     ],
 )
-def test_a_mistake_is_named_by_its_path_with_the_remedy(
+def test_a_mistake_has_its_path_and_remedy(
     server: dict[str, Any], login: dict[str, Any], path: str, words: str
 ) -> None:
     with pytest.raises(SettingsError) as raised:

@@ -1,4 +1,4 @@
-"""The redeployment function against events that EventBridge does not send."""
+"""The redeployment function, with valid events and with events that EventBridge does not send."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from functions import redeploy
+from components.lambdas import redeploy
 
 EVENT = {"time": "2026-01-02T03:04:05Z", "detail": {"name": "app/secret"}}
 BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -15,7 +15,7 @@ BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def ecs(monkeypatch: pytest.MonkeyPatch) -> Iterator[MagicMock]:
-    """ECS with one service, which was last deployed before the event."""
+    """ECS, with one service whose newest deployment began before the event."""
     client = MagicMock()
     service = {"status": "ACTIVE", "deployments": [{"createdAt": BEFORE}]}
     client.describe_services.return_value = {"services": [service]}
@@ -25,7 +25,7 @@ def ecs(monkeypatch: pytest.MonkeyPatch) -> Iterator[MagicMock]:
     return client
 
 
-def test_a_true_event_deploys_the_declared_service_whatever_else_it_says(ecs: MagicMock) -> None:
+def test_an_event_deploys_only_the_declared_service(ecs: MagicMock) -> None:
     redeploy.handle({**EVENT, "ECS_SERVICE": "another", "resources": ["x"], "cluster": "another"}, None)
     ecs.update_service.assert_called_once_with(cluster="shop", service="web", forceNewDeployment=True)
 
@@ -48,15 +48,15 @@ def test_a_true_event_deploys_the_declared_service_whatever_else_it_says(ecs: Ma
         "event",
     ],
 )
-def test_an_event_from_elsewhere_deploys_nothing_and_writes_no_line_of_its_own(
+def test_an_invalid_event_deploys_nothing_and_forges_no_log_line(
     ecs: MagicMock,
     capsys: pytest.CaptureFixture[str],
     event: Any,  # noqa: ANN401  anything at all
 ) -> None:
-    with pytest.raises(redeploy.MalformedEventError) as refused:
+    with pytest.raises(redeploy.MalformedEventError) as raised:
         redeploy.handle(event, None)
-    assert str(refused.value).isprintable()
-    assert "forged" not in str(refused.value)
-    assert refused.value.__context__ is None
+    assert str(raised.value).isprintable()
+    assert "forged" not in str(raised.value)
+    assert raised.value.__context__ is None
     assert capsys.readouterr().out == ""
     ecs.update_service.assert_not_called()

@@ -1,4 +1,4 @@
-"""What is declared to redeploy an ECS service, without an engine."""
+"""The resources that redeploy an ECS service, without an engine."""
 
 # ruff: noqa: ANN401  whatever a stack file holds
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from settings import SettingsError
-from tests.unit.recorded_run import MASTER_ARN, Recording, run
+from stack_file import SettingsError
+from tests.support.recorded_run import MASTER_ARN, Recording, run
 
 ACCOUNT = "123456789012"
 FOREIGN = "arn:aws:iam::210987654321:role/team/tasks"
@@ -48,13 +48,13 @@ def arn(secret: str) -> str:
     return f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:{secret}-AbCdEf"
 
 
-def test_nothing_is_redeployed_unless_it_is_asked_for() -> None:
+def test_by_default_nothing_is_redeployed() -> None:
     recording = one_workload({"role": "tasks"})
     assert not {RULE, TARGET, FUNCTION} & set(recording.types())
     assert "redeployFunction" not in recording.outputs["workloads"]["web"]
 
 
-def test_the_rule_looks_for_new_current_versions_of_exactly_the_secrets_that_are_read() -> None:
+def test_the_rule_matches_new_versions_of_read_secrets_only() -> None:
     rule = one_workload().only(RULE, "web-redeploy-rule")
     assert "eventBusName" not in rule.inputs  # the default bus, where Secrets Manager's events go
     assert json.loads(rule.inputs["eventPattern"]) == {
@@ -65,7 +65,7 @@ def test_the_rule_looks_for_new_current_versions_of_exactly_the_secrets_that_are
     }
 
 
-def test_a_login_is_followed_like_any_secret() -> None:
+def test_a_login_causes_redeployments_like_any_secret() -> None:
     database = {
         "host": "db.example",
         "outsideVpc": True,
@@ -79,7 +79,7 @@ def test_a_login_is_followed_like_any_secret() -> None:
     assert found == [arn("shop-database"), arn("vendor")]
 
 
-def test_the_function_may_redeploy_the_one_service_and_write_its_log() -> None:
+def test_the_function_may_redeploy_one_service_and_log() -> None:
     recording = one_workload()
     policy = recording.only("aws:iam/rolePolicy:RolePolicy", "web-redeploy-policy").inputs["policy"]
     redeploy, log = json.loads(policy)["Statement"]
@@ -95,7 +95,7 @@ def test_the_function_may_redeploy_the_one_service_and_write_its_log() -> None:
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
 
 
-def test_the_function_runs_one_at_a_time_for_a_limited_time_with_a_limited_log() -> None:
+def test_the_function_has_limits_on_concurrency_time_and_log() -> None:
     recording = one_workload(rotation={"logRetentionDays": 7, "architecture": "x86_64"})
     function = recording.only(FUNCTION, "web-redeploy-function").inputs
     assert function["reservedConcurrentExecutions"] == 1
@@ -106,12 +106,12 @@ def test_the_function_runs_one_at_a_time_for_a_limited_time_with_a_limited_log()
     assert group.inputs["retentionInDays"] == 7
 
 
-def test_only_the_rule_may_call_the_function_and_does_so_after_the_secrets_have_their_first_values() -> None:
+def test_only_the_rule_invokes_the_function_after_initial_values() -> None:
     recording = one_workload()
     permission = recording.only(PERMISSION)
     assert permission.inputs["principal"] == "events.amazonaws.com"
     assert permission.inputs["sourceArn"] == f"arn:aws:events:us-east-1:{ACCOUNT}:rule/web-redeploy-rule"
-    # EventBridge does not tell it, and nothing would be called
+    # EventBridge needs the permission before it can invoke the function
     assert "sourceAccount" not in permission.inputs
     target = recording.only(TARGET)
     assert target.inputs["rule"] == "web-redeploy-rule"
@@ -125,21 +125,21 @@ def test_only_the_rule_may_call_the_function_and_does_so_after_the_secrets_have_
     assert {permission.urn, *versions} <= target.dependencies
 
 
-def test_the_stack_says_which_function_redeploys_and_where_its_log_is() -> None:
+def test_outputs_have_the_redeployment_function_and_its_log() -> None:
     web = one_workload().outputs["workloads"]["web"]
     assert web["redeployFunction"] == "web-redeploy-function"
     assert web["redeployLogGroup"] == "/aws/lambda/web-redeploy-1"
     assert {"roleArn", "containerSecrets"} < web.keys()
 
 
-def test_an_alarm_tells_the_topic_of_a_service_that_was_not_redeployed() -> None:
+def test_a_failed_redeployment_notifies_the_topic() -> None:
     topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:alarms"
     alarm = one_workload(rotation={"alarmTopicArn": topic}).only("aws:cloudwatch/metricAlarm:MetricAlarm")
     assert alarm.inputs["dimensions"] == {"FunctionName": "web-redeploy-function"}
     assert alarm.inputs["alarmActions"] == [topic]
 
 
-def test_a_rename_would_replace_what_is_made() -> None:
+def test_redeployment_resources_keep_their_names() -> None:
     recording = one_workload()
     urns = {
         recording.real_urn(found).removeprefix("urn:pulumi:test::aws-secrets::")
@@ -170,25 +170,23 @@ MANY: dict[str, Any] = {
     ("asked", "path", "words"),
     [
         ({"ecs": {"redeploy": {"cluster": "shop"}}}, f"{W}.service", ""),
-        ({"ecs": {"redeploy": {**SERVICE, "service": ""}}}, f"{W}.service", "name alone"),
+        ({"ecs": {"redeploy": {**SERVICE, "service": ""}}}, f"{W}.service", "name only"),
         (
             {"ecs": {"redeploy": {**SERVICE, "cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/shop"}}},
             f"{W}.cluster",
-            "name alone",
+            "name only",
         ),
         ({"ecs": {"redeploy": {**SERVICE, "sevice": "web"}}}, f"{W}.sevice", 'did you mean "service"'),
-        ({"ecs": {"redeploy": SERVICE, "role": FOREIGN}}, W, "From here it cannot be redeployed"),
+        ({"ecs": {"redeploy": SERVICE, "role": FOREIGN}}, W, "It cannot be redeployed from this account"),
         ({"name": "w" * 39}, f"aws-secrets:workloads.{'w' * 39}.ecs.redeploy", "38 characters"),
         (
             {"secrets": MANY, "workload": {"environment": {}, "environmentFrom": list(MANY)}},
             W,
-            "EventBridge takes 2048",
+            "EventBridge accepts 2048",
         ),
     ],
 )
-def test_what_could_not_be_redeployed_is_refused_before_anything_is_declared(
-    asked: dict[str, Any], path: str, words: str
-) -> None:
+def test_impossible_redeployments_are_rejected_first(asked: dict[str, Any], path: str, words: str) -> None:
     with pytest.raises(SettingsError) as raised:
         one_workload(**asked)
     found = {mistake.path: str(mistake) for mistake in raised.value.mistakes}
@@ -196,7 +194,7 @@ def test_what_could_not_be_redeployed_is_refused_before_anything_is_declared(
     assert words in found[path]
 
 
-def test_twenty_secrets_with_short_names_still_go_into_one_rule() -> None:
+def test_one_rule_holds_twenty_short_names() -> None:
     some = dict(list(MANY.items())[:20])
     recording = one_workload(secrets=some, workload={"environment": {}, "environmentFrom": list(some)})
     assert len(recording.only(RULE).inputs["eventPattern"]) <= 2048

@@ -1,4 +1,4 @@
-"""How what a role may use is divided among its policies."""
+"""The division of a role's permissions into policies."""
 
 import json
 
@@ -19,7 +19,7 @@ def divided(lengths: list[int], room: int = MOST_INLINE, fixed: int = 300) -> Di
 
 
 def owners(division: Division) -> dict[int, set[int]]:
-    """Item to the policies that it is in."""
+    """Return the policies of each item."""
     found: dict[int, set[int]] = {}
     for policy, part in enumerate(division.parts):
         for place in part:
@@ -28,7 +28,7 @@ def owners(division: Division) -> dict[int, set[int]]:
 
 
 @given(LENGTHS)
-def test_every_item_is_in_a_policy_that_has_room_for_it(lengths: list[int]) -> None:
+def test_every_item_is_in_a_policy_with_room(lengths: list[int]) -> None:
     division = divided(lengths)
     assert sorted(owners(division)) == list(range(len(lengths)))
     assert division.sizes[0] <= MOST_INLINE
@@ -36,7 +36,7 @@ def test_every_item_is_in_a_policy_that_has_room_for_it(lengths: list[int]) -> N
     assert division.managed <= sum(lengths) // (MOST_MANAGED - 100 - 2 * 600) + 1
 
 
-def test_what_fits_into_the_inline_policy_stays_there_and_one_character_more_does_not() -> None:
+def test_the_inline_policy_is_filled_to_its_limit() -> None:
     assert divided([500] * 19 + [440]) == Division(parts=[range(20)], sizes=[MOST_INLINE], whole=MOST_INLINE)
     division = divided([500] * 19 + [441])
     assert division == Division(parts=[range(19), range(18, 20)], sizes=[9_800, 1_041], whole=10_241)
@@ -44,9 +44,9 @@ def test_what_fits_into_the_inline_policy_stays_there_and_one_character_more_doe
 
 @given(st.integers(1, 600), st.integers(1, 150), st.data())
 def test_one_item_more_or_less_is_allowed_throughout(length: int, count: int, data: st.DataObject) -> None:
-    """Whichever policy is written first: each item stays in one of those that it was in.
+    """In any order of updates, each item stays in one of its policies.
 
-    Only a policy that is new takes items over: it is made before, and deleted after, the others change.
+    Only a new policy takes over items: it is created before, and deleted after, the others change.
     """
     place = data.draw(st.integers(0, count))
     divisions = [divided([length] * number) for number in (count, count + 1)]
@@ -58,10 +58,8 @@ def test_one_item_more_or_less_is_allowed_throughout(length: int, count: int, da
 
 
 @given(LENGTHS, st.integers(1, 600), st.data())
-def test_an_item_that_is_added_moves_others_behind_it_only(
-    lengths: list[int], added: int, data: st.DataObject
-) -> None:
-    """A policy is changed after those behind it, so that these have what it gives away."""
+def test_a_new_item_moves_only_later_items(lengths: list[int], added: int, data: st.DataObject) -> None:
+    """A policy is updated after the later ones, which then already have the items that it loses."""
     place = data.draw(st.integers(0, len(lengths)))
     before = owners(divided(lengths))
     after = owners(divided([*lengths[:place], added, *lengths[place:]]))
@@ -69,7 +67,7 @@ def test_an_item_that_is_added_moves_others_behind_it_only(
         assert min(after[item + (item >= place)]) >= min(before[item])
 
 
-def test_an_item_too_long_for_any_policy_shows_by_its_size() -> None:
+def test_an_oversized_item_shows_in_the_sizes() -> None:
     assert max(divided([6_100, 6_100]).sizes[1:]) > MOST_MANAGED
 
 
@@ -78,10 +76,10 @@ def test_the_inline_policy_has_one_item_even_without_room(room: int) -> None:
     assert divided([500, 500], room).parts[0] == range(1)
 
 
-def test_white_space_does_not_count() -> None:
+def test_whitespace_does_not_count() -> None:
     whole = json.dumps(["x" * 9_000], indent=4) + " " * 2_000
     assert divide(1, lambda _, __: whole).parts == [range(1)]
 
 
-def test_a_key_that_is_named_twice_is_named_once() -> None:
+def test_a_duplicate_key_occurs_once() -> None:
     assert distinct_keys(["a", "b", "a"]) == ["a", "b"]

@@ -1,36 +1,36 @@
-"""The rotation function's requests where somebody else changes the secret at the same moment."""
+"""The rotation function's store, when somebody else changes the secret at the same time."""
 
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.rotation import store
-from functions.rotation.errors import OperatorError
+from components.lambdas.rotation import store
+from components.lambdas.rotation.errors import OperatorError
 
 
-class Refusing:
-    """Secrets Manager, which refuses to take a label off, and then says who has it."""
+class RejectingClient:
+    """A Secrets Manager that rejects the removal of a label, and then describes the secret."""
 
     def __init__(self, stages: list[str]) -> None:
         self.stages = stages
 
-    def update_secret_version_stage(self, **_asked: object) -> None:
+    def update_secret_version_stage(self, **_request: object) -> None:
         raise ClientError(
             {"Error": {"Code": "InvalidParameterException", "Message": "not the version with the label"}},
             "UpdateSecretVersionStage",
         )
 
-    def describe_secret(self, **_asked: object) -> dict[str, Any]:
+    def describe_secret(self, **_request: object) -> dict[str, Any]:
         return {"ARN": "arn", "VersionIdsToStages": {"v1": self.stages}, "RotationEnabled": True, "Tags": []}
 
 
-def test_a_label_that_aws_took_off_first_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_client", lambda: Refusing(["AWSPREVIOUS"]))
+def test_a_label_that_aws_has_already_removed_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_client", lambda: RejectingClient(["AWSPREVIOUS"]))
     store.drop_pending("arn", "v1")
 
 
-def test_a_label_that_stays_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_client", lambda: Refusing(["AWSCURRENT", "AWSPENDING"]))
-    with pytest.raises(OperatorError, match="update_secret_version_stage"):
+def test_a_label_that_cannot_be_removed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_client", lambda: RejectingClient(["AWSCURRENT", "AWSPENDING"]))
+    with pytest.raises(OperatorError, match="UpdateSecretVersionStage"):
         store.drop_pending("arn", "v1")

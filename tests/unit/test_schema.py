@@ -7,16 +7,16 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from settings import StackFile
-from settings.schema import stack_file_schema
-from tests.example_project import PROJECT_FILE, stack_file
+from stack_file import StackFile
+from stack_file.schema import stack_file_schema
+from tests.support.example_project import PROJECT_FILE, stack_file
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_schema_beside_the_stack_files_is_current() -> None:
+def test_the_committed_schema_is_current() -> None:
     shipped = json.loads((ROOT / "stack-file.schema.json").read_text())
-    assert shipped == stack_file_schema(), "run: python -m settings.schema > stack-file.schema.json"
+    assert shipped == stack_file_schema(), "run: python -m stack_file.schema > stack-file.schema.json"
 
 
 @pytest.mark.parametrize("name", ["dev", "local"])
@@ -24,7 +24,7 @@ def test_the_example_stack_files_follow_the_schema(name: str) -> None:
     jsonschema.Draft202012Validator(stack_file_schema()).validate(stack_file(name))
 
 
-def test_the_schema_refuses_an_unknown_key_a_wrong_type_and_two_kinds_of_value() -> None:
+def test_the_schema_rejects_unknown_keys_wrong_types_and_two_sources() -> None:
     validator = jsonschema.Draft202012Validator(stack_file_schema())
     refused: list[dict[str, Any]] = [
         {"K": {"rondom": {}}},
@@ -37,7 +37,7 @@ def test_the_schema_refuses_an_unknown_key_a_wrong_type_and_two_kinds_of_value()
         assert not validator.is_valid(broken), values
 
 
-def test_the_schema_takes_workloads_that_read_existing_secrets_alone() -> None:
+def test_the_schema_accepts_workloads_with_existing_secrets_only() -> None:
     reading = {"ecs": {}, "environment": {"A": {"existingSecret": "rds!cluster-1", "key": "password"}}}
     validator = jsonschema.Draft202012Validator(stack_file_schema())
     validator.validate({"config": {"aws-secrets:workloads": {"web": reading}}})
@@ -45,7 +45,7 @@ def test_the_schema_takes_workloads_that_read_existing_secrets_alone() -> None:
     assert not validator.is_valid({"config": {"aws-secrets:workloads": {"web": wrong}}})
 
 
-def test_the_schema_takes_numbers_in_quotes_as_pulumi_config_set_writes_them() -> None:
+def test_the_schema_accepts_quoted_numbers() -> None:
     written = stack_file("local")
     written["config"] |= {"aws-secrets:recoveryWindowDays": "7", "aws-secrets:protect": "true"}
     validator = jsonschema.Draft202012Validator(stack_file_schema())
@@ -54,9 +54,9 @@ def test_the_schema_takes_numbers_in_quotes_as_pulumi_config_set_writes_them() -
     assert not validator.is_valid(written)
 
 
-def test_pulumi_yaml_describes_every_setting_that_has_a_default_in_the_models() -> None:
+def test_pulumi_yaml_describes_every_setting_with_a_default() -> None:
     declared = yaml.safe_load(PROJECT_FILE)["config"]
-    # Pulumi would demand a value of a key that it knows and that has no default
+    # Pulumi would require a value for a declared key without a default
     fields = {
         f"aws-secrets:{field.alias}": field
         for field in StackFile.model_fields.values()

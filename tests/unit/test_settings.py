@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from settings import SettingsError
-from tests.unit.recorded_run import Recording, run
+from stack_file import SettingsError
+from tests.support.recorded_run import Recording, run
 
 CANARY = "canary-4f1d"
 
@@ -20,7 +20,7 @@ def mistakes(
     secret_keys: tuple[str, ...] = (),
     **config: object,
 ) -> dict[str, str]:
-    """Path to message of every mistake found."""
+    """Return the message of every mistake by its path."""
     base: dict[str, object] = {"aws:region": "us-east-1"}
     for key, value in (structure or {}).items():
         base[f"aws-secrets:{key}"] = value
@@ -59,7 +59,7 @@ V = f"{S}.values.K"
 @pytest.mark.parametrize(
     ("structure", "path", "words"),
     [
-        ({}, "aws-secrets:secrets", "and so is databases"),
+        ({}, "aws-secrets:secrets", "secrets, databases, caches and smtp are all empty"),
         ({"secrets": {}}, "aws-secrets:secrets", "empty"),
         ({"secrets": "app"}, "aws-secrets:secrets", "expected a map, found text"),
         ({"secrets": ["app"]}, "aws-secrets:secrets", "expected a map, found a list"),
@@ -73,12 +73,12 @@ V = f"{S}.values.K"
         ),
         ({"secrets": {"app": {}}}, S, "exactly one of values, text and binary, found none"),
         (secret(text={"value": "t"}), S, "found values and text"),
-        (whole("text", {}), f"{S}.text", "exactly one kind, found none"),
+        (whole("text", {}), f"{S}.text", "exactly one source, found none"),
         (whole("text", {"value": "a", "random": {}}), f"{S}.text", "found random and value"),
         (whole("text", {"value": ""}), S, "the text is empty"),
         (whole("text", {"value": "x" * 65_537}), S, "65537 bytes"),
         (whole("text", {"config": "nope"}), f"{S}.text.config", "pulumi config set --secret nope"),
-        (whole("text", {"value": "t"}, removedKeys=["K"]), S, "It has no keys"),
+        (whole("text", {"value": "t"}, removedKeys=["K"]), S, "which has no keys"),
         (whole("text", {"value": "t"}, rotation={"keys": ["K"]}), S, "functionArn"),
         (
             whole("text", {"config": "known"}, initialValues="account"),
@@ -92,15 +92,15 @@ V = f"{S}.values.K"
             f"{S}.binary.randomBytes.encoding",
             "unknown",
         ),
-        (whole("binary", {"filledByHand": "ask", "generation": 2}), f"{S}.binary", "Drop generation"),
+        (whole("binary", {"filledByHand": "ask", "generation": 2}), f"{S}.binary", "Remove generation"),
         (secret(values={}), f"{S}.values", "empty"),
         (secret(values={"": {"random": {}}}), f'{S}.values[""]', "printable"),
         (secret(values={"k" * 257: {"random": {}}}), f"{S}.values.{'k' * 257}", "256"),
-        (secret(values={'a"b': {}}), f'{S}.values["a\\"b"]', "exactly one kind"),
+        (secret(values={'a"b': {}}), f'{S}.values["a\\"b"]', "exactly one source"),
         (
             secret(values={"a b": {"random": {}}}, rotation={"keys": ["a b"]}),
             f"{S}.rotation.keys[0]",
-            "not of the form",
+            "does not match the pattern",
         ),
         (value({"json": None}), V, "found none"),
         (value({"json": 1, "value": "a"}), V, "found value and json"),
@@ -118,7 +118,7 @@ V = f"{S}.values.K"
         (secret(tags={f"t{n}": "" for n in range(51)}), f"{S}.tags", "50"),
         (secret(name="other"), f"{S}.name", "unknown key"),
         (secret(policy={}), f"{S}.policy", "Statement"),
-        (secret(policy={"Statement": [{"Effect": "Allow"}]}), f"{S}.policy", "lacks"),
+        (secret(policy={"Statement": [{"Effect": "Allow"}]}), f"{S}.policy", "has no Effect"),
         (
             secret(
                 policy={
@@ -146,7 +146,7 @@ V = f"{S}.values.K"
         (
             secret(replicas=[{"region": "eu-west-1", "encryption": "stack-key"}]),
             f"{S}.replicas[0].encryption",
-            "own region",
+            "stack's region",
         ),
         (
             secret(
@@ -156,7 +156,7 @@ V = f"{S}.values.K"
             "us-east-1",
         ),
         (value("plain"), V, "expected a map, found text"),
-        (value({}), V, "exactly one kind, found none"),
+        (value({}), V, "exactly one source, found none"),
         (value({"value": "a", "random": {}}), V, "found random and value"),
         (value({"rondom": {}}), f"{V}.rondom", 'did you mean "random"'),
         (value({"value": 1}), f"{V}.value", "in quotes"),
@@ -172,7 +172,7 @@ V = f"{S}.values.K"
         (
             value({"random": {"special": False, "lower": False, "upper": False, "numeric": False}}),
             f"{V}.random",
-            "no character",
+            "all false",
         ),
         (value({"random": {"upper": False, "minUpper": 1}}), f"{V}.random", "upper: false"),
         (value({"random": {"overrideSpecial": ""}}), f"{V}.random.overrideSpecial", "empty"),
@@ -183,25 +183,23 @@ V = f"{S}.values.K"
             "base64url",
         ),
         (value({"config": "nope"}), f"{V}.config", "pulumi config set --secret nope"),
-        (value({"config": "secrets"}), f"{V}.config", "part of the structure"),
+        (value({"config": "secrets"}), f"{V}.config", "a setting of the stack"),
         (value({"value": "\ud83d"}), f"{V}.value", "half of a surrogate pair"),
         (whole("text", {"value": "\udd11"}), f"{S}.text.value", "half of a surrogate pair"),
-        (value({"json": [1, float("nan")]}), f"{V}.json[1]", "not a number that JSON has"),
-        (value({"json": {"a": float("inf")}}), f"{V}.json.a", "not a number that JSON has"),
+        (value({"json": [1, float("nan")]}), f"{V}.json[1]", "not a valid JSON number"),
+        (value({"json": {"a": float("inf")}}), f"{V}.json.a", "not a valid JSON number"),
         ({**secret(), "secrts": 1}, "aws-secrets:secrts", 'did you mean "secrets"'),
         ({**secret(), "encryption": 5}, "aws-secrets:encryption", "expected text"),
     ],
 )
-def test_a_mistake_is_named_by_its_path_with_the_remedy(
-    structure: dict[str, Any], path: str, words: str
-) -> None:
+def test_a_mistake_has_its_path_and_remedy(structure: dict[str, Any], path: str, words: str) -> None:
     found = mistakes(structure)
     assert path in found, found
     assert words in found[path]
 
 
 @pytest.mark.parametrize("character", ["\n", "\x1b", "\u202e", "\u2028"])
-def test_a_key_that_could_not_be_shown_as_it_is_is_refused(character: str) -> None:
+def test_a_key_with_unprintable_characters_is_rejected(character: str) -> None:
     with pytest.raises(SettingsError) as raised:
         run(
             {
@@ -213,16 +211,14 @@ def test_a_key_that_could_not_be_shown_as_it_is_is_refused(character: str) -> No
     assert character not in str(raised.value).replace("\n", "" if character == "\n" else "\n")
 
 
-def test_an_unknown_region_is_refused_with_the_nearest_known() -> None:
+def test_an_unknown_region_is_rejected_with_the_nearest_one() -> None:
     assert 'did you mean "eu-west-1"' in mistakes(secret(), aws__region="eu-wst-1")["aws:region"]
 
 
 @pytest.mark.parametrize(
     "region", ["us-east-9", "mx-north-1", "eu-isoe-south-2", "eusc-de-west-1", "af-oasis-1"]
 )
-def test_a_region_that_is_newer_than_the_sdk_is_a_warning(
-    region: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_region_newer_than_the_sdk_is_a_warning(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", told.append)
     run({"aws:region": region, "aws-secrets:secrets": secret(replicas=[{"region": "us-west-9"}])["secrets"]})
@@ -237,11 +233,11 @@ def test_a_region_that_is_newer_than_the_sdk_is_a_warning(
 @pytest.mark.parametrize(
     "region", ["us-esat-1", "eu-wset-2", "ap-souteast-1", "us-centrl-1", "US-EAST-1", "us-east", "us_east_1"]
 )
-def test_a_misspelt_region_is_refused(region: str) -> None:
+def test_a_misspelt_region_is_rejected(region: str) -> None:
     assert "unknown AWS region" in mistakes(secret(), aws__region=region)["aws:region"]
 
 
-def test_a_missing_region_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_region_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION", raising=False)
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     with pytest.raises(SettingsError, match="no AWS region is set"):
@@ -272,13 +268,13 @@ def test_all_mistakes_are_reported_in_one_go() -> None:
     }
 
 
-def test_an_encrypted_value_inside_the_structure_is_refused_and_not_repeated() -> None:
+def test_a_nested_encrypted_value_is_rejected_and_not_shown() -> None:
     found = mistakes(value({"value": CANARY}), secret_keys=("aws-secrets:secrets",))
     assert "pulumi config set --secret" in found["aws-secrets:secrets"]
     assert CANARY not in str(found)
 
 
-def test_the_stack_file_shows_where_in_the_structure_values_are_encrypted(
+def test_nested_encrypted_values_are_located_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -289,7 +285,7 @@ def test_the_stack_file_shows_where_in_the_structure_values_are_encrypted(
     assert found.keys() == {f"{V}.value", f"{S}.replicas[0]"}
 
 
-def test_a_configured_value_in_plain_text_is_refused_and_not_repeated() -> None:
+def test_a_plain_text_config_value_is_rejected_and_not_shown() -> None:
     found = mistakes({**value({"config": "key"}), "key": CANARY})
     assert "plain text" in found[f"{V}.config"]
     assert CANARY not in str(found)
@@ -307,7 +303,7 @@ def test_an_encrypted_value_that_nothing_reads_is_kept_with_a_warning(
     assert CANARY not in caplog.text
 
 
-def test_a_configured_value_may_live_in_another_namespace() -> None:
+def test_a_config_value_may_be_in_another_namespace() -> None:
     recording = run(
         {"aws:region": "us-east-1", "aws-secrets:secrets": value({"config": "shared:key"})["secrets"]},
         {"shared:key": CANARY},
@@ -316,7 +312,7 @@ def test_a_configured_value_may_live_in_another_namespace() -> None:
     assert json.loads(version.inputs["secretString"]) == {"K": CANARY}
 
 
-def test_a_first_value_over_the_limit_of_aws_is_refused() -> None:
+def test_an_initial_value_over_awss_limit_is_rejected() -> None:
     found = mistakes(secret(values={f"K{n}": {"random": {"length": 30_000}} for n in range(3)}))
     assert "65536" in found[S]
 
@@ -348,7 +344,7 @@ near_misses: st.SearchStrategy[Any] = st.recursive(
         max_size=4,
     )
 )
-def test_whatever_the_stack_file_holds_it_is_declared_or_an_error_says_why_before_anything_is(
+def test_any_stack_file_is_declared_or_rejected_first(
     structure: dict[str, Any],
 ) -> None:
     config = {"aws:region": "us-east-1"} | {f"aws-secrets:{key}": item for key, item in structure.items()}
@@ -379,7 +375,7 @@ def test_whatever_the_stack_file_holds_it_is_declared_or_an_error_says_why_befor
         ("aws:secrets", "aws-secrets:secrets"),
     ],
 )
-def test_a_setting_under_a_namespace_that_nothing_reads_is_refused(key: str, meant: str) -> None:
+def test_a_setting_in_another_namespace_is_rejected(key: str, meant: str) -> None:
     raw = {"aws:region": "us-east-1", "aws-secrets:secrets": secret()["secrets"], key: "true"}
     with pytest.raises(SettingsError) as refused:
         run(raw)
@@ -388,7 +384,7 @@ def test_a_setting_under_a_namespace_that_nothing_reads_is_refused(key: str, mea
     assert meant in mistake.remedy
 
 
-def test_a_setting_outside_config_and_a_text_without_quotes_are_refused_with_their_place(
+def test_misplaced_settings_and_unquoted_texts_are_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The project's and the stacks' files as they are committed, whatever is being edited beside the tests."""
+"""The project's and the stacks' files, as committed."""
 
 import json
 import re
@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 import yaml
 
-from settings import check, files
-from settings.schema import stack_file_schema
+from stack_file import check, files
+from stack_file.schema import stack_file_schema
 
 ROOT = Path(__file__).parents[2]
 FILES = ("Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.local.yaml")
@@ -20,7 +20,7 @@ FILES = ("Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.local.yaml")
 
 def committed(name: str) -> str:
     if not (ROOT / ".git").exists() or not shutil.which("git"):
-        pytest.skip("these files are read from git, and this is no clone")
+        pytest.skip("these files are read from git, and this is not a clone")
     done = subprocess.run(
         ["git", "show", f"HEAD:{name}"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -32,14 +32,14 @@ def test_a_shipped_stack_file_has_no_mistake_and_follows_the_schema(
     stack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    authorities = tmp_path / ".local" / "postgres" / "ca.pem"  # `make up` makes it
+    authorities = tmp_path / ".local" / "postgres" / "ca.pem"  # created by `make up`
     authorities.parent.mkdir(parents=True)
     authorities.write_text("-----BEGIN CERTIFICATE-----\n")
     for name in FILES:
         (tmp_path / name).write_text(committed(name))
     configuration = files.read(tmp_path, stack)
     assert not configuration.mistakes
-    # encrypted values come with `pulumi config set`, after the file
+    # encrypted values are added later, with `pulumi config set`
     unset = {
         f"aws-secrets:{name}": "x"
         for name in re.findall(r"\{config: (\w+)\}", committed(f"Pulumi.{stack}.yaml"))

@@ -1,4 +1,4 @@
-"""How large a configuration may be, by what this system really takes."""
+"""The size limit of a configuration, compared with the operating system's."""
 
 import errno
 import subprocess
@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from settings import Configuration
-from settings.size import LIMIT, nearly_too_large, size_of, too_large
+from stack_file import Configuration
+from stack_file.size import LIMIT, nearly_too_large, size_of, too_large
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
 
@@ -31,24 +31,24 @@ def is_started_with(variable: str) -> bool:
 
 
 @pytest.mark.parametrize(("size", "starts"), [(LIMIT, True), (LIMIT + 1, False)])
-def test_what_is_called_too_large_is_what_no_program_starts_with(size: int, starts: bool) -> None:
+def test_the_size_limit_is_the_operating_systems(size: int, starts: bool) -> None:
     assert size_of(of_size(size).values) == size
     assert (list(too_large(of_size(size))) == []) is starts
     assert is_started_with("x" * (size - len("PULUMI_CONFIG=\0"))) is starts
 
 
-def test_the_mistake_says_how_large_it_is_and_what_to_do() -> None:
+def test_the_mistake_has_the_size_and_the_remedy() -> None:
     (mistake,) = too_large(of_size(200 * 1024), ("fleet", "parts"))
     assert mistake.path == "app:fleet.parts"
-    assert mistake.wrong.startswith("the configuration takes 200 KiB, and Linux lets a program have 128")
+    assert mistake.wrong.startswith("the configuration takes 200 KiB; the limit on Linux is 128")
     assert "fleet" in mistake.remedy
 
 
-def test_who_comes_near_the_limit_is_warned_and_nobody_else() -> None:
+def test_only_a_size_near_the_limit_is_a_warning() -> None:
     assert nearly_too_large(of_size(LIMIT // 2).values) is None
     assert "120 of the 128 KiB" in str(nearly_too_large(of_size(120 * 1024).values))
 
 
-def test_structures_count_as_the_engine_hands_them_over() -> None:
-    # the engine gives a structure as JSON in a string of JSON
+def test_structures_count_as_the_engine_passes_them() -> None:
+    # the engine passes a structure as JSON in a JSON string
     assert size_of({"app:secrets": {"a": [1, "é"]}}) == size_of({"app:secrets": '{"a":[1,"\\u00e9"]}'})

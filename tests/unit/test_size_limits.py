@@ -1,10 +1,9 @@
-"""Names and documents that AWS would refuse are refused before anything is declared."""
+"""AWS's limits on names and documents, checked before anything is declared."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-import pulumi
 import pytest
 from pulumi.runtime import set_all_config
 
@@ -14,10 +13,11 @@ from components.function_parts import FunctionSettings
 from components.postgres_login import Server
 from components.rotation_function import AdminServer, RotationFunctionArgs
 from program import limits, size_limits
-from program.lookup import AdminSecret, Found
-from program.making import Account
-from settings import StackFile
-from tests.unit.recorded_run import MASTER_ARN, Recording, run
+from program.arns import Account
+from program.aws_lookups import AdminSecret, DatabaseServer, Servers
+from program.desired import Desired, resolve
+from stack_file import StackFile
+from tests.support.recorded_run import MASTER_ARN, Recording, run
 
 ACCOUNT = Account("123456789012", "aws", "us-east-1")
 UPDATING = {
@@ -27,24 +27,23 @@ UPDATING = {
 
 
 @pytest.fixture(autouse=True)
-def _stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(pulumi, "get_project", lambda: "aws-secrets")
-    monkeypatch.setattr(pulumi, "get_stack", lambda: "test")
+def _stack() -> Iterator[None]:
     set_all_config({}, [])
     yield
     set_all_config({}, [])
 
 
-def stack_file(**settings: object) -> StackFile:
+def stack_file(stack: str = "test", **settings: object) -> Desired:
     secrets: dict[str, Any] = {"a": {"values": {"A": {"random": {}}}}}
-    return StackFile.model_validate_json(json.dumps({"secrets": secrets, **settings}))
+    declared = StackFile.model_validate_json(json.dumps({"secrets": secrets, **settings}))
+    return resolve(declared, "aws-secrets", stack)
 
 
-def passed(declared: StackFile) -> list[str]:
-    """What is wrong, with the paths, by all limits."""
+def passed(declared: Desired) -> list[str]:
+    """Return all limits that a stack exceeds, with their paths."""
     return [
         f"{found.path}: {found.wrong}. {found.consequence}"
-        for found in limits.mistakes(declared, ACCOUNT, {}, {})
+        for found in limits.mistakes(declared, ACCOUNT, Servers(), {})
     ]
 
 
@@ -60,19 +59,19 @@ def reading(platform: dict[str, Any]) -> dict[str, Any]:
         ({}, {"ecs": {"role": "tasks"}}, 63),
     ],
 )
-def test_the_name_of_a_workload_fits_into_those_of_its_role_and_policies(
+def test_a_workloads_name_fits_into_its_roles_and_policies(
     settings: dict[str, str], platform: dict[str, Any], longest: int
 ) -> None:
     assert passed(stack_file(workloads={"w" * longest: reading(platform)}, **settings)) == []
-    if longest < 63:  # no workload has a longer name
+    if longest < 63:  # the longest possible name of a workload
         name = "w" * (longest + 1)
         [found] = passed(stack_file(workloads={name: reading(platform)}, **settings))
         assert (
-            found == f"aws-secrets:workloads.{name}: its role's name would have 65 characters. IAM takes 64"
+            found == f"aws-secrets:workloads.{name}: its role's name would have 65 characters. IAM accepts 64"
         )
 
 
-def test_the_longest_name_is_that_which_the_engine_would_give() -> None:
+def test_the_longest_name_includes_the_engines_suffix() -> None:
     recording: Recording = run(
         {
             "aws:region": "us-east-1",
@@ -81,26 +80,23 @@ def test_the_longest_name_is_that_which_the_engine_would_give() -> None:
         }
     )
     [role] = [found for found in recording.resources if found.type == "aws:iam/role:Role"]
-    assert len(f"{role.name}-1234567") == size_limits.MOST_OF_ROLE_NAME
+    assert len(f"{role.name}-1234567") == size_limits.MAX_ROLE_NAME
 
 
-def test_a_pattern_of_the_operators_own_is_not_second_guessed() -> None:
+def test_names_are_not_checked_with_the_operators_own_pattern() -> None:
     set_all_config({"pulumi:autonaming": '{"mode": "verbatim"}'}, [])
     assert passed(stack_file(workloads={"w" * 60: reading({"ecs": {}})})) == []
 
 
-def test_the_name_of_the_stack_fits_into_those_of_its_functions(monkeypatch: pytest.MonkeyPatch) -> None:
-    declared = stack_file(initialValues="managed", **UPDATING)
+def test_a_stacks_name_fits_into_its_functions_names() -> None:
     longest = 64 - len("aws-secrets-_writer-function-1234567")
-    monkeypatch.setattr(pulumi, "get_stack", lambda: "s" * longest)
-    assert passed(declared) == []
-    monkeypatch.setattr(pulumi, "get_stack", lambda: "s" * (longest + 1))
-    [found] = passed(declared)
+    assert passed(stack_file("s" * longest, initialValues="managed", **UPDATING)) == []
+    [found] = passed(stack_file("s" * (longest + 1), initialValues="managed", **UPDATING))
     assert found.startswith("aws-secrets:updateRole: with the names of project and stack, a function's name")
-    assert found.endswith("would have 65 characters. Lambda takes 64")
+    assert found.endswith("would have 65 characters. Lambda accepts 64")
 
 
-def test_a_rotation_function_has_4096_bytes_of_variables_with_its_servers_and_authorities() -> None:
+def test_a_rotation_function_has_4096_bytes_of_variables() -> None:
     def wrong(servers: int, authorities: int) -> list[str]:
         args = RotationFunctionArgs(
             common=FunctionSettings(account_id="123456789012", partition="aws", region="us-east-1"),
@@ -113,7 +109,7 @@ def test_a_rotation_function_has_4096_bytes_of_variables_with_its_servers_and_au
             ],
             certificate_authorities="x" * authorities,
         )
-        return [found.wrong for found in size_limits.of_environment(args, ["secrets", "a"])]
+        return [found.wrong for found in size_limits.of_environment(args, "aws-secrets:secrets.a")]
 
     empty = len('{"ADMINISTRATOR_SERVERS":"","DATABASE_CA_PEM":""}')
     rest = 4_096 - empty - (33 * 17 - 1)
@@ -124,7 +120,7 @@ def test_a_rotation_function_has_4096_bytes_of_variables_with_its_servers_and_au
     assert wrong(34, rest)
 
 
-def test_the_stacks_key_names_as_many_roles_of_other_accounts_as_its_policy_holds() -> None:
+def test_too_many_roles_for_the_key_policy_are_rejected() -> None:
     declared = stack_file()
 
     def roles(count: int, longer: int) -> set[str]:
@@ -143,8 +139,8 @@ def test_the_stacks_key_names_as_many_roles_of_other_accounts_as_its_policy_hold
         )
         return len(json.dumps(json.loads(key_policy(args)), separators=(",", ":")))
 
-    count = next(n for n in range(500, 900) if size(roles(n + 1, 0)) > size_limits.MOST_OF_KEY_POLICY)
-    rest = size_limits.MOST_OF_KEY_POLICY - size(roles(count, 0))
+    count = next(n for n in range(500, 900) if size(roles(n + 1, 0)) > size_limits.MAX_KEY_POLICY)
+    rest = size_limits.MAX_KEY_POLICY - size(roles(count, 0))
     assert not list(size_limits.of_stack_key(declared, ACCOUNT, {"a": roles(count, rest)}))
     [found] = size_limits.of_stack_key(declared, ACCOUNT, {"a": roles(count, rest + 1)})
     assert "would have 32769 bytes" in found.wrong
@@ -153,12 +149,12 @@ def test_the_stacks_key_names_as_many_roles_of_other_accounts_as_its_policy_hold
     assert not list(size_limits.of_stack_key(declared, ACCOUNT, {"b": roles(count, rest + 1)}))
 
 
-def test_a_logins_own_keys_count_in_its_first_value() -> None:
+def test_a_logins_own_keys_count_in_its_size() -> None:
     server = Server(engine="postgres", host="db.example", port=5432)
-    found = Found(
+    found = DatabaseServer(
         server=server,
         network=None,
-        admin=AdminSecret(arn=MASTER_ARN, kms_key_id=None),
+        admin=AdminSecret(arn=MASTER_ARN, kms_key_arn=None),
         certificate_authorities="",
         reader_host="ro.example",
     )
@@ -189,11 +185,11 @@ def test_a_logins_own_keys_count_in_its_first_value() -> None:
     rest = 65_536 - len(json.dumps(own))
     assert wrong(rest) == []
     [found_wrong] = wrong(rest + 1)
-    assert "at least 65537 bytes, with the login's own keys" in found_wrong
+    assert "at least 65537 bytes, including the login's own keys" in found_wrong
 
 
 def test_the_longest_names_fit_into_every_trust_policy() -> None:
-    """IAM takes 2,048 characters: longer than any that these names can make."""
+    """IAM accepts trust policies of 2,048 characters."""
     arn = f"arn:aws:iam::123456789012:oidc-provider/{'x' * 255}"
     readers = (
         read_access.ServiceAccount(oidc_provider_arn=arn, namespace="n" * 63, name="s" * 253),

@@ -1,4 +1,4 @@
-"""No name from a stack file, a state or AWS becomes a command, a line of its own or a reversed sentence."""
+"""Names from stack files, states and AWS cannot become commands, new lines or reversed text."""
 
 import json
 
@@ -6,17 +6,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from automation import documents, errors, events, terminal
-from automation.status import texts
 from components.visible import visible, visible_lines
-from settings import Mistake, SettingsError
+from operations import errors, events, json_output, terminal
+from operations.status import texts
+from stack_file import Mistake, SettingsError
 
 NASTY = "x\n::warning::y\r##[add-mask]z\x1b[2J\u202e\u2028\x9b\ud800"
 _texts = st.one_of(st.text(), st.text("\n\r:#[ \x1b\u202ea", max_size=12))
 
 
 def is_harmless(line: str) -> bool:
-    """Whether no terminal and no runner of workflows takes it for anything but text."""
+    """Return whether terminals and workflow runners treat a text as plain text."""
     return line.isprintable() and not line.lstrip().startswith("::") and "##" not in line
 
 
@@ -47,17 +47,17 @@ def test_ordinary_names_and_arns_stay_as_they_are(name: str) -> None:
 
 @given(_texts, _texts)
 @example(NASTY, NASTY)
-def test_documents_for_programs_keep_every_text_and_hold_no_command(key: str, text: str) -> None:
-    written = documents.written({key: [text]})
+def test_json_keeps_every_text_without_workflow_commands(key: str, text: str) -> None:
+    written = json_output.render({key: [text]})
     assert json.loads(written) == json.loads(json.dumps({key: [text]}))
     assert all(map(is_harmless, written.split("\n")))
 
 
 @given(_texts)
 @example(NASTY)
-def test_mistakes_have_three_lines_whatever_is_in_them(text: str) -> None:
+def test_mistakes_always_have_three_lines(text: str) -> None:
     mistakes = [Mistake(text, text, text, text)]
-    for error in (SettingsError("dev", mistakes), errors.BadSettings("dev", mistakes)):
+    for error in (SettingsError("dev", mistakes), errors.InvalidConfigurationError("dev", mistakes)):
         first, blank, *lines = str(error).rstrip("\n").split("\n")
         assert (first.startswith("The configuration"), blank) == (True, "")
         assert len(lines) == 3
@@ -66,14 +66,14 @@ def test_mistakes_have_three_lines_whatever_is_in_them(text: str) -> None:
 
 @given(_texts)
 @example(NASTY)
-def test_names_of_resources_steer_no_terminal(name: str) -> None:
+def test_resource_names_cannot_control_a_terminal(name: str) -> None:
     step = events.StepDone(operation="create", urn=name, type=name, name=name)
     failed = events.StepFailed(operation="create", urn=name, type=name, name=name)
     for event in (step, failed):
         [line] = terminal._lines(event)
         assert is_harmless(line)
     failure = errors.Failure(urn=name, type="t", name=name, cause="c")
-    assert str(errors.ProviderFailure("dev", [failure])).count("\n") == 3
+    assert str(errors.ProviderError("dev", [failure])).count("\n") == 3
 
 
 @pytest.mark.parametrize("severity", ["info", "warning"])

@@ -1,4 +1,4 @@
-"""Secrets that are one text or binary: what is asked of the engine, who reads them, and what is refused."""
+"""Secrets that are one text or binary: resources, readers and errors, without an engine."""
 
 import base64
 import json
@@ -9,19 +9,21 @@ from typing import Any
 
 import pytest
 
-from automation.report import first_values, secrets
-from automation.report.model import Danger, Kind, plain
-from automation.report.steps import Plan, State, Step
-from automation.status import texts
-from automation.status.aws import Found
-from automation.status.declared import IgnoredTags, declared_secrets
-from automation.status.judged import Answers, secret_of
 from components.initial_value import FilledByHand, Given, Text
-from components.reach import out_of_reach
 from components.secret import SecretArgs
-from program.making import Account
-from settings import Configuration, SettingsError, check
-from tests.unit.recorded_run import Recording, run
+from components.undeployed_changes import undeployed_changes
+from operations.report import initial_values, secrets
+from operations.report.model import Danger, Kind, plain
+from operations.report.steps import Plan, State, Step
+from operations.status import texts
+from operations.status.assess import Answers, assess_secret
+from operations.status.aws import AwsSecret
+from operations.status.declared import IgnoredTags, declared_secrets
+from program.arns import Account
+from program.desired import resolve
+from stack_file import Configuration, SettingsError, check
+from tests.support.manifests import manifests_of
+from tests.support.recorded_run import Recording, run
 from tests.unit.test_modes_program import INVOCATION, SECRET_COMPONENT, request
 from tests.unit.test_program import PASSWORD, SECRET, VERSION
 
@@ -76,7 +78,7 @@ def test_a_whole_value_is_the_initial_version_byte_for_byte() -> None:
     assert version({"filledByHand": "ask"}, "binary") == {"secretBinary": "Cg=="}
 
 
-def test_a_whole_value_that_is_secret_never_shows_in_what_the_engine_is_asked_for() -> None:
+def test_a_secret_whole_value_never_shows_in_inputs() -> None:
     for mode in ("once", "managed"):
         recording = stack(
             {name: {**SECRETS[name], "initialValues": mode} for name in ("tls/key", "keystore")}
@@ -87,7 +89,7 @@ def test_a_whole_value_that_is_secret_never_shows_in_what_the_engine_is_asked_fo
         assert "MIIE" not in str(recording.outputs)
 
 
-def test_each_mode_has_the_resources_that_it_has_for_keys() -> None:
+def test_whole_values_have_their_modes_resources() -> None:
     recording = stack(
         {mode: {"text": {"random": {}}, "initialValues": mode} for mode in ("once", "managed", "account")}
     )
@@ -102,7 +104,7 @@ def test_each_mode_has_the_resources_that_it_has_for_keys() -> None:
     }
 
 
-def test_the_writer_is_told_of_one_value_and_of_no_keys() -> None:
+def test_the_writer_gets_one_value_without_keys() -> None:
     recording = stack(
         {
             "text": {"text": {"random": {"length": 40}, "generation": 2}, "initialValues": "account"},
@@ -118,7 +120,7 @@ def test_the_writer_is_told_of_one_value_and_of_no_keys() -> None:
     assert told["text"].keys() == {"Action", "SecretId", "Text"}
 
 
-def test_the_outputs_say_what_a_secret_without_keys_is() -> None:
+def test_outputs_show_the_content_of_whole_values() -> None:
     outputs = stack({**SECRETS, "vendor": {"text": {"filledByHand": "ask"}}}).outputs["secrets"]
     assert outputs["tls/key"]["content"] == "text"
     assert outputs["keystore"]["content"] == "binary"
@@ -129,25 +131,25 @@ def test_the_outputs_say_what_a_secret_without_keys_is() -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("not base64!", "is not base64"),
+        ("not base64!", "is not valid base64"),
         ("", "is empty"),
-        ("AAA", "is not base64"),
-        ("Zürich", "is not base64"),
+        ("AAA", "is not valid base64"),
+        ("Zürich", "is not valid base64"),
     ],
 )
-def test_a_configured_value_that_is_no_bytes_is_refused_and_not_repeated(value: str, words: str) -> None:
+def test_a_config_value_that_is_not_base64_is_rejected(value: str, words: str) -> None:
     found = mistakes({"app": {"binary": {"config": "keystore"}}}, None, {"aws-secrets:keystore": value})
     assert words in found["aws-secrets:secrets.app.binary.config"]
     assert not value or value not in str(found)
 
 
-def test_a_configured_text_that_aws_would_refuse_is_refused_before_anything_is_made() -> None:
+def test_an_invalid_config_text_is_rejected_first() -> None:
     for value, words in (("", "is empty"), ("é" * 32_769, "65538 bytes")):
         found = mistakes({"app": {"text": {"config": "pem"}}}, None, {"aws-secrets:pem": value})
         assert words in found["aws-secrets:secrets.app.text.config"]
 
 
-def test_a_component_with_keys_and_a_whole_value_is_not_made() -> None:
+def test_a_component_with_keys_and_a_whole_value_is_rejected() -> None:
     with pytest.raises(ValueError, match="no keys"):
         SecretArgs(
             secret_name="app",
@@ -167,22 +169,22 @@ W = "aws-secrets:workloads.web"
         (
             {"kubernetes": KUBERNETES, "environment": {"PEM": {"secret": "tls/key", "key": "PEM"}}},
             f"{W}.environment.PEM.key",
-            "has no keys",
+            "without keys",
         ),
         (
             {"kubernetes": KUBERNETES, "environmentFrom": ["tls/key"]},
             f"{W}.environmentFrom[0]",
-            "Write environment: {VARIABLE: {secret: tls/key}}",
+            "Use environment: {VARIABLE: {secret: tls/key}}",
         ),
         (
             {"kubernetes": KUBERNETES, "environment": {"STORE": {"secret": "keystore"}}},
             f"{W}.environment.STORE",
-            "Write it under files",
+            "Read it under files",
         ),
         (
             {"ecs": {}, "environment": {"STORE": {"secret": "keystore"}}},
             f"{W}.environment.STORE",
-            "ECS reads texts only",
+            "ECS supports only text",
         ),
         (
             {
@@ -195,7 +197,7 @@ W = "aws-secrets:workloads.web"
         (
             {"kubernetes": CSI, "files": {"a": {"secret": "tls/key"}, "b": {"secret": "tls/key"}}},
             f"{W}.files.b",
-            "Keep one of the two files",
+            "Keep one of the files",
         ),
         (
             {"kubernetes": KUBERNETES, "files": {"a": {"secret": "app"}}},
@@ -208,11 +210,11 @@ W = "aws-secrets:workloads.web"
                 "files": {"f": {"template": "${s}", "keys": {"s": {"secret": "app"}}}},
             },
             f"{W}.files.f.keys.s",
-            "the key is missing",
+            "key is required",
         ),
     ],
 )
-def test_a_read_that_a_platform_cannot_bring_is_refused_with_the_remedy(
+def test_an_unsupported_read_is_rejected_with_the_remedy(
     workload: dict[str, Any], path: str, words: str
 ) -> None:
     found = mistakes(SECRETS, workload)
@@ -231,7 +233,7 @@ def test_a_whole_secret_is_read_without_a_key_on_every_platform() -> None:
     assert environment.keys() == {"PEM_SECRET_ARN", "STORE_SECRET_ARN"}
     for pods in (KUBERNETES, CSI):
         read = {"kubernetes": pods, "environment": variable, "files": files}
-        assert arn in stack(SECRETS, read).outputs["workloads"]["web"]["manifests"]
+        assert arn in str(manifests_of(stack(SECRETS, read).outputs["workloads"]["web"]))
 
 
 def inputs(**declared: object) -> dict[str, object]:
@@ -269,17 +271,17 @@ MANAGED = {"mode": "managed"}
         ),
     ],
 )
-def test_a_change_that_is_not_applied_is_said(
+def test_a_change_that_is_not_applied_is_reported(
     old: dict[str, object], new: dict[str, object], words: str
 ) -> None:
-    [said] = out_of_reach("app", old, new)
+    [said] = undeployed_changes("app", old, new)
     assert words in said
 
 
-def test_a_raised_generation_that_replaces_keys_by_a_text_needs_no_warning() -> None:
+def test_a_higher_generation_that_replaces_keys_needs_no_warning() -> None:
     new = inputs(text={"value": "a", "generation": 2}, **MANAGED)
-    assert list(out_of_reach("app", {"initialValues": {"K": "v"}, **MANAGED}, new)) == []
-    assert list(out_of_reach("app", new, new)) == []
+    assert list(undeployed_changes("app", {"initialValues": {"K": "v"}, **MANAGED}, new)) == []
+    assert list(undeployed_changes("app", new, new)) == []
 
 
 def step(type_: str, op: str, old: Mapping[str, Any], new: Mapping[str, Any], name: str = "app") -> Step:
@@ -309,55 +311,58 @@ def told(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[Kind | No
     changed = step(SECRET_COMPONENT, "update", old, new)
     return [
         (found.kind if isinstance(found, Danger) else None, plain(found.text))
-        for found in first_values.component(changed, plan(changed))
+        for found in initial_values.component(changed, plan(changed))
     ]
 
 
-def test_a_report_tells_a_whole_value_that_changes_from_one_that_is_replaced() -> None:
+def test_a_report_distinguishes_changed_and_replaced_whole_values() -> None:
     raised = inputs(text={"value": "b", "generation": 2}, **MANAGED)
     keys = {"initialValues": {"K": "v"}}
     assert told(inputs(text="a"), inputs(text="b")) == [
         (
             Kind.STAYS_OUT_OF_AWS,
-            "In the stack file the first value of the text changes: AWS keeps the secret as it is",
+            "The stack file changes the initial value of the text. This is not applied to the live secret",
         )
     ]
     assert told(inputs(text="a", **MANAGED), raised) == [
-        (Kind.OVERWRITES_VALUE, "the text gets a new value in AWS, because its generation was raised")
+        (Kind.OVERWRITES_VALUE, "the text is overwritten in AWS, because the generation is raised")
     ]
     assert told(keys, inputs(text="a")) == [
         (
             Kind.STAYS_OUT_OF_AWS,
-            "In the stack file it becomes one text instead of a JSON object: AWS keeps the value that it has",
+            (
+                "The stack file changes it from a JSON object to one text, "
+                "which is not applied to the live secret"
+            ),
         )
     ]
     assert told({**keys, **MANAGED}, raised) == [
         (
             Kind.OVERWRITES_VALUE,
-            "Becomes one text instead of a JSON object in AWS, because its generation is raised",
+            "The live value changes from a JSON object to one text, because its generation is raised",
         )
     ]
 
 
-def test_a_report_names_keys_that_a_text_may_have_been_given_as_json() -> None:
+def test_a_report_shows_keys_of_a_former_json_text() -> None:
     keys = {"initialValues": {"K": {"random": {}, "generation": 2}, "L": "v"}, "removedKeys": ["M"]}
     stays = (
         Kind.STAYS_OUT_OF_AWS,
-        "In the stack file it becomes a JSON object instead of one text: AWS keeps the value that it has",
+        "The stack file changes it from one text to a JSON object, which is not applied to the live secret",
     )
     assert told(inputs(text="a", **MANAGED), {**keys, **MANAGED}) == [
         stays,
-        (Kind.OVERWRITES_VALUE, "K gets a new value in AWS, because its generation was raised"),
-        (Kind.OVERWRITES_VALUE, "M is taken out of the secret"),
+        (Kind.OVERWRITES_VALUE, "K is overwritten in AWS, because the generation is raised"),
+        (Kind.OVERWRITES_VALUE, "M is removed from the live secret"),
     ]
     assert told(inputs(text="a"), keys) == [stays]
 
 
-def test_a_report_says_of_a_new_secret_that_it_is_a_text_for_a_person_to_fill() -> None:
+def test_a_report_shows_a_new_text_placeholder() -> None:
     component = step(SECRET_COMPONENT, "create", {}, inputs(text={"filledByHand": "ask"}))
     made = step(SECRET, "create", {}, {"name": "app"}, "secret")
     [found] = secrets.secret(made, plan(component, made))
-    assert plain(found.text) == "Is created as one text; a person fills it"
+    assert plain(found.text) == "Is created as one text; waiting for manual input"
 
 
 POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
@@ -372,9 +377,7 @@ POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
         ({"initialValues": {"K": {"random": {}}}}, False),
     ],
 )
-def test_a_new_secret_with_a_configured_value_says_whom_its_policy_lets_in(
-    values: dict[str, Any], dangerous: bool
-) -> None:
+def test_a_report_shows_a_new_secrets_policy(values: dict[str, Any], dangerous: bool) -> None:
     friend = "arn:aws:iam::210987654321:role/friend"
     statement = {
         "Effect": "Allow",
@@ -386,21 +389,21 @@ def test_a_new_secret_with_a_configured_value_says_whom_its_policy_lets_in(
     policy = step(POLICY, "create", {}, {"policy": json.dumps({"Statement": [statement]})}, "app-policy")
     component = step(SECRET_COMPONENT, "create", {}, values)
     live = replace(step(SECRET, "same", {}, {}, "other-secret"), old=State(), new=State())
-    assert not list(secrets.policy(policy, plan(component, made, policy)))  # of a stack that is new
+    assert not list(secrets.policy(policy, plan(component, made, policy)))  # for a new stack
     found = list(secrets.policy(policy, plan(component, made, policy, live)))
     assert [one.kind for one in found if isinstance(one, Danger)] == [Kind.WIDENS_ACCESS] * dangerous
     assert all(friend in plain(one.text) for one in found)
 
 
-def test_a_report_names_the_whole_value_that_is_random_again_in_the_state() -> None:
+def test_a_report_shows_a_regenerated_whole_value() -> None:
     declared = inputs(text={"random": {"length": 20}})
     component = step(SECRET_COMPONENT, "same", declared, declared)
     again = step(PASSWORD, "replace", {"length": 20}, {"length": 20}, "app-random:")
-    [found] = first_values.random_value(again, plan(component, again))
-    assert plain(found.text).startswith("the text is generated again in Pulumi's state alone")
+    [found] = initial_values.random_value(again, plan(component, again))
+    assert plain(found.text).startswith("the text is regenerated in Pulumi's state only")
 
 
-def test_the_component_says_of_a_text_where_it_comes_from() -> None:
+def test_inputs_show_the_source_of_a_text() -> None:
     recording = stack({"app": {"text": {"random": {"length": 20}}}})
     assert recording.only(SECRET_COMPONENT).inputs == {
         "initialValues": {},
@@ -409,7 +412,7 @@ def test_the_component_says_of_a_text_where_it_comes_from() -> None:
     assert recording.only(PASSWORD).name == "app-random:"
 
 
-def test_a_status_tells_a_text_that_waits_for_a_person_and_who_reads_it() -> None:
+def test_status_shows_a_text_placeholder_and_its_readers() -> None:
     configuration = Configuration(
         project="aws-secrets",
         stack="test",
@@ -425,10 +428,11 @@ def test_a_status_tells_a_text_that_waits_for_a_person_and_who_reads_it() -> Non
         encrypted=frozenset(),
     )
     account = Account("123456789012", "aws", "us-east-1")
-    declared = {one.name: one for one in declared_secrets(configuration, check(configuration), account, {})}
+    desired = resolve(check(configuration).stack_file, "aws-secrets", "test")
+    declared = {one.name: one for one in declared_secrets(configuration, desired, account, {})}
     described = {"VersionIdsToStages": {"v": ["AWSCURRENT", "aws-secrets-initial"]}}
     answers = Answers(
-        found={name: Found(described={"ARN": f"arn:{name}", **described}) for name in declared},
+        found={name: AwsSecret(described={"ARN": f"arn:{name}", **described}) for name in declared},
         keys={},
         versions={},
         ignored_tags=IgnoredTags(keys=frozenset(), prefixes=("aws:",)),
@@ -436,16 +440,16 @@ def test_a_status_tells_a_text_that_waits_for_a_person_and_who_reads_it() -> Non
         on_aws=False,
         now=datetime(2026, 11, 29, tzinfo=UTC),
     )
-    text, binary = (secret_of(declared[name], answers) for name in ("vendor", "keystore"))
+    text, binary = (assess_secret(declared[name], answers) for name in ("vendor", "keystore"))
     assert (text.content, text.keys, text.filled) == ("text", (), "waiting")
     assert [(one.key, one.hint) for one in text.placeholders] == [("", "the vendor")]
-    assert text.problems[0].text == "Its text waits for a person"
+    assert text.problems[0].text == "The text is not filled in yet"
     assert [(reader.workload, reader.keys) for reader in text.readers] == [("web", ())]
     assert (texts.contents(text), texts.contents(binary)) == ("one text", "binary")
     assert texts.reads_of(text, text.readers[0]) == "vendor"
     assert "--secret-binary fileb://FILE" in binary.problems[0].remedy
 
 
-def test_references_of_keys_are_as_they_were() -> None:
+def test_references_of_keys_are_unchanged() -> None:
     outputs = stack({"app": {"values": {"K": {"value": "v"}}}}).outputs["secrets"]["app"]
     assert json.loads(json.dumps(outputs["references"])) == {"K": f"{outputs['arn']}:K::"}

@@ -1,15 +1,15 @@
-"""Who reads what: access and checks, without an engine."""
+"""Workloads: access and checks, without an engine."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import yaml
 
 from program import authorities
-from settings import SettingsError
-from tests.unit.recorded_run import MASTER_ARN, Recording, run
+from stack_file import SettingsError
+from tests.support.manifests import manifests_of, pod_of
+from tests.support.recorded_run import MASTER_ARN, Recording, run
 from tests.unit.test_program import KEY, POLICY
 
 ROLE = "aws:iam/role:Role"
@@ -49,7 +49,7 @@ def document(recording: Recording, type_: str, name: str, key: str) -> list[dict
     return statements
 
 
-def test_a_workload_may_read_exactly_the_secrets_that_it_names() -> None:
+def test_a_workload_may_read_only_its_declared_secrets() -> None:
     read, decrypt = document(one_workload(), ROLE_POLICY, "web-policy", "policy")
     arn = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:app-AbCdEf"
     assert read["Resource"] == [arn]
@@ -62,7 +62,7 @@ def test_a_workload_may_read_exactly_the_secrets_that_it_names() -> None:
     }
 
 
-def test_only_the_named_service_account_may_take_the_role() -> None:
+def test_only_the_declared_service_account_assumes_the_role() -> None:
     [trust] = document(one_workload(), ROLE, "web-role", "assumeRolePolicy")
     issuer = "oidc.eks.us-east-1.amazonaws.com/id/ABC"
     assert trust["Principal"] == {"Federated": PROVIDER}
@@ -72,13 +72,13 @@ def test_only_the_named_service_account_may_take_the_role() -> None:
     }
 
 
-def test_a_role_is_made_for_ecs_tasks_of_this_account_alone() -> None:
+def test_a_role_is_only_for_this_accounts_ecs_tasks() -> None:
     [trust] = document(one_workload({"kubernetes": None, "ecs": {}}), ROLE, "web-role", "assumeRolePolicy")
     assert trust["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
     assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
 
 
-def test_pod_identity_gives_the_role_to_one_service_account_of_one_cluster_once_it_may_read() -> None:
+def test_pod_identity_associates_one_service_account() -> None:
     declared = {**PODS, "operator": "secrets-store-csi", "podIdentity": {"cluster": "shop"}}
     declared.pop("oidcProviderArn")
     recording = one_workload({"kubernetes": declared})
@@ -102,16 +102,18 @@ def test_pod_identity_gives_the_role_to_one_service_account_of_one_cluster_once_
         }.items()
     )
     assert recording.only(ROLE_POLICY).urn in association.dependencies
-    assert "usePodIdentity: 'true'" in recording.outputs["workloads"]["web"]["manifests"]
+    [provider_class] = manifests_of(recording.outputs["workloads"]["web"])
+    assert provider_class["spec"]["parameters"]["usePodIdentity"] == "true"
 
 
-def test_the_operators_own_role_alone_may_take_the_one_that_is_made() -> None:
+def test_only_the_operators_role_assumes_the_created_one() -> None:
     declared = {**PODS, "operatorRole": f"arn:aws:iam::{ACCOUNT}:role/external-secrets"}
     declared.pop("oidcProviderArn")
     recording = one_workload({"kubernetes": declared})
     [trust] = document(recording, ROLE, "web-role", "assumeRolePolicy")
     assert trust["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:role/external-secrets"}
-    assert f"role: arn:aws:iam::{ACCOUNT}:role/web-role" in recording.outputs["workloads"]["web"]["manifests"]
+    store = manifests_of(recording.outputs["workloads"]["web"])[0]
+    assert store["spec"]["provider"]["aws"]["role"] == f"arn:aws:iam::{ACCOUNT}:role/web-role"
 
 
 def test_a_role_with_a_path_keeps_it_in_its_arn() -> None:
@@ -135,13 +137,13 @@ def test_the_parts_of_a_template_are_read_like_any_key() -> None:
         {"kubernetes": None, "lambda": {"role": f"arn:aws:iam::{ACCOUNT}:role/a/path/web-role-of-mine"}},
     ],
 )
-def test_a_role_that_exists_gets_the_policy_and_none_is_made(platform: dict[str, Any]) -> None:
+def test_an_existing_role_gets_the_policy(platform: dict[str, Any]) -> None:
     recording = one_workload(platform)
     assert recording.only(ROLE_POLICY).inputs["role"] == "web-role-of-mine"
     assert ROLE not in recording.types()
 
 
-def test_a_role_of_another_account_is_let_in_by_the_secret_and_by_the_key() -> None:
+def test_secret_and_key_grant_another_accounts_role_access() -> None:
     recording = one_workload({"kubernetes": {"operator": "external-secrets", "role": FOREIGN}})
     [statement] = document(recording, POLICY, "app-policy", "policy")
     assert statement["Principal"] == {"AWS": [FOREIGN]}
@@ -157,18 +159,18 @@ def test_a_role_of_another_account_is_let_in_by_the_secret_and_by_the_key() -> N
     assert ROLE_POLICY not in recording.types()
 
 
-def test_no_other_secret_is_opened_to_another_account() -> None:
+def test_other_secrets_grant_no_cross_account_access() -> None:
     recording = one_workload({"kubernetes": {"operator": "external-secrets", "role": FOREIGN}})
     assert [found.name for found in recording.resources if found.type == POLICY] == ["app-policy"]
 
 
-def test_outputs_hold_what_each_platform_needs_and_no_value() -> None:
+def test_outputs_have_each_platforms_data_and_no_value() -> None:
     pods = one_workload(
         {"environmentFrom": ["vendor"], "files": {"tls/key.pem": {"secret": "app", "key": "tls.key"}}}
     )
     web = pods.outputs["workloads"]["web"]
-    assert {"roleArn", "manifests", "pod"} == web.keys()
-    assert "kind: ExternalSecret" in web["manifests"]
+    assert {"roleArn", "contract"} == web.keys()
+    assert "ExternalSecret" in {manifest["kind"] for manifest in manifests_of(web)}
     tasks = one_workload({"kubernetes": None, "ecs": {}}).outputs["workloads"]["web"]
     arn = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:app-AbCdEf"
     assert tasks["containerSecrets"] == [{"name": "KEY_BASE", "valueFrom": f"{arn}:KEY_BASE::"}]
@@ -200,7 +202,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 def with_authorities(
     declared: Mapping[str, Any] | None = None, workload: Mapping[str, Any] | None = None
 ) -> Recording:
-    """A workload that reads a login and asks for its authorities."""
+    """Run a stack whose workload reads a login and asks for its authorities."""
     reads = {"DATABASE_URL": {"secret": "shop-database"}}
     return one_workload(
         {"environment": reads, "databaseAuthorities": dict(declared or {}), **(workload or {})},
@@ -209,17 +211,14 @@ def with_authorities(
 
 
 @pytest.mark.parametrize("operator", ["external-secrets", "secrets-store-csi"])
-def test_pods_mount_the_authorities_and_variables_lead_there(operator: str) -> None:
+def test_pods_mount_the_authorities_and_set_variables(operator: str) -> None:
     asked = {"variables": ["PGSSLROOTCERT", "NODE_EXTRA_CA_CERTS"]}
     recording = with_authorities(asked, {"kubernetes": {**PODS, "operator": operator}})
     output = recording.outputs["workloads"]["web"]
-    assert output.keys() == {"roleArn", "manifests", "pod"}
-    [config_map] = [
-        found for found in yaml.safe_load_all(output["manifests"]) if found["kind"] == "ConfigMap"
-    ]
+    [config_map] = [found for found in manifests_of(output) if found["kind"] == "ConfigMap"]
     assert config_map["metadata"] == {"name": "web-database-authorities", "namespace": "shop"}
     assert config_map["data"] == {"ca.pem": authorities.of_regions(["us-east-1"])}
-    pod = yaml.safe_load(output["pod"])["spec"]["template"]["spec"]
+    pod = pod_of(output)["spec"]["template"]["spec"]
     [container] = pod["containers"]
     path = "/etc/database-authorities/ca.pem"
     assert container["env"] == [
@@ -234,13 +233,13 @@ def test_pods_mount_the_authorities_and_variables_lead_there(operator: str) -> N
 
 def test_reloader_restarts_pods_when_the_authorities_change() -> None:
     recording = with_authorities({}, {"kubernetes": {**PODS, "restart": "reloader"}})
-    pod = yaml.safe_load(recording.outputs["workloads"]["web"]["pod"])
+    pod = pod_of(recording.outputs["workloads"]["web"])
     assert pod["metadata"]["annotations"]["configmap.reloader.stakater.com/reload"] == (
         "web-database-authorities"
     )
 
 
-def test_an_ecs_task_gets_a_container_that_writes_the_authorities_first() -> None:
+def test_an_ecs_container_writes_the_authorities_first() -> None:
     output = with_authorities({}, {"kubernetes": None, "ecs": {}}).outputs["workloads"]["web"]
     needed = output["databaseAuthorities"]
     container = needed["container"]
@@ -260,7 +259,7 @@ def test_a_lambda_function_gets_the_authorities_for_a_layer() -> None:
 
 
 @pytest.mark.parametrize("platform", [{}, {"kubernetes": None, "ecs": {}}])
-def test_workloads_that_do_not_ask_have_no_authorities(platform: dict[str, Any]) -> None:
+def test_by_default_workloads_have_no_authorities(platform: dict[str, Any]) -> None:
     reads = {"environment": {"DATABASE_URL": {"secret": "shop-database"}}}
     text = json.dumps(one_workload({**reads, **platform}, databases=DATABASES).outputs["workloads"])
     assert "uthorities" not in text
@@ -272,7 +271,7 @@ CSI = {**PODS, "operator": "secrets-store-csi"}
 
 
 def templated(template: str = "${a}", **more: Any) -> dict[str, Any]:  # noqa: ANN401  any mistake
-    """A variable T that is made of one key."""
+    """Return a workload's variable T with a template."""
     keys = {"a": {"secret": "app", "key": "KEY_BASE"}}
     return {"environment": {"T": {"template": template, "keys": keys, **more}}}
 
@@ -282,7 +281,7 @@ def identified(operator: str, **identity: object) -> dict[str, Any]:
 
 
 def asking(place: str, words: str, **declared: object) -> tuple[dict[str, Any], str, str]:
-    """A workload that asks for authorities with a mistake."""
+    """Return a workload with a mistake in databaseAuthorities, the path and words of its error."""
     return {"databaseAuthorities": declared}, place, words
 
 
@@ -292,13 +291,13 @@ def asking(place: str, words: str, **declared: object) -> tuple[dict[str, Any], 
         ({"environment": {"A": {"secret": "ap"}}}, f"{W}.environment.A.secret", 'did you mean "app"'),
         ({"environment": {"A": {"secret": "app", "key": "KEYBASE"}}}, f"{W}.environment.A.key", '"KEY_BASE"'),
         ({"environment": {"KEY": {"secret": "app"}}}, f"{W}.environment.KEY.key", 'no key "KEY"'),
-        ({"environment": {"1A": {"secret": "app"}}}, f'{W}.environment["1A"]', "not a digit first"),
+        ({"environment": {"1A": {"secret": "app"}}}, f'{W}.environment["1A"]', "do not start with a digit"),
         ({"environment": {}}, W, "reads nothing"),
         ({"environmentFrom": ["vender"]}, f"{W}.environmentFrom[0]", 'did you mean "vendor"'),
         (
             {"environment": {"TOKEN": {"secret": "vendor"}}, "environmentFrom": ["vendor"]},
             f"{W}.environmentFrom[0]",
-            'variable "TOKEN" comes from environment',
+            'variable "TOKEN" is also set by environment',
         ),
         ({"environment": {}, "environmentFrom": ["app"]}, f"{W}.environmentFrom[0]", '"tls.key"'),
         (
@@ -309,9 +308,9 @@ def asking(place: str, words: str, **declared: object) -> tuple[dict[str, Any], 
         (
             {"files": {"../x": {"secret": "app", "key": "KEY_BASE"}}},
             f'{W}.files["../x"]',
-            "outside its mount",
+            "outside mountPath",
         ),
-        ({"files": {"/x": {"secret": "app", "key": "KEY_BASE"}}}, f'{W}.files["/x"]', "without a slash"),
+        ({"files": {"/x": {"secret": "app", "key": "KEY_BASE"}}}, f'{W}.files["/x"]', "relative path"),
         ({"files": {"a//b": {"secret": "app", "key": "KEY_BASE"}}}, f'{W}.files["a//b"]', "single slashes"),
         (
             {"files": {"a": {"secret": "app", "key": "tls.key"}, "a/b": {"secret": "app", "key": "tls.key"}}},
@@ -321,28 +320,36 @@ def asking(place: str, words: str, **declared: object) -> tuple[dict[str, Any], 
         ({"kubernetes": None}, W, "exactly one of kubernetes, ecs and lambda"),
         ({"ecs": {}}, W, "exactly one of kubernetes, ecs and lambda"),
         ({"kubernetes": {"operator": "external-secrets"}}, f"{W}.kubernetes", "oidcProviderArn"),
-        ({"files": {"..data": {"secret": "app", "key": "tls.key"}}}, f'{W}.files["..data"]', "for itself"),
+        (
+            {"files": {"..data": {"secret": "app", "key": "tls.key"}}},
+            f'{W}.files["..data"]',
+            "Kubernetes reserves",
+        ),
         ({"files": {"a": {"secret": "app"}}}, f"{W}.files.a", 'Add "key"'),
-        ({"environment": {"T": {}}}, f"{W}.environment.T", "either a key of a secret or a template"),
-        (templated(secret="app"), f"{W}.environment.T", "either a key of a secret or a template"),
+        (
+            {"environment": {"T": {}}},
+            f"{W}.environment.T",
+            "exactly one of secret, existingSecret and template",
+        ),
+        (templated(secret="app"), f"{W}.environment.T", "exactly one of secret, existingSecret and template"),
         (templated("${a} costs $5"), f"{W}.environment.T.template", "$$ for a dollar sign"),
         (templated("none"), f"{W}.environment.T", "no placeholder"),
-        (templated("${a}${b}"), f"{W}.environment.T", "uses b, which keys lacks"),
-        (templated(key="KEY_BASE"), f"{W}.environment.T", "below its keys"),
+        (templated("${a}${b}"), f"{W}.environment.T", "uses b, which is not in keys"),
+        (templated(key="KEY_BASE"), f"{W}.environment.T", "belong to the keys of a template"),
         (templated(keys={"a": {"secret": "ap", "key": "X"}}), f"{W}.environment.T.keys.a.secret", '"app"'),
         (templated(keys={"a-b": {"secret": "app", "key": "X"}}), f"{W}.environment.T.keys.a-b", "64"),
-        ({**templated(), "kubernetes": CSI}, W, "only the External Secrets Operator takes templates"),
-        ({**templated(), "kubernetes": None, "ecs": {}}, W, "Let a secret hold the whole text"),
+        ({**templated(), "kubernetes": CSI}, W, "only the External Secrets Operator supports templates"),
+        ({**templated(), "kubernetes": None, "ecs": {}}, W, "Store the whole text in a secret"),
         ({"kubernetes": {**CSI, "podIdentity": {"cluster": "c"}}}, f"{W}.kubernetes", "exactly one of"),
         (
             identified("external-secrets", podIdentity={"cluster": "c"}),
             f"{W}.kubernetes",
-            "Write operatorRole",
+            "Set operatorRole",
         ),
         (
             identified("secrets-store-csi", operatorRole=f"arn:aws:iam::{ACCOUNT}:role/x"),
             f"{W}.kubernetes",
-            "Write podIdentity",
+            "Use podIdentity",
         ),
         (identified("external-secrets", operatorRole="x"), f"{W}.kubernetes.operatorRole", "role/NAME"),
         (
@@ -360,25 +367,25 @@ def asking(place: str, words: str, **declared: object) -> tuple[dict[str, Any], 
         (
             {"kubernetes": None, "ecs": {}, "files": {"a": {"secret": "app", "key": "tls.key"}}},
             W,
-            "variables only",
+            "do not support files",
         ),
         ({"databaseAuthorities": {}}, f"{W}.databaseAuthorities", "reads no database login"),
         asking(f"{W}.databaseAuthorities.path", "absolute path of a file", path="ca.pem"),
         asking(f"{W}.databaseAuthorities.path", "absolute path of a file", path="/ca.pem"),
         asking(f"{W}.databaseAuthorities.path", "absolute path of a file", path="/etc/x/../ca.pem"),
-        asking(f"{W}.databaseAuthorities.path", "which the mount would hide", path="/etc/ca.pem"),
-        asking(f"{W}.databaseAuthorities.path", "which the mount would hide", path="/etc/ssl/certs/ca.pem"),
+        asking(f"{W}.databaseAuthorities.path", "the mount would hide", path="/etc/ca.pem"),
+        asking(f"{W}.databaseAuthorities.path", "the mount would hide", path="/etc/ssl/certs/ca.pem"),
         asking(f"{W}.databaseAuthorities.path", "begin with ..", path="/etc/x/..ca.pem"),
         asking(W, "outside mountPath", path="/run/secrets/aws/ca.pem"),
         asking(
             f"{W}.databaseAuthorities.variables[1]",
-            "comes from environment.KEY_BASE",
+            "also set by environment.KEY_BASE",
             variables=["A", "KEY_BASE"],
         ),
         (
             {"environmentFrom": ["vendor"], "databaseAuthorities": {"variables": ["TOKEN"]}},
             f"{W}.databaseAuthorities.variables[0]",
-            "comes from environmentFrom[0]",
+            "also set by environmentFrom[0]",
         ),
         (
             {"kubernetes": None, "lambda": {"role": "x"}, "databaseAuthorities": {"path": "/etc/x/ca.pem"}},
@@ -388,13 +395,11 @@ def asking(place: str, words: str, **declared: object) -> tuple[dict[str, Any], 
         (
             {"environment": {f"V{number}": {"secret": "app", "key": "KEY_BASE"} for number in range(2_000)}},
             W,
-            "1000 at the most",
+            "at most 1000",
         ),
     ],
 )
-def test_a_mistake_in_a_workload_is_named_by_its_path_with_the_remedy(
-    workload: dict[str, Any], path: str, words: str
-) -> None:
+def test_a_mistake_in_a_workload_has_path_and_remedy(workload: dict[str, Any], path: str, words: str) -> None:
     with pytest.raises(SettingsError) as raised:
         one_workload(workload)
     found = {mistake.path: str(mistake) for mistake in raised.value.mistakes}
@@ -402,8 +407,8 @@ def test_a_mistake_in_a_workload_is_named_by_its_path_with_the_remedy(
     assert words in found[path]
 
 
-def test_a_name_that_kubernetes_refuses_is_refused_here() -> None:
-    with pytest.raises(SettingsError, match="API server would refuse"):
+def test_an_invalid_kubernetes_name_is_rejected() -> None:
+    with pytest.raises(SettingsError, match="API server would reject"):
         run(
             {
                 "aws:region": "us-east-1",
@@ -415,7 +420,7 @@ def test_a_name_that_kubernetes_refuses_is_refused_here() -> None:
         )
 
 
-def test_another_account_cannot_read_what_awss_own_key_encrypts() -> None:
+def test_another_account_cannot_use_the_aws_managed_key() -> None:
     recording = Recording()
     with pytest.raises(SettingsError, match="encryption: stack-key for app") as raised:
         run(

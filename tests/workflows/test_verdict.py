@@ -1,4 +1,4 @@
-"""A pull request cannot decide its own verdict: the report's job is run on real repositories."""
+"""Run the report's job on real repositories: a pull request cannot decide its own verdict."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from automation.exit_codes import ExitCode
-from tests.workflows.pull_requests import (
+from operations.exit_codes import ExitCode
+from tests.support.pull_requests import (
     HARMLESS_LOG,
     PullRequest,
     base_in,
@@ -22,7 +22,7 @@ from tests.workflows.pull_requests import (
 from tests.workflows.test_workflows import WORKFLOWS, outputs, script
 
 DANGEROUS, INCOMPLETE = ExitCode.DANGEROUS, ExitCode.INCOMPLETE_REPORT
-# Says that all is well, and tells that it ran.
+# Reports success and leaves a mark that it ran.
 ALWAYS_GREEN = "import pathlib, sys\npathlib.Path({mark!r}).touch()\nprint('all is well')\nsys.exit(0)\n"
 _DELETION: list[dict[str, Any]] = [
     {"preludeEvent": {"config": {}}},
@@ -45,7 +45,7 @@ DELETES_A_SECRET = "\n".join(map(json.dumps, _DELETION))
 
 @dataclass(frozen=True)
 class Job:
-    """The folder that the report's job works in; what becomes of its steps."""
+    """The report's job in its working directory."""
 
     folder: Path
 
@@ -71,17 +71,17 @@ class Job:
         ).returncode
 
     def verdict(self, request: PullRequest, log: str | None, outcome: str = "success") -> tuple[int, str]:
-        """The exit code of the last step, and the report."""
+        """Run all steps and return the exit code of the last one, and the report."""
         (self.folder / "temp" / "preview").mkdir(parents=True)
         if log is not None:
             (self.folder / "temp" / "preview" / "events.json").write_text(log)
-        assert self.run("Check the base out", HEAD=request.head) == 0
-        for checkout in ("base", "change"):  # whatever the one in the change is, it is not run
+        assert self.run("Check out the base", HEAD=request.head) == 0
+        for checkout in ("base", "change"):  # the environment in the change must not be used
             if not (self.folder / checkout / ".venv" / "bin" / "python").exists():
                 virtual_environment(self.folder / checkout)
         assert self.run("Report", STACK="dev", HEAD=request.head) == 0
-        said = dict(outputs((self.folder / "output").read_text()))
-        return self.run("Fail if", CODE=said["code"], OUTCOME=outcome), said["report"]
+        result = dict(outputs((self.folder / "output").read_text()))
+        return self.run("Fail if", CODE=result["code"], OUTCOME=outcome), result["report"]
 
 
 @pytest.fixture
@@ -90,13 +90,13 @@ def job(tmp_path: Path) -> Job:
     return Job(tmp_path)
 
 
-def test_a_pull_request_that_rewrites_the_report_is_still_judged_red(job: Job) -> None:
+def test_pull_request_that_rewrites_the_report_still_fails(job: Job) -> None:
     mark = job.folder / "ran"
     green = ALWAYS_GREEN.format(mark=str(mark))
     rewritten = {
-        "automation/report/__main__.py": green,
-        "automation/report/verdict.py": green,
-        "automation/__init__.py": green,
+        "operations/report/__main__.py": green,
+        "operations/report/verdict.py": green,
+        "operations/__init__.py": green,
         "sitecustomize.py": green,
         "yaml.py": green,
         "argparse.py": green,
@@ -107,31 +107,31 @@ def test_a_pull_request_that_rewrites_the_report_is_still_judged_red(job: Job) -
     }
     code, report = job.verdict(pull_request(job.folder / "change", rewritten), HARMLESS_LOG)
     assert code == DANGEROUS
-    assert "automation/report/verdict.py" in report
+    assert "operations/report/verdict.py" in report
     assert "review the program as well" in report
     assert "all is well" not in report
     assert not mark.exists()
 
 
-def test_a_pull_request_that_rewrites_the_report_hides_no_danger_of_the_log(job: Job) -> None:
-    rewritten = {"automation/report/judging.py": "def findings(plan):\n    return []\n"}
+def test_pull_request_that_rewrites_rules_hides_no_danger(job: Job) -> None:
+    rewritten = {"operations/report/rules.py": "def findings(plan):\n    return []\n"}
     code, report = job.verdict(pull_request(job.folder / "change", rewritten), DELETES_A_SECRET)
     assert code == DANGEROUS
     assert "deletes 1 secret" in report
-    assert "has 1 change that cannot be judged" in report
+    assert "has 1 change that cannot be assessed" in report
 
 
 @pytest.mark.parametrize(
     ("log", "outcome", "expected", "words"),
     [
-        (HARMLESS_LOG, "success", 0, "Changes nothing"),
-        (HARMLESS_LOG, "failure", 1, "Changes nothing"),
+        (HARMLESS_LOG, "success", 0, "No changes"),
+        (HARMLESS_LOG, "failure", 1, "No changes"),
         (DELETES_A_SECRET, "success", DANGEROUS, "deletes 1 secret"),
         ("", "success", INCOMPLETE, "Incomplete"),
         (None, "success", INCOMPLETE, "Incomplete"),
     ],
 )
-def test_a_change_of_the_stack_file_alone_is_judged_by_its_log(
+def test_change_of_stack_file_is_assessed_by_its_log(
     job: Job, log: str | None, outcome: str, expected: int, words: str
 ) -> None:
     text = (job.folder / "change" / "Pulumi.dev.yaml").read_text()
@@ -143,15 +143,15 @@ def test_a_change_of_the_stack_file_alone_is_judged_by_its_log(
     assert words in report
 
 
-def test_only_githubs_own_merge_of_the_pull_request_is_compared(job: Job) -> None:
+def test_only_githubs_merge_commit_is_compared(job: Job) -> None:
     request = pull_request(job.folder / "change", {"README.md": "changed"})
-    assert job.run("Check the base out", HEAD="0" * 40) == 1
+    assert job.run("Check out the base", HEAD="0" * 40) == 1
     git(request.folder, "checkout", "--quiet", "proposed")  # the head itself, without a merge
-    assert job.run("Check the base out", HEAD=request.head) == 1
+    assert job.run("Check out the base", HEAD=request.head) == 1
     assert not (job.folder / "base").exists()
 
 
-def test_a_branch_that_is_behind_its_base_is_not_blamed_for_what_it_lacks(job: Job) -> None:
+def test_branch_behind_its_base_is_not_blamed_for_missing_changes(job: Job) -> None:
     folder = job.folder / "change"
     git(folder, "checkout", "--quiet", "-b", "proposed")
     (folder / "README.md").write_text("changed")
@@ -161,4 +161,4 @@ def test_a_branch_that_is_behind_its_base_is_not_blamed_for_what_it_lacks(job: J
     git(folder, "commit", "--quiet", "--all", "--message", "newer")
     git(folder, "checkout", "--quiet", "proposed")
     code, report = job.verdict(merged(folder), HARMLESS_LOG)
-    assert (code, "Changes nothing" in report) == (0, True)
+    assert (code, "No changes" in report) == (0, True)

@@ -1,4 +1,4 @@
-"""The workflows are sound, hold no right that they do not need, and do what they say."""
+"""Test that the workflows are valid, have least privilege, and work as documented."""
 
 import json
 import os
@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from localcloud.engine_build import engine_version
-from localcloud.layout import checkout
-from tests.workflows.linters import complaints_of_actionlint, complaints_of_zizmor
+from tests.support.linters import run_actionlint, run_zizmor
+from tools.localcloud.engine_build import engine_version
+from tools.localcloud.layout import checkout
 
 ROOT = checkout().root
 FOLDER = ROOT / ".github" / "workflows"
@@ -26,23 +26,23 @@ MARKER = "<!-- aws-secrets-preview:dev -->"
 
 
 def folder_with(tmp_path: Path, name: str, old: str, new: str) -> Path:
-    """All workflows, one of them broken."""
+    """Write all workflows, one of them with a replaced text, and return their folder."""
     folder = tmp_path / ".github" / "workflows"
     folder.mkdir(parents=True)
     for other, text in TEXTS.items():
         (folder / other).write_text(text)
     assert old in TEXTS[name]
     (folder / name).write_text(TEXTS[name].replace(old, new, 1))
-    (tmp_path / ".git").mkdir()  # actionlint looks for the repository that a reusable workflow is in
+    (tmp_path / ".git").mkdir()  # actionlint looks for the repository of a reusable workflow
     return folder
 
 
 def test_actionlint_finds_nothing() -> None:
-    assert complaints_of_actionlint(FOLDER) == ""
+    assert run_actionlint(FOLDER) == ""
 
 
 def test_zizmor_finds_nothing() -> None:
-    assert complaints_of_zizmor(FOLDER) == ""
+    assert run_zizmor(FOLDER) == ""
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_zizmor_finds_nothing() -> None:
         ("up.yml", "runs-on: ubuntu-24.04", "runs-on: ubuntu-1.04", "unknown"),
     ],
 )
-def test_actionlint_finds_a_workflow_that_cannot_run(
+def test_actionlint_finds_a_broken_workflow(
     tmp_path: Path, name: str, old: str, new: str, words: str
 ) -> None:
-    assert words in complaints_of_actionlint(folder_with(tmp_path, name, old, new))
+    assert words in run_actionlint(folder_with(tmp_path, name, old, new))
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def test_actionlint_finds_a_workflow_that_cannot_run(
         ("up.yml", "3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "v7", "unpinned-uses"),
     ],
 )
-def test_zizmor_finds_a_workflow_that_gives_others_a_way_in(
+def test_zizmor_finds_a_vulnerable_workflow(
     tmp_path: Path, name: str, old: str, new: str, audit: str
 ) -> None:
-    assert audit in complaints_of_zizmor(folder_with(tmp_path, name, old, new))
+    assert audit in run_zizmor(folder_with(tmp_path, name, old, new))
 
 
-def test_no_workflow_has_a_right_by_itself_and_every_job_ends() -> None:
+def test_workflows_have_no_permissions_and_jobs_have_timeouts() -> None:
     for workflow in WORKFLOWS.values():
         assert workflow["permissions"] == {}
         # YAML reads the key "on" as true
@@ -99,52 +99,52 @@ def test_no_workflow_has_a_right_by_itself_and_every_job_ends() -> None:
         assert "uses" in job or job["timeout-minutes"] <= 90, (name, key)
 
 
-def test_every_action_is_named_by_commit_and_version() -> None:
+def test_every_action_is_pinned_by_commit_and_version() -> None:
     for name, text in TEXTS.items():
         for line in text.splitlines():
             if "uses:" in line and "./" not in line:
                 assert re.search(r"uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), (name, line)
 
 
-def test_a_script_sees_what_others_wrote_in_its_environment_only() -> None:
+def test_scripts_receive_untrusted_text_only_as_environment_variables() -> None:
     scripts = [step["run"] for _, _, job in JOBS for step in job.get("steps", []) if "run" in step]
     assert len(scripts) >= 7
     assert not [script for script in scripts if "${{" in script]
 
 
-def test_no_job_that_runs_a_pull_requests_code_can_write_to_the_repository() -> None:
+def test_jobs_with_pull_request_code_cannot_write_to_the_repository() -> None:
     for name, key, job in JOBS:
-        writes = {right for right, kind in job["permissions"].items() if kind == "write"}
+        writes = {scope for scope, access in job["permissions"].items() if access == "write"}
         if any("checkout" in step.get("uses", "") for step in job.get("steps", [])):
             assert writes <= {"id-token"}, (name, key)
         elif "steps" in job:
             assert "id-token" not in writes, (name, key)
 
 
-def test_credentials_code_of_a_pull_request_and_the_verdict_are_jobs_of_their_own() -> None:
+def test_credentials_pull_request_code_and_verdict_are_in_separate_jobs() -> None:
     preview, report, comment = (
         WORKFLOWS["preview-stack.yml"]["jobs"][key] for key in ("preview", "report", "comment")
     )
     assert preview["permissions"] == {"contents": "read", "id-token": "write"}
     assert report["permissions"] == {"contents": "read", "pull-requests": "read"}
     assert comment["permissions"] == {"pull-requests": "write"}
-    # it asks AWS, and reports nothing
-    assert re.findall(r"automation\.\S+", json.dumps(preview)) == ["automation.report.live"]
+    # it queries AWS and does not report
+    assert re.findall(r"operations\.\S+", json.dumps(preview)) == ["operations.report.live"]
     assert preview["outputs"].keys() == {"outcome"}
     texts = json.dumps([report, comment])
     assert not re.search("secrets[.]|AWS_|PULUMI_|configure-aws", texts)
-    # only git reads the change: every other command runs in the base
+    # only git reads the change; every other command runs in the base
     commands = [step for step in report["steps"] if "run" in step]
     assert [step["name"] for step in commands if step.get("working-directory") == "base"] == [
         "Install the base's program",
         "Report",
     ]
-    # a cache could have been filled by somebody else
+    # a cache could be poisoned
     assert "cache" not in json.dumps(report)
 
 
-def test_the_report_is_written_whatever_became_of_the_preview() -> None:
-    """A skipped job counts as passed, so a preview that ran into its time limit must not skip it."""
+def test_report_is_written_whatever_the_preview_does() -> None:
+    """A skipped job counts as passed, so a preview that times out must not skip the report."""
     jobs = WORKFLOWS["preview-stack.yml"]["jobs"]
     assert jobs["report"]["if"] == "${{ !cancelled() }}"
     assert "concurrency" not in jobs["preview"]
@@ -153,31 +153,30 @@ def test_the_report_is_written_whatever_became_of_the_preview() -> None:
     assert download["continue-on-error"] is True
 
 
-def test_forks_get_no_preview_and_so_no_credentials() -> None:
+def test_forks_get_no_preview_and_no_credentials() -> None:
     job, labels = (WORKFLOWS["preview.yml"]["jobs"][key] for key in ("stack", "labels"))
     assert labels["needs"] == "stack"
     assert "needs.stack.result != 'skipped'" in labels["if"]
     assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"]
 
 
-def test_updates_wait_for_each_other_and_for_the_environments_rules() -> None:
+def test_updates_wait_for_each_other_and_for_approval() -> None:
     [job] = WORKFLOWS["up.yml"]["jobs"].values()
     assert job["concurrency"] == {"group": "up-${{ matrix.stack }}", "cancel-in-progress": False}
     assert job["environment"] == "${{ matrix.environment }}"
     assert "github.ref == 'refs/heads/main'" in job["if"]
-    assert (
-        "environment" not in WORKFLOWS["preview-stack.yml"]["jobs"]["preview"]
-    )  # its token has another subject
+    # an environment would change the subject of the preview's token
+    assert "environment" not in WORKFLOWS["preview-stack.yml"]["jobs"]["preview"]
 
 
-def test_the_engine_of_workflows_is_the_one_of_the_tests() -> None:
+def test_workflows_use_the_engine_version_of_the_tests() -> None:
     used = {
         step["with"]["pulumi-version"]
         for _, _, job in JOBS
         for step in job.get("steps", [])
         if step.get("uses", "").startswith("pulumi/actions")
     }
-    assert used == {engine_version(ROOT / "localcloud" / "engine")}
+    assert used == {engine_version(ROOT / "tools" / "localcloud" / "engine")}
 
 
 def script(job: str, name: str, workflow: str = "preview-stack.yml") -> str:
@@ -190,7 +189,7 @@ def script(job: str, name: str, workflow: str = "preview-stack.yml") -> str:
 
 
 def ran(script: str, folder: Path, **environment: str) -> int:
-    """As a runner does it; the exit code."""
+    """Run a script as a GitHub runner does and return its exit code."""
     command = ["bash", "-e", "-c", script]
     path = f"{folder / 'bin'}:{os.environ['PATH']}"
     return subprocess.run(
@@ -200,7 +199,7 @@ def ran(script: str, folder: Path, **environment: str) -> int:
 
 @pytest.fixture
 def gh(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
-    """GitHub's program, as far as the script needs it, on comments in a file."""
+    """Return a function that posts a report with a fake of GitHub's CLI and returns all comments."""
     comments, program = tmp_path / "comments.json", tmp_path / "bin" / "gh"
     program.parent.mkdir()
     program.write_text(f"#!{sys.executable}\n{_GH}")
@@ -210,7 +209,7 @@ def gh(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
         if before or not comments.exists():
             comments.write_text(json.dumps(before))
         code = ran(
-            script("comment", "Write the comment"),
+            script("comment", "Create or update"),
             tmp_path,
             COMMENTS=str(comments),
             NUMBER="7",
@@ -236,12 +235,12 @@ issue = "repos/acme/shop/issues/7"
 known = json.loads(labels.read_text()) if labels.exists() else []
 if "--jq" in arguments:
     pulls = json.loads(os.environ.get("PULLS", "[]"))
-    asked = {
+    responses = {
         f"{issue}/comments": comments,
         f"{issue}/labels": [{"name": name} for name in known],
         "repos/acme/shop/commits/merged/pulls": pulls,
     }
-    [listed] = [asked[argument] for argument in arguments if argument in asked]
+    [listed] = [responses[argument] for argument in arguments if argument in responses]
     query = arguments[arguments.index("--jq") + 1]
     sys.exit(subprocess.run(["jq", "-r", query], input=json.dumps(listed), text=True).returncode)
 if f"{issue}/labels" in arguments:
@@ -264,8 +263,8 @@ file.write_text(json.dumps(comments))
 """
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands for the one that gh has inside")
-def test_there_is_one_comment_for_a_stack_which_is_written_anew(
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands in for the one built into gh")
+def test_stack_has_one_comment_that_is_updated(
     gh: Callable[..., list[dict[str, Any]]],
 ) -> None:
     others = [
@@ -285,23 +284,23 @@ def test_there_is_one_comment_for_a_stack_which_is_written_anew(
     second = gh(f"{MARKER}\nnothing changes")
     assert [comment["body"] for comment in second[3:]] == [f"{MARKER}\nnothing changes\n"]
     assert second[:3] == others
-    assert gh("\nwhat is no report takes no comment's place") == second
+    assert gh("\nnot a report, so it replaces no comment") == second
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands for the one that gh has inside")
-def test_nothing_is_posted_where_nothing_changes_and_no_comment_says_otherwise(
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands in for the one built into gh")
+def test_no_comment_is_posted_if_nothing_changes(
     gh: Callable[..., list[dict[str, Any]]],
 ) -> None:
-    nothing = f"{MARKER}\nChanges nothing"
+    nothing = f"{MARKER}\nNo changes"
     assert gh(nothing, UNCHANGED="true") == []
     assert len(gh(nothing, UNCHANGED="true", WHEN="always")) == 1
     gh(f"{MARKER}\ndeletes a secret")
     [comment] = gh(nothing, UNCHANGED="true")
-    assert comment["body"].endswith("Changes nothing\n")
+    assert comment["body"].endswith("No changes\n")
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands for the one that gh has inside")
-def test_a_pull_request_has_the_labels_of_all_its_stacks(
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands in for the one built into gh")
+def test_pull_request_has_the_labels_of_all_its_stacks(
     gh: Callable[..., list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     def report(stack: str, *labels: str) -> str:
@@ -325,15 +324,15 @@ def test_a_pull_request_has_the_labels_of_all_its_stacks(
         assert code == 0
         return set(json.loads((tmp_path / "labels.json").read_text()))
 
-    odd = "preview:a/../../../comments/1"  # of somebody else, and not a part of a request's path
+    odd = "preview:a/../../../comments/1"  # set by others; must not end up in the path of a request
     expected = {"bug", odd, "preview:deletes-secret", "preview:incomplete", "preview:widens-access"}
     assert label() == expected
-    gh("<!-- aws-secrets-preview:dev -->\nChanges nothing")
+    gh("<!-- aws-secrets-preview:dev -->\nNo changes")
     assert label() == expected - {"preview:widens-access"}
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands for the one that gh has inside")
-def test_the_report_reads_the_comment_of_its_own_stack(
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands in for the one built into gh")
+def test_report_reads_the_comment_of_its_own_stack(
     gh: Callable[..., list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     gh("<!-- aws-secrets-preview:dev_1 -->\nother", {"id": 1, "user": {"login": "somebody"}, "body": MARKER})
@@ -343,15 +342,13 @@ def test_the_report_reads_the_comment_of_its_own_stack(
         ("dev", f"{MARKER}\nbefore"),
         ("dev-1", "<!-- aws-secrets-preview:dev_1 -->\nother"),
     ):
-        step = script("report", "Read the last report")
+        step = script("report", "Read the previous report")
         assert ran(step, tmp_path, **environment, STACK=stack, GITHUB_REPOSITORY="acme/shop") == 0
         assert (tmp_path / "previous.md").read_text().strip() == expected
 
 
 @pytest.mark.parametrize("code", [0, 3, 4])
-def test_the_report_is_passed_on_whatever_its_verdict_and_decides_in_the_end(
-    tmp_path: Path, code: int
-) -> None:
+def test_report_is_passed_on_before_its_verdict_decides(tmp_path: Path, code: int) -> None:
     text = "**2 dangers**\nreport<<EOF\nEOF\ncode=0\n"
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -372,14 +369,14 @@ def test_the_report_is_passed_on_whatever_its_verdict_and_decides_in_the_end(
     assert ran(last, tmp_path, CODE=found["code"], OUTCOME="failure") == (code or 1)
 
 
-def test_a_preview_without_outcome_or_report_never_passes(tmp_path: Path) -> None:
+def test_preview_without_outcome_or_report_never_passes(tmp_path: Path) -> None:
     last = script("report", "Fail if")
     for code, outcome in (("", "success"), ("", ""), ("0", ""), ("0", "cancelled"), ("0", "skipped")):
         assert ran(last, tmp_path, CODE=code, OUTCOME=outcome) != 0, (code, outcome)
 
 
 def outputs(text: str) -> Iterator[tuple[str, str]]:
-    """As a runner reads the file: `name=value`, or `name<<end`, lines, and `end`."""
+    """Parse step outputs as a runner does: `name=value`, or `name<<end`, lines and `end`."""
     lines = iter(text.splitlines())
     for line in lines:
         name, ended, end = line.partition("<<")
@@ -390,8 +387,8 @@ def outputs(text: str) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands for the one that gh has inside")
-def test_an_update_is_held_to_the_report_on_what_was_merged(
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq stands in for the one built into gh")
+def test_update_is_tied_to_the_report_on_the_merged_change(
     gh: Callable[..., list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     def comment(revision: str, digest: str) -> str:
@@ -403,7 +400,7 @@ def test_an_update_is_held_to_the_report_on_what_was_merged(
         output = tmp_path / "output"
         output.unlink(missing_ok=True)
         code = ran(
-            script("up", "Find what was reviewed", "up.yml"),
+            script("up", "Find the reviewed report", "up.yml"),
             tmp_path,
             COMMENTS=str(tmp_path / "comments.json"),
             PULLS=json.dumps(pulls),
@@ -433,7 +430,7 @@ def test_an_update_is_held_to_the_report_on_what_was_merged(
 
 
 @pytest.mark.parametrize(("reviewed", "code"), [("", 0), ("a.b", 0), ("nothing", 14)])
-def test_an_update_that_was_not_reviewed_stops_and_shows_what_it_would_do(
+def test_update_that_was_not_reviewed_stops_and_shows_its_report(
     tmp_path: Path, reviewed: str, code: int
 ) -> None:
     python, summary = tmp_path / ".venv" / "bin" / "python", tmp_path / "summary"

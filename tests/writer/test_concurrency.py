@@ -1,4 +1,4 @@
-"""Fifty at once, writers, people and rotations, at one secret: its history shows whether one was lost."""
+"""Fifty writers, people and rotations change one secret at once; its history shows any lost change."""
 
 import itertools
 import random
@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from functions.writer import record, write
-from tests.threads import at_once
-from tests.writer.world import World, random_key
-from tests.writer.world import write as ask
+from components.lambdas.writer import generation_labels, write
+from tests.support.threads import at_once
+from tests.support.writer_world import World, random_key
+from tests.support.writer_world import write as ask
 
 WRITERS = 20
 
 
 class _Short:
-    """Pauses a fiftieth as long."""
+    """A random generator for pauses that are fifty times shorter."""
 
     @staticmethod
     def uniform(least: float, most: float) -> float:
-        return random.uniform(least, most) / 50  # noqa: S311  no secret
+        return random.uniform(least, most) / 50  # noqa: S311  not a secret
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def keys_of(number: int) -> dict[str, object]:
-    """Of one writer: a key of its own, and one that all renew."""
+    """Return one writer's keys: one of its own, and one that every writer regenerates."""
     return {f"KEY{number}": random_key(), "SHARED": random_key(generation=2), "PASSWORD": random_key()}
 
 
@@ -41,7 +41,7 @@ def rotate(world: World, arn: str, number: int, *, foreign: bool) -> None:
     while True:
         try:
             world.copy(arn, token, PASSWORD=f"password {number}")
-        except Exception:  # noqa: BLE001, S112  no room for labels: tried again as AWS does
+        except Exception:  # noqa: BLE001, S112  no room for labels: retry, as AWS does
             continue
         break
     time.sleep(0.01)
@@ -52,31 +52,29 @@ def rotate(world: World, arn: str, number: int, *, foreign: bool) -> None:
 
 
 def written_by_function(world: World) -> dict[str, str]:
-    """Watches what the function puts: each of its versions with the version that it was made from."""
+    """Record the function's versions, each with the version that it was derived from, as they are put."""
     bases: dict[str, str] = {}
     real = world.do_put_secret_value
 
     def put(secret: Any, asked: Any) -> Any:
         answer = real(secret, asked)
-        found = record.writing(answer["VersionId"], asked.get("VersionStages") or [])
-        if found:
-            bases[answer["VersionId"]] = found[1].base or ""
+        unconfirmed = generation_labels.writing(answer["VersionId"], asked.get("VersionStages") or [])
+        if unconfirmed:
+            bases[answer["VersionId"]] = unconfirmed[1].base or ""
         return answer
 
     world.__dict__["do_put_secret_value"] = put
     return bases
 
 
-def assert_every_write_is_its_predecessor_and_what_was_declared(
-    world: World, arn: str, bases: dict[str, str]
-) -> int:
+def assert_writes_keep_their_predecessor(world: World, arn: str, bases: dict[str, str]) -> int:
     history, documents = world.history[arn], world.documents(arn)
-    seen = 0
+    writes = 0
     values: dict[str, set[str]] = {}
     for at in range(1, len(history)):
         if history[at] not in bases:
             continue
-        seen += 1
+        writes += 1
         assert bases[history[at]] == history[at - 1]
         before, after = documents[at - 1], documents[at]
         changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
@@ -86,23 +84,23 @@ def assert_every_write_is_its_predecessor_and_what_was_declared(
         assert changed
         for key in changed:
             values.setdefault(key, set()).add(after[key])
-    assert all(len(found) == 1 for found in values.values()), "a key had two new values"
-    return seen
+    assert all(len(new) == 1 for new in values.values()), "a key had two new values"
+    return writes
 
 
 def prepared(world: World) -> tuple[str, dict[str, str]]:
-    arn = world.make({"SHARED": "the first one", "PASSWORD": "first password"})
+    arn = world.make({"SHARED": "the initial one", "PASSWORD": "first password"})
     ask(arn, {"SHARED": random_key()})
     return arn, written_by_function(world)
 
 
-def test_fifty_careful_ones_at_once_lose_nothing(
+def test_fifty_careful_clients_at_once_lose_nothing(
     world: World, record_property: Callable[[str, object], None]
 ) -> None:
     arn, bases = prepared(world)
     errors = at_once(
         *[partial(ask, arn, keys_of(number)) for number in range(WRITERS)],
-        *[partial(world.edit_by_comparison, arn, **{f"EDIT{n}": f"by hand {n}"}) for n in range(22)],
+        *[partial(world.edit_by_comparison, arn, **{f"EDIT{n}": f"manual {n}"}) for n in range(22)],
         *[partial(rotate, world, arn, number, foreign=False) for number in range(8)],
         within=0.2,
     )
@@ -111,9 +109,9 @@ def test_fifty_careful_ones_at_once_lose_nothing(
     assert {f"KEY{number}" for number in range(WRITERS)} <= value.keys()
     assert {f"EDIT{number}" for number in range(22)} <= value.keys()
     assert value["PASSWORD"].startswith("password ")
-    assert assert_every_write_is_its_predecessor_and_what_was_declared(world, arn, bases) == WRITERS
-    courses = [document["SHARED"] for document in world.documents(arn)]
-    assert [now for before, now in itertools.pairwise(courses) if now != before] == [courses[-1]]
+    assert assert_writes_keep_their_predecessor(world, arn, bases) == WRITERS
+    values = [document["SHARED"] for document in world.documents(arn)]
+    assert [now for before, now in itertools.pairwise(values) if now != before] == [values[-1]]
     record_property("attempts", len(bases))
     for number in range(2):
         ask(arn, keys_of(number))
@@ -121,20 +119,20 @@ def test_fifty_careful_ones_at_once_lose_nothing(
     assert world.most_labels[arn] <= 20
 
 
-def test_fifty_with_careless_ones_among_them_lose_nothing_of_the_writers_in_the_end(
+def test_careless_clients_lose_no_key_of_the_writers(
     world: World, record_property: Callable[[str, object], None]
 ) -> None:
-    """A plain put of what was just read, and a foreign rotation, undo what others write meanwhile."""
+    """Plain edits and foreign rotations revert what others wrote since they read; requests are repeated."""
     arn, bases = prepared(world)
     errors = at_once(
         *[partial(ask, arn, keys_of(number)) for number in range(WRITERS)],
-        *[partial(world.edit_by_comparison, arn, **{f"EDIT{n}": f"by hand {n}"}) for n in range(10)],
+        *[partial(world.edit_by_comparison, arn, **{f"EDIT{n}": f"manual {n}"}) for n in range(10)],
         *[partial(world.edit, arn, **{f"PLAIN{number}": f"plain {number}"}) for number in range(10)],
         *[partial(rotate, world, arn, number, foreign=number % 2 == 0) for number in range(10)],
         within=0.2,
     )
     assert errors == []
-    record_property("writes", assert_every_write_is_its_predecessor_and_what_was_declared(world, arn, bases))
+    record_property("writes", assert_writes_keep_their_predecessor(world, arn, bases))
     for number in range(WRITERS):
         ask(arn, keys_of(number))
     value = world.read(arn)
@@ -144,7 +142,7 @@ def test_fifty_with_careless_ones_among_them_lose_nothing_of_the_writers_in_the_
     assert world.most_labels[arn] <= 20
 
 
-def test_many_first_writers_make_one_first_value(world: World) -> None:
+def test_concurrent_first_writers_write_one_initial_value(world: World) -> None:
     for _ in range(10):
         arn = world.make()
         assert at_once(*[partial(ask, arn, keys_of(number)) for number in range(5)], within=0.2) == []

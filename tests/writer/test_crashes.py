@@ -1,4 +1,4 @@
-"""The function is stopped before and after every call; others write; then the request comes again."""
+"""The function is stopped before or after every call; others write; then the request is repeated."""
 
 import itertools
 import json
@@ -15,18 +15,28 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from functions.build import WRITER_FILES, WRITER_HANDLER
-from functions.writer.handler import handle
-from tests.localcloud.emulator_process import running_emulator
-from tests.writer.world import Point, World, ended, event, random_key
-from tests.writer.world import write as ask
+from components.lambdas.build import WRITER_FILES, WRITER_HANDLER
+from components.lambdas.writer.handler import handle
+from components.lambdas.writer.labels import CURRENT, PREVIOUS
+from tests.support.emulator_process import running_emulator
+from tests.support.writer_world import Point, World, ended, event, random_key
+from tests.support.writer_world import write as ask
 
 NEVER = "<none>"
 
 
 @dataclass(frozen=True)
 class Case:
-    """What a secret has before, and what it is asked to have."""
+    """A secret and a request.
+
+    Attributes:
+        before: the secret's value; None without one.
+        first: keys of a request that comes before.
+        keys: keys of the request.
+        removed: keys that it removes.
+        regenerated: keys that it is expected to regenerate.
+        added: keys that it is expected to add.
+    """
 
     before: Mapping[str, object] | None
     first: Mapping[str, object]
@@ -37,7 +47,7 @@ class Case:
 
 
 CASES = {
-    "first value": Case(
+    "initial value": Case(
         None, {}, {"A": random_key(generation=2), "B": {"filledByHand": ""}}, added=("A", "B")
     ),
     "everything": Case(
@@ -48,10 +58,10 @@ CASES = {
         ("A",),
         ("NEW", "EMPTY"),
     ),
-    "regenerated alone": Case(
+    "only regenerated": Case(
         {"A": "the first A"}, {"A": random_key()}, {"A": random_key(generation=7)}, (), ("A",)
     ),
-    "added alone": Case({"A": "the first A"}, {}, {"A": random_key(), "N": random_key()}, added=("N",)),
+    "only added": Case({"A": "the first A"}, {}, {"A": random_key(), "N": random_key()}, added=("N",)),
     "adopted": Case({"A": "the first A"}, {}, {"A": random_key(generation=2)}),
     "adopted and added": Case(
         {"A": "the first A"}, {}, {"A": random_key(generation=2), "N": random_key()}, added=("N",)
@@ -64,7 +74,7 @@ CASES = {
 }
 
 
-def made(world: World, case: Case) -> str:
+def create(world: World, case: Case) -> str:
     arn = world.make(case.before)
     if case.first:
         ask(arn, case.first)
@@ -72,39 +82,39 @@ def made(world: World, case: Case) -> str:
 
 
 def meanwhile(world: World, arn: str, edits: int, *, rotates: bool) -> dict[str, str]:
-    """Others write; returns what must be there afterwards. A secret without a value cannot be edited."""
-    marks = {}
+    """Write as others do, unless the secret has no value; return what must be in it afterwards."""
+    expected = {}
     for number in range(edits):
         if not world.history.get(arn):
             break
-        marks[f"EDIT{number}"] = f"by hand {number}"
-        world.edit(arn, **{f"EDIT{number}": f"by hand {number}"})
+        expected[f"EDIT{number}"] = f"manual {number}"
+        world.edit(arn, **{f"EDIT{number}": f"manual {number}"})
     if rotates and world.history.get(arn):
-        marks["ROTATED"] = "rotated value"
+        expected["ROTATED"] = "rotated value"
         world.rotate(arn, ROTATED="rotated value")
-    return marks
+    return expected
 
 
-def course(documents: list[dict[str, Any]], key: str) -> list[object]:
-    """A key's values over the history, each once in a row."""
+def values_of(documents: list[dict[str, Any]], key: str) -> list[object]:
+    """Return a key's successive values over the history."""
     return [value for value, _ in itertools.groupby(document.get(key, NEVER) for document in documents)]
 
 
-def assert_done_once(world: World, arn: str, case: Case, marks: Mapping[str, str]) -> None:
+def assert_done_once(world: World, arn: str, case: Case, edits: Mapping[str, str]) -> None:
     documents = world.documents(arn)
     last = documents[-1]
-    assert {key: last.get(key) for key in marks} == marks
+    assert {key: last.get(key) for key in edits} == edits
     for key in case.regenerated:
-        first, second = course(documents, key)
+        first, second = values_of(documents, key)
         assert first == (case.before or {})[key] != second
     for key in case.added:
-        changes = course(documents, key)
+        changes = values_of(documents, key)
         assert changes[-1] != NEVER
         assert len(changes) == (1 if case.before is None else 2)
     for key in case.removed:
-        assert course(documents, key) == [(case.before or {})[key], NEVER]
+        assert values_of(documents, key) == [(case.before or {})[key], NEVER]
     for key in (case.before or {}).keys() - {*case.regenerated, *case.removed}:
-        assert course(documents, key) == [(case.before or {})[key]]
+        assert values_of(documents, key) == [(case.before or {})[key]]
     assert world.unconfirmed(arn) == []
     assert world.most_labels[arn] <= 20
     assert len([label for label in world.labels(arn) if label.startswith("aws-secrets-")]) <= 7
@@ -114,7 +124,7 @@ def assert_done_once(world: World, arn: str, case: Case, marks: Mapping[str, str
 @pytest.mark.parametrize("rotates", [False, True], ids=["", "rotation"])
 @pytest.mark.parametrize("edits", range(4))
 @pytest.mark.parametrize("name", CASES)
-def test_killed_at_any_call_nothing_is_lost_and_nothing_done_twice(  # noqa: PLR0913, PLR0917  the ways to try
+def test_a_kill_at_any_call_loses_nothing_and_repeats_nothing(  # noqa: PLR0913, PLR0917  the variations
     world: World,
     name: str,
     edits: int,
@@ -124,12 +134,12 @@ def test_killed_at_any_call_nothing_is_lost_and_nothing_done_twice(  # noqa: PLR
 ) -> None:
     case = CASES[name]
     for at in itertools.count():
-        arn = made(world, case)
+        arn = create(world, case)
         killed = ended(world, Point(at, after), lambda arn=arn: ask(arn, case.keys, *case.removed))  # type: ignore[misc]
-        marks = meanwhile(world, arn, edits, rotates=rotates)
+        expected = meanwhile(world, arn, edits, rotates=rotates)
         for _ in range(2):
             ask(arn, case.keys, *case.removed)
-        assert_done_once(world, arn, case, marks)
+        assert_done_once(world, arn, case, expected)
         if not killed:
             record_property("points", at)
             assert at >= 3
@@ -137,9 +147,9 @@ def test_killed_at_any_call_nothing_is_lost_and_nothing_done_twice(  # noqa: PLR
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_killed_again_and_again_the_labels_stay_few(world: World, name: str) -> None:
+def test_repeated_kills_leave_few_labels(world: World, name: str) -> None:
     case = CASES[name]
-    arn = made(world, case)
+    arn = create(world, case)
     for number in range(40):
         ended(world, Point(number % 11, number % 2 == 0), lambda: ask(arn, case.keys, *case.removed))
     for _ in range(2):
@@ -149,12 +159,12 @@ def test_killed_again_and_again_the_labels_stay_few(world: World, name: str) -> 
 
 @pytest.mark.parametrize("after", [False, True], ids=["request", "answer"])
 @pytest.mark.parametrize("name", CASES)
-def test_a_lost_request_or_answer_is_made_good_by_the_same_invocation(
+def test_the_same_invocation_recovers_from_a_lost_request_or_answer(
     world: World, name: str, after: bool
 ) -> None:
     case = CASES[name]
     for at in itertools.count():
-        arn = made(world, case)
+        arn = create(world, case)
         world.points.point = point = Point(at, after, EndpointConnectionError(endpoint_url="https://x"))
         answer = ask(arn, case.keys, *case.removed)
         world.points.point = None
@@ -168,75 +178,75 @@ def test_a_lost_request_or_answer_is_made_good_by_the_same_invocation(
 
 
 @pytest.mark.parametrize("moved", [False, True])
-def test_what_somebody_wrote_into_the_key_after_the_end_stays(world: World, moved: bool) -> None:
-    arn = made(world, case := CASES["regenerated alone"])
+def test_an_edit_of_the_key_after_a_kill_stays(world: World, moved: bool) -> None:
+    arn = create(world, case := CASES["only regenerated"])
     points = {"record": Point(3, after=True), "moved": Point(4, after=True)}
     assert ended(world, points["moved" if moved else "record"], lambda: ask(arn, case.keys))
     assert world.calls[-1] == ("update_secret_version_stage" if moved else "put_secret_value")
     for number in range(3):
-        world.edit(arn, A=f"by hand {number}")
+        world.edit(arn, A=f"manual {number}")
     for _ in range(2):
         assert ask(arn, case.keys)["Regenerated"] == []
-    assert world.read(arn)["A"] == "by hand 2"
+    assert world.read(arn)["A"] == "manual 2"
     assert world.unconfirmed(arn) == []
 
 
-def test_a_version_put_without_its_record_never_was_current_and_its_generation_is_made(world: World) -> None:
-    arn = made(world, case := CASES["regenerated alone"])
+def test_the_generation_of_a_version_without_record_is_regenerated(world: World) -> None:
+    arn = create(world, case := CASES["only regenerated"])
     assert ended(world, Point(2, after=True), lambda: ask(arn, case.keys))
     for number in range(3):
-        world.edit(arn, OTHER=f"by hand {number}")
+        world.edit(arn, OTHER=f"manual {number}")
     assert ask(arn, case.keys)["Regenerated"] == ["A"]
     assert ask(arn, case.keys)["Regenerated"] == []
-    assert world.read(arn)["OTHER"] == "by hand 2"
+    assert world.read(arn)["OTHER"] == "manual 2"
     assert world.unconfirmed(arn) == []
 
 
 def test_an_edit_after_a_rollback_of_an_unconfirmed_version_stays(world: World) -> None:
-    arn = made(world, case := CASES["regenerated alone"])
+    arn = create(world, case := CASES["only regenerated"])
     assert ended(world, Point(5, after=False), lambda: ask(arn, case.keys))
-    renewed, replaced = world.holder(arn, "AWSCURRENT"), world.holder(arn, "AWSPREVIOUS")
+    current, previous = world.holder(arn, CURRENT), world.holder(arn, PREVIOUS)
     world.update_secret_version_stage(
-        SecretId=arn, VersionStage="AWSCURRENT", MoveToVersionId=replaced, RemoveFromVersionId=renewed
+        SecretId=arn, VersionStage=CURRENT, MoveToVersionId=previous, RemoveFromVersionId=current
     )
-    world.edit(arn, A="edited by hand")
+    world.edit(arn, A="edited manually")
     answer = ask(arn, case.keys)
     assert answer["Regenerated"] == []
     assert "Its keys keep their live values" in answer["Warnings"][0]
     assert ask(arn, case.keys)["Warnings"] == []
-    assert world.read(arn)["A"] == "edited by hand"
+    assert world.read(arn)["A"] == "edited manually"
     assert ask(arn, {"A": random_key(generation=8)})["Regenerated"] == ["A"]
 
 
-def test_an_edit_while_a_first_value_is_completed_keeps_its_record(world: World) -> None:
+def test_an_edit_during_completion_of_an_initial_value_keeps_its_record(world: World) -> None:
     arn = world.make()
     assert ended(world, Point(2, after=False), lambda: ask(arn, {"A": random_key(generation=3)}))
-    met: list[str] = []
+    edited: list[str] = []
 
     def edit(operation: str) -> None:
-        if operation == "update_secret_version_stage" and not met:
-            met.append(operation)
-            world.edit(arn, A="edited by hand")
+        if operation == "update_secret_version_stage" and not edited:
+            edited.append(operation)
+            world.edit(arn, A="edited manually")
 
     world.hook = edit
     ask(arn, {"A": random_key(generation=2)})
     world.hook = lambda _: None
-    assert met
+    assert edited
     assert ask(arn, {"A": random_key(generation=3)})["Regenerated"] == []
-    assert world.read(arn)["A"] == "edited by hand"
+    assert world.read(arn)["A"] == "edited manually"
 
 
-def test_one_key_put_back_by_hand_does_not_renew_the_others_again(world: World) -> None:
+def test_a_key_that_was_reverted_manually_regenerates_no_other_again(world: World) -> None:
     keys = {"A": random_key(), "B": random_key()}
     arn = world.make({"A": "the first A", "B": "the first B"})
     ask(arn, keys)
     keys = {"A": random_key(generation=2), "B": random_key(generation=2)}
     assert ended(world, Point(4, after=True), lambda: ask(arn, keys))
-    renewed = world.read(arn)["A"]
+    regenerated = world.read(arn)["A"]
     for _ in range(3):
         world.edit(arn, B="the first B")
     assert ask(arn, keys)["Regenerated"] == []
-    assert world.read(arn) == {"A": renewed, "B": "the first B"}
+    assert world.read(arn) == {"A": regenerated, "B": "the first B"}
 
 
 PROCESS = """
@@ -263,9 +273,7 @@ def secrets() -> Iterator[Any]:
         yield boto3.client("secretsmanager")
 
 
-def test_a_killed_process_of_the_archives_files_leaves_nothing_that_the_next_one_cannot_complete(
-    secrets: Any, tmp_path: Path
-) -> None:
+def test_the_archives_files_complete_what_a_killed_process_left(secrets: Any, tmp_path: Path) -> None:
     for name, path in WRITER_FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(path, tmp_path / name)
@@ -274,7 +282,7 @@ def test_a_killed_process_of_the_archives_files_leaves_nothing_that_the_next_one
 
     def run(generation: int, at: int) -> Any:
         keys = {"A": random_key(generation=generation), f"B{generation}": random_key()}
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-c", PROCESS, str(tmp_path), str(at)],
             check=False,
             input=json.dumps(event(arn, keys)),
@@ -282,8 +290,8 @@ def test_a_killed_process_of_the_archives_files_leaves_nothing_that_the_next_one
             text=True,
             env={**os.environ, "PYTHONPATH": str(tmp_path)},
         )
-        assert done.returncode in {0, -9}, done.stderr
-        return json.loads(done.stdout) if done.returncode == 0 else None
+        assert completed.returncode in {0, -9}, completed.stderr
+        return json.loads(completed.stdout) if completed.returncode == 0 else None
 
     assert run(1, 99)["Added"] == ["B1"]
     for at in itertools.count():
@@ -308,10 +316,10 @@ def test_a_killed_process_of_the_archives_files_leaves_nothing_that_the_next_one
     assert not [label for labels in stages for label in labels if label.startswith("aws-secrets-writing")]
 
 
-def test_a_call_that_nobody_knows_of_is_a_refusal_without_a_cause(world: World) -> None:
+def test_an_unexpected_error_is_reported_without_its_cause(world: World) -> None:
     arn = world.make({"A": "the first A"})
     world.points.point = Point(0, after=False, error=RuntimeError("the first A"))
-    with pytest.raises(Exception, match=r"RuntimeError at world\.py") as refused:
+    with pytest.raises(Exception, match=r"RuntimeError at \w+\.py") as raised:
         handle(event(arn, {}))
-    assert "the first A" not in str(refused.value)
-    assert refused.value.__context__ is None
+    assert "the first A" not in str(raised.value)
+    assert raised.value.__context__ is None

@@ -1,4 +1,4 @@
-"""A document is changed where it is declared and nowhere else."""
+"""Documents: a change affects only the declared keys."""
 
 import json
 from typing import Any
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.writer import document
-from functions.writer.errors import OperatorError
+from components.lambdas.writer import document
+from components.lambdas.writer.errors import OperatorError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -19,7 +19,7 @@ OBJECTS = st.dictionaries(st.text(max_size=4), JSON, max_size=5)
 
 
 @given(OBJECTS, st.booleans(), st.sampled_from([None, 2]))
-def test_what_is_read_is_what_json_reads_and_is_written_as_json_writes(
+def test_a_document_reads_and_writes_what_json_does(
     value: dict[str, Any], ascii_: bool, indent: int | None
 ) -> None:
     read = document.parse(json.dumps(value, ensure_ascii=ascii_, indent=indent), "Secret x")
@@ -31,9 +31,7 @@ def test_what_is_read_is_what_json_reads_and_is_written_as_json_writes(
 
 
 @given(OBJECTS, st.text(max_size=4), st.text(max_size=5))
-def test_a_new_value_changes_one_key_and_leaves_it_in_its_place(
-    value: dict[str, Any], key: str, text: str
-) -> None:
+def test_a_new_value_changes_one_key_and_keeps_its_place(value: dict[str, Any], key: str, text: str) -> None:
     changed = document.parse(json.dumps(value), "Secret x").with_value(key, text)
     assert json.loads(changed.text()) == {**value, key: text}
     assert list(json.loads(changed.text())) == list({**value, key: text})
@@ -42,7 +40,7 @@ def test_a_new_value_changes_one_key_and_leaves_it_in_its_place(
 @pytest.mark.parametrize(
     "kept", ["1.10", "1e400", '"\\ud800"', "1E2", "-0", "123456789012345678901234567890"]
 )
-def test_a_number_or_escape_that_python_would_write_otherwise_keeps_its_form(kept: str) -> None:
+def test_numbers_and_escapes_keep_their_form(kept: str) -> None:
     read = document.parse(f'{{ "a" :{kept},\n"b": ""}}', "Secret x").with_value("c", "é").without(["b"])
     assert read.text() == f'{{"a" :{kept}, "c": "é"}}'
 
@@ -67,8 +65,8 @@ def test_a_number_or_escape_that_python_would_write_otherwise_keeps_its_form(kep
         '{"a" "b"}',
     ],
 )
-def test_what_is_no_json_object_is_refused_without_a_word_of_it(text: str) -> None:
-    with pytest.raises(OperatorError, match="not a JSON object") as refused:
+def test_anything_but_a_json_object_is_rejected_without_repeating_it(text: str) -> None:
+    with pytest.raises(OperatorError, match="not a JSON object") as raised:
         document.parse(text, "Secret x")
-    assert "hidden" not in str(refused.value)
-    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+    assert "hidden" not in str(raised.value)
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None

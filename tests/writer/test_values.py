@@ -1,4 +1,4 @@
-"""New values have the form that random.RandomPassword gives them, from the whole alphabet."""
+"""Generated values have the form of random.RandomPassword's, from the whole alphabet."""
 
 import base64
 import string
@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.writer import request, values
-from functions.writer.errors import OperatorError
-from functions.writer.request import SPECIAL, RandomBytes
+from components.lambdas.writer import values
+from components.lambdas.writer.errors import OperatorError
+from components.lambdas.writer.request import SPECIAL, RandomBytes
+from tests.support.writer_requests import writing
 
 ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x-AbCdEf"
 CLASSES = {
@@ -24,7 +25,7 @@ CLASSES = {
 
 def source_of(**kinds: object) -> Any:
     event = {"Action": "write", "SecretId": ARN, "Keys": {"KEY": kinds}}
-    return request.read(event).keys["KEY"].source
+    return writing(event).keys["KEY"].source
 
 
 @given(
@@ -33,7 +34,7 @@ def source_of(**kinds: object) -> Any:
     more=st.integers(0, 30),
     override=st.none() | st.text("/.~é", max_size=4),
 )
-def test_a_random_text_has_the_length_the_classes_and_the_minimums(
+def test_a_random_text_has_its_length_classes_and_minimums(
     allowed: dict[str, bool], minimums: dict[str, int], more: int, override: str | None
 ) -> None:
     least = sum(minimums.values())
@@ -58,7 +59,7 @@ def test_a_random_text_has_the_length_the_classes_and_the_minimums(
     assert set(text) <= set("".join(classes.values()))
 
 
-def test_every_character_comes_about_equally_often_and_at_every_place() -> None:
+def test_characters_are_evenly_distributed() -> None:
     source = source_of(random={"length": 20, "special": False, "minNumeric": 2})
     texts = [values.random_text(source) for _ in range(5_000)]
     letters = Counter(character for text in texts for character in text if character.isalpha())
@@ -74,7 +75,7 @@ def test_every_character_comes_about_equally_often_and_at_every_place() -> None:
 
 
 @given(st.binary(max_size=70))
-def test_bytes_are_encoded_as_the_rfc_has_it(raw: bytes) -> None:
+def test_bytes_are_encoded_as_the_rfc_says(raw: bytes) -> None:
     assert bytes.fromhex(values.encoded(raw, "hex")) == raw
     assert values.encoded(raw, "hex") == values.encoded(raw, "hex").lower()
     assert base64.b64decode(values.encoded(raw, "base64"), validate=True) == raw
@@ -84,10 +85,10 @@ def test_bytes_are_encoded_as_the_rfc_has_it(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(("encoding", "length"), [("hex", 64), ("base64", 44), ("base64url", 43)])
-def test_random_bytes_are_as_many_as_declared(encoding: Any, length: int) -> None:
-    made = {values.random_bytes(RandomBytes(32, encoding)) for _ in range(100)}
-    assert {len(text) for text in made} == {length}
-    assert len(made) == 100
+def test_random_bytes_have_the_declared_length(encoding: Any, length: int) -> None:
+    texts = {values.random_bytes(RandomBytes(32, encoding)) for _ in range(100)}
+    assert {len(text) for text in texts} == {length}
+    assert len(texts) == 100
     assert source_of(randomBytes={"length": 32.0, "encoding": encoding}) == RandomBytes(32, encoding)
 
 
@@ -105,14 +106,14 @@ def test_random_bytes_are_as_many_as_declared(encoding: Any, length: int) -> Non
         1,
     ],
 )
-def test_a_message_repeats_no_secret_id_that_aws_would_not_give(arn: object) -> None:
-    with pytest.raises(OperatorError, match="a secret without a full ARN") as refused:
-        request.read({"Action": "write", "SecretId": arn})
-    assert str(refused.value).isprintable()
+def test_a_message_does_not_repeat_an_invalid_secret_id(arn: object) -> None:
+    with pytest.raises(OperatorError, match="A secret without a full ARN") as raised:
+        writing({"Action": "write", "SecretId": arn})
+    assert str(raised.value).isprintable()
 
 
 @pytest.mark.parametrize("event", [None, [], "write", 7, {}, {"Action": "write"}, {"\n::warning::": 1}])
-def test_what_is_no_request_is_refused_in_one_line(event: object) -> None:
-    with pytest.raises(OperatorError, match="malformed") as refused:
-        request.read(event)
-    assert str(refused.value).isprintable()
+def test_a_malformed_event_is_rejected_in_one_line(event: object) -> None:
+    with pytest.raises(OperatorError, match="malformed") as raised:
+        writing(event)
+    assert str(raised.value).isprintable()

@@ -1,4 +1,4 @@
-"""Secrets that are one text or binary: written once, renewed when asked, and never otherwise."""
+"""Secrets that are one text or binary: written once, and regenerated only on request."""
 
 import base64
 import json
@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 
-from functions.writer import document, record
-from functions.writer.handler import handle
-from functions.writer.request import WHOLE, Form
-from tests.writer.world import CURRENT, Point, World, ended, refusal
-from tests.writer.world import write as ask_for_keys
+from components.lambdas.writer import document
+from components.lambdas.writer.handler import handle
+from components.lambdas.writer.labels import CURRENT, UNFILLED
+from components.lambdas.writer.request import WHOLE, Form
+from tests.support.writer_world import (
+    Point,
+    World,
+    ended,
+    rejection,
+)
+from tests.support.writer_world import write as ask_for_keys
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\n-----END PRIVATE KEY-----\n"
 KEYSTORE = bytes(range(256))
@@ -35,7 +41,7 @@ def given(form: str) -> tuple[dict[str, object], str | bytes]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_secret_without_a_value_gets_the_whole_one_byte_for_byte(world: World, form: str) -> None:
+def test_a_secret_without_a_value_gets_the_exact_whole_value(world: World, form: str) -> None:
     arn = world.make()
     source, value = given(form)
     answer = ask(arn, form, source)
@@ -47,8 +53,8 @@ def test_a_secret_without_a_value_gets_the_whole_one_byte_for_byte(world: World,
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("live", ["by hand", b"\0by hand", '{"K": "by hand"}'])
-def test_a_live_value_of_whatever_form_stays_until_the_generation_is_raised(
+@pytest.mark.parametrize("live", ["manual", b"\0manual", '{"K": "manual"}'])
+def test_a_live_value_stays_until_the_generation_is_increased(
     world: World, form: str, live: str | bytes
 ) -> None:
     arn = world.make()
@@ -64,7 +70,7 @@ def test_a_live_value_of_whatever_form_stays_until_the_generation_is_raised(
     assert world.content(arn) == live
 
 
-def test_a_value_that_the_writer_does_not_know_is_adopted_with_a_warning(world: World) -> None:
+def test_an_unknown_value_is_kept_with_a_warning(world: World) -> None:
     arn = world.make("written by others")
     answer = ask(arn, "Text", {"value": PEM}, generation=5)
     assert world.content(arn) == "written by others"
@@ -83,34 +89,34 @@ def test_a_random_whole_value_is_new_with_each_generation(
     world: World, form: str, source: dict[str, object], length: int
 ) -> None:
     arn = world.make()
-    made = []
+    values = []
     for generation in (1, 2, 3):
         ask(arn, form, source, generation)
-        made.append(world.content(arn))
-    assert {len(value) for value in made} == {length}
-    assert len(set(made)) == 3
+        values.append(world.content(arn))
+    assert {len(value) for value in values} == {length}
+    assert len(set(values)) == 3
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_placeholder_is_a_line_end_and_is_marked_until_a_person_fills_it(world: World, form: str) -> None:
+def test_a_placeholder_is_marked_until_it_is_filled_in(world: World, form: str) -> None:
     arn = world.make()
     ask(arn, form, {"filledByHand": "ask"})
     assert world.content(arn) == ("\n" if form == "Text" else b"\n")
-    assert record.UNFILLED in world.stages(arn)[world.holder(arn, CURRENT) or ""]
-    world.put(arn, "filled by hand")
+    assert UNFILLED in world.stages(arn)[world.holder(arn, CURRENT) or ""]
+    world.put(arn, "filled in")
     ask(arn, form, {"filledByHand": "ask"})
-    assert world.content(arn) == "filled by hand"
-    assert record.UNFILLED not in world.stages(arn)[world.holder(arn, CURRENT) or ""]
+    assert world.content(arn) == "filled in"
+    assert UNFILLED not in world.stages(arn)[world.holder(arn, CURRENT) or ""]
 
 
-def test_a_secret_moves_from_keys_to_a_text_and_back_by_a_person_alone(world: World) -> None:
+def test_only_a_person_changes_keys_to_a_text_and_back(world: World) -> None:
     arn = world.make({"K": "the first one"})
     ask_for_keys(arn, {"K": {"value": "v"}})
     assert ask(arn, "Text", {"value": PEM})["Regenerated"] == []
     assert json.loads(str(world.content(arn))) == {"K": "the first one"}
     ask(arn, "Text", {"value": PEM}, generation=2)
     assert world.content(arn) == PEM
-    assert "not a JSON object" in refusal(lambda: ask_for_keys(arn, {"K": {"value": "v"}}))
+    assert "not a JSON object" in rejection(lambda: ask_for_keys(arn, {"K": {"value": "v"}}))
     assert world.content(arn) == PEM
     world.put(arn, '{"OTHER": "x"}')
     assert ask_for_keys(arn, {"K": {"value": "v"}})["Added"] == ["K"]
@@ -132,24 +138,26 @@ def test_a_secret_moves_from_keys_to_a_text_and_back_by_a_person_alone(world: Wo
         {"Keys": {"": {"value": "hidden-value"}}},
     ],
 )
-def test_a_malformed_request_is_refused_without_its_value(world: World, request_: dict[str, object]) -> None:
+def test_a_malformed_request_is_rejected_without_repeating_its_value(
+    world: World, request_: dict[str, object]
+) -> None:
     arn = world.make()
-    told = refusal(lambda: handle({"Action": "write", "SecretId": arn, **request_}))
-    assert "malformed" in told
-    assert "hidden" not in told
+    message = rejection(lambda: handle({"Action": "write", "SecretId": arn, **request_}))
+    assert "malformed" in message
+    assert "hidden" not in message
     assert world.stages(arn) == {}
 
 
-def test_a_text_larger_than_the_service_keeps_is_refused(world: World) -> None:
+def test_a_text_larger_than_the_limit_is_rejected(world: World) -> None:
     arn = world.make()
-    assert "65537 bytes" in refusal(lambda: ask(arn, "Text", {"value": "é" * 32_768 + "x"}))
+    assert "65537 bytes" in rejection(lambda: ask(arn, "Text", {"value": "é" * 32_768 + "x"}))
     ask(arn, "Text", {"value": "é" * 32_768})
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("generation", [1, 2])
 @pytest.mark.parametrize("edited", [False, True])
-def test_a_writer_stopped_at_any_call_is_completed_and_overwrites_no_edit(
+def test_an_interrupted_write_is_completed_and_overwrites_no_edit(
     world: World, form: str, generation: int, *, edited: bool
 ) -> None:
     source: dict[str, object] = {"randomBytes": {"length": 24}}
@@ -162,19 +170,19 @@ def test_a_writer_stopped_at_any_call_is_completed_and_overwrites_no_edit(
             history = world.history.setdefault(arn, [])
             written = len(history) == generation
             if edited and history:
-                world.put(arn, "by hand")
+                world.put(arn, "manual")
             ask(arn, form, source, generation)
             ask(arn, form, source, generation)
             if edited and written:
-                assert world.content(arn) == "by hand"
+                assert world.content(arn) == "manual"
             assert len(history) <= generation + edited
             assert world.unconfirmed(arn) == []
         if not stopped:
             return
-    raise AssertionError("the function makes more calls than this test stops it at")
+    raise AssertionError("the function makes more calls than this test interrupts")
 
 
-def test_a_text_that_is_the_base64_of_bytes_is_another_value_than_these() -> None:
+def test_a_text_differs_from_the_bytes_that_it_encodes() -> None:
     text, binary = (document.whole("aGlkZGVu", form) for form in (Form.TEXT, Form.BINARY))
     assert not text.agrees(WHOLE, binary)
     assert binary.agrees(WHOLE, document.as_whole(b"hidden"))

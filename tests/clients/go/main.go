@@ -1,4 +1,4 @@
-// Logs in with each URL of a JSON list on standard input; writes what came of each as JSON, for pgx and lib/pq.
+// Log in with each URL of a JSON list on standard input, with pgx and lib/pq; write the results as JSON.
 package main
 
 import (
@@ -20,17 +20,17 @@ type result struct {
 	Error    string `json:"error,omitempty"`
 }
 
-func attempt(driver string, url string) (found result) {
+func attempt(driver string, url string) (outcome result) {
 	database, err := sql.Open(driver, url)
 	if err == nil {
 		defer database.Close()
 		row := database.QueryRow("SELECT session_user, current_database()")
-		err = row.Scan(&found.Who, &found.Database)
+		err = row.Scan(&outcome.Who, &outcome.Database)
 	}
 	if err != nil {
-		found = result{Error: err.Error()}
+		outcome = result{Error: err.Error()}
 	}
-	return found
+	return outcome
 }
 
 func main() {

@@ -11,9 +11,9 @@ import java.util.List;
 import java.util.Properties;
 
 /**
- * Logs in with the parts of each login on standard input, one field a line: host, port, dbname, username,
- * password. Writes one line for each: "who TAB database", or "error TAB message". The certificate authorities
- * are in the file that the first argument names, none without.
+ * Logs in with each login on standard input, one field per line: host, port, dbname, username, password.
+ * Writes one line for each login: "who TAB database", or "error TAB message". The optional first argument is
+ * the file of the certificate authorities.
  */
 public final class Client {
     public static void main(String[] arguments) throws Exception {
@@ -31,7 +31,7 @@ public final class Client {
         String host = parts.get(0);
         if (host.contains(":")) {
             try {
-                // the driver compares an IPv6 address with the certificate's in this long form only
+                // the driver only compares this long form of an IPv6 address with the certificate's
                 host = "[" + InetAddress.getByName(host).getHostAddress() + "]";
             } catch (UnknownHostException error) {
                 return "error\t" + error.getMessage();

@@ -1,4 +1,4 @@
-// Logs in with each login of a JSON list on standard input, by its URL and by its parts; writes what came of each.
+// Log in with each login of a JSON list on standard input, by its URL and by its parts; write the results as JSON.
 import { readFileSync } from "node:fs";
 import pg from "pg";
 

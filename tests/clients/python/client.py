@@ -1,4 +1,4 @@
-"""Log in with each URL of a JSON list on standard input; write what came of each, for each library."""
+"""Log in with each URL of a JSON list on standard input, with each library; write the results as JSON."""
 
 import json
 import sys

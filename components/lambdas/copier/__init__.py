@@ -1,0 +1,1 @@
+"""The copier: the Lambda function that copies the value of a secret to its new name, inside the account."""

@@ -1,0 +1,1 @@
+"""The Lambda function that sends a message while secrets need attention."""

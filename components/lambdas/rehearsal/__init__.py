@@ -1,0 +1,1 @@
+"""A Lambda function that has the rotation functions rehearse a stack's secrets on a schedule."""

@@ -1,0 +1,1 @@
+"""The rotation function, which rotates any number of secrets of AWS Secrets Manager."""

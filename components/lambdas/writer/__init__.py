@@ -1,0 +1,1 @@
+"""The writer: the Lambda function that writes the values of secrets inside the account."""

@@ -1,1 +1,0 @@
-"""Code that runs inside AWS Lambda, and how its archive is built. The program imports nothing of it."""

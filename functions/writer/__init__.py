@@ -1,1 +1,0 @@
-"""The Lambda function that writes a secret's keys inside the account."""

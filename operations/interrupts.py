@@ -1,0 +1,34 @@
+"""Let no Ctrl-C get lost."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Long enough for the finalizer to end, short enough to go unnoticed.
+_SECONDS = 0.02
+
+
+@contextmanager
+def interrupts_arrive() -> Iterator[None]:
+    """Interrupt again when Python drops an interrupt.
+
+    A KeyboardInterrupt that is raised inside a finalizer (`weakref.finalize`, `__del__`) is printed as
+    "Exception ignored", and the command would run to its end.
+    """
+    before = sys.unraisablehook
+
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            again = threading.Timer(_SECONDS, signal.raise_signal, (signal.SIGINT,))
+            again.daemon = True
+            again.start()
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before

@@ -1,0 +1,1 @@
+"""Renew secrets and restart their readers: shared by `compromised` and `rotate`."""

@@ -1,0 +1,3 @@
+from tests.engine.conftest import emulator, stack
+
+__all__ = ["emulator", "stack"]

@@ -1,0 +1,1 @@
+"""Our manifests on real parts: a kube-apiserver accepts them, the External Secrets Operator reads them."""

@@ -1,0 +1,46 @@
+"""Run a command of `operations` as an operator does, against a stack of the engine tests."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from tests.support.stacks import ROOT, Stack
+
+
+def command_line(stack: Stack, name: str, *arguments: str) -> list[str]:
+    return [*(sys.executable, "-m", f"operations.{name}", *arguments), "--cwd", str(stack.folder)]
+
+
+def environment(stack: Stack) -> Mapping[str, str]:
+    return {**stack.environment, "PYTHONPATH": str(ROOT)}
+
+
+def run_command(command: list[str], stack: Stack, code: int) -> str:
+    """Run a command to its end; return what it printed."""
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(stack),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    printed = done.stdout + done.stderr
+    assert done.returncode == code, printed
+    assert "Traceback" not in printed
+    return printed
+
+
+def spoil_state(stack: Stack, secret: str) -> None:
+    """Give a secret another name in the state: a wrong import whose command was killed before the proof."""
+    exported = json.loads(stack.pulumi("stack", "export").stdout)
+    for resource in exported["deployment"]["resources"]:
+        if resource["urn"].endswith(f"::{secret}-secret"):
+            resource["inputs"]["name"] = resource["outputs"]["name"] = f"not-{secret}"
+    file = stack.folder / "spoiled.json"
+    file.write_text(json.dumps(exported))
+    stack.pulumi("stack", "import", "--file", str(file))
+    file.unlink()

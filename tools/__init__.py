@@ -1,0 +1,1 @@
+"""Tools for developers: the local cloud and the benchmarks."""

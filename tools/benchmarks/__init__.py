@@ -1,0 +1,1 @@
+"""The cost of operations on secrets, measured on the local cloud: see docs/benchmarks.md."""

@@ -1,0 +1,1 @@
+"""Real servers of the engines next to PostgreSQL: MariaDB, MySQL, Redis and Valkey."""
