@@ -17,6 +17,7 @@ from tests.support.rotation_world import (
     World,
     a_login,
     a_login_in,
+    a_password,
     administrator,
     both_users,
     can_log_in,
@@ -383,7 +384,7 @@ def test_a_locked_role_fails_the_rotation_and_names_the_session(
         [[process]] = attacker.run("SELECT pg_backend_pid()")
         attacker.run("SET ROLE NONE")
         attacker.run("BEGIN")
-        attacker.run(f"ALTER ROLE {first['username']} PASSWORD {literal(scram_verifier('x' * 20))}")
+        attacker.run(f"ALTER ROLE {first['username']} PASSWORD {literal(scram_verifier(a_password()))}")
         token = start_rotation(world, arn)
         message = rejection(lambda: run_steps(arn, token))
         assert "keeps it locked" in message
@@ -435,7 +436,7 @@ def test_a_table_locked_during_handover_is_reported_and_usable(world: World) -> 
 def aws_alternating_users(world: World, current: str) -> tuple[str, dict[str, Any]]:
     """Create a secret as AWS's own function for two users leaves it, with either user current."""
     database, name = new_database(world), unique("aws")
-    passwords = {name: "p" * 24 + "1", f"{name}_clone": "q" * 24 + "1"}
+    passwords = {name: a_password(), f"{name}_clone": a_password()}
     with administrator(world.server, database) as admin:
         for user, password in passwords.items():
             admin.run(f"CREATE ROLE {user} LOGIN PASSWORD {literal(scram_verifier(password))}")

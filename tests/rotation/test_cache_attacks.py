@@ -16,7 +16,6 @@ from tests.support.cache_world import (
     User,
     a_cache_login,
     a_group,
-    a_password,
     a_token,
     a_user,
     can_log_in,
@@ -27,7 +26,7 @@ from tests.support.cache_world import (
     put_token_secret,
     put_user_secret,
 )
-from tests.support.rotation_world import rejection, rotate, run_steps, start_rotation, write
+from tests.support.rotation_world import a_password, rejection, rotate, run_steps, start_rotation, write
 
 CACHE_TAG = "aws-secrets:rotation-cache"
 

@@ -9,7 +9,6 @@ from tests.support.cache_world import (
     Caches,
     Group,
     a_group,
-    a_password,
     a_token,
     can_log_in,
     connected,
@@ -19,7 +18,16 @@ from tests.support.cache_world import (
     provision_token,
     put_token_secret,
 )
-from tests.support.rotation_world import read, rejection, rotate, run_step, run_steps, start_rotation, write
+from tests.support.rotation_world import (
+    a_password,
+    read,
+    rejection,
+    rotate,
+    run_step,
+    run_steps,
+    start_rotation,
+    write,
+)
 
 
 def test_what_was_read_works_until_the_rotation_after_next(caches: Caches) -> None:

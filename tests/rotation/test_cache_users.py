@@ -12,7 +12,6 @@ from tests.support.cache_world import (
     Service,
     User,
     a_cache_login,
-    a_password,
     a_user,
     can_log_in,
     connected,
@@ -24,6 +23,7 @@ from tests.support.cache_world import (
     put_user_secret,
 )
 from tests.support.rotation_world import (
+    a_password,
     read,
     rejection,
     rotate,

@@ -32,6 +32,7 @@ from tests.support.rotation_world import (
     STEPS,
     World,
     a_login,
+    a_password,
     both_users,
     can_log_in,
     log_in,
@@ -237,7 +238,7 @@ def test_a_value_that_does_not_work_is_repaired_rather_than_deferred(
 ) -> None:
     arn, _, _ = held
     declare(arn, DEFER)
-    set_password(world, read(world, arn)["username"], "x" * 20)
+    set_password(world, read(world, arn)["username"], a_password())
     rotate(world, arn)
     assert can_log_in(world, read(world, arn))
 
@@ -296,11 +297,12 @@ def test_an_edit_during_a_deferral_is_kept(
     declare(arn, DEFER)
     token = start_rotation(world, arn)
     run_steps(arn, token, STEPS[:after])
-    set_password(world, read(world, arn)["username"], "y" * 20)
-    write(world, arn, password="y" * 20, MARK="kept")
+    password = a_password()
+    set_password(world, read(world, arn)["username"], password)
+    write(world, arn, password=password, MARK="kept")
     run_steps(arn, token, STEPS[after:])  # the copy's password is not valid any more
     now = read(world, arn)
-    assert (now["password"], now["MARK"]) == ("y" * 20, "kept")
+    assert (now["password"], now["MARK"]) == (password, "kept")
     assert can_log_in(world, now)
     assert can_log_in(world, old)
     assert version_with(world, arn, "AWSPENDING") is None

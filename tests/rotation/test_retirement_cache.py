@@ -11,7 +11,7 @@ from components.lambdas.rotation import retirement
 from components.lambdas.rotation.protocol import DEFER, PROCEED
 from tests.support.cache_world import Caches, a_cache_login, a_token, can_log_in, connected, current
 from tests.support.retirements import Declare, deferrals
-from tests.support.rotation_world import rejection, rotate, write
+from tests.support.rotation_world import a_password, rejection, rotate, write
 
 ROTATIONS = int(os.environ.get("ROTATIONS", "4"))
 _SECOND = 1.1  # Redis knows in whole seconds how long a client has been connected
@@ -110,7 +110,7 @@ def test_the_bound_ends_the_deferrals(caches: Caches, held: Held, declare: Decla
 
 def test_a_value_that_does_not_work_is_repaired_rather_than_deferred(caches: Caches, held: Held) -> None:
     arn, _, _ = held
-    write(caches, arn, password="w" * 20)
+    write(caches, arn, password=a_password())
     rotate(caches, arn)
     assert can_log_in(caches, current(caches, arn))
 

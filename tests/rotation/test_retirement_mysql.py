@@ -27,6 +27,7 @@ from tests.support.mysql_world import (
 from tests.support.retirements import Declare, deferrals, labels_of
 from tests.support.rotation_world import (
     STEPS,
+    a_password,
     put_secret,
     read,
     rejection,
@@ -103,7 +104,7 @@ def test_a_copy_can_be_rolled_back_to(mysql_world: MysqlWorld, held: Held) -> No
     arn, _, _ = held
     rotate(mysql_world, arn)
     copy, value = version_with(mysql_world, arn, "AWSCURRENT"), read(mysql_world, arn)
-    write(mysql_world, arn, password="y" * 20)  # an operator's mistake
+    write(mysql_world, arn, password=a_password())  # an operator's mistake
     assert any(label.startswith(DEFERRAL) for label in labels_of(mysql_world, arn))
     mysql_world.secrets.update_secret_version_stage(
         SecretId=arn, VersionStage="AWSPENDING", MoveToVersionId=copy
@@ -194,7 +195,7 @@ def test_an_administrator_that_sees_nobody_fails_the_rotation_early(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     arn, old, _ = held
-    name, password = unique("blind"), "b" * 24
+    name, password = unique("blind"), a_password()
     create_user(mysql_world, name, password)
     as_superuser(mysql_world, f"GRANT SELECT ON mysql.* TO '{name}'@'%'")
     blind = put_secret(mysql_world, {"username": name, "password": password}, {})

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import secrets as random_secrets
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from components.lambdas.rotation.handler import handle
-from tests.support.rotation_world import read, remember, unique
+from tests.support.rotation_world import a_password, read, remember, unique
 from tools.localcloud.servers.redis import RedisServer
 
 Service = Literal["elasticache", "memorydb"]
@@ -117,12 +116,6 @@ class User:
         else:
             found = client.list_tags(ResourceArn=self.arn)["TagList"]
         return next((tag["Value"] for tag in found if tag["Key"] == OWNER_TAG), None)
-
-
-def a_password() -> str:
-    password = random_secrets.token_hex(16)
-    remember(password)
-    return password
 
 
 def a_user(caches: Caches, service: Service = "elasticache", access: str = ACCESS) -> User:

@@ -1,7 +1,6 @@
 """A MySQL or MariaDB server, a Secrets Manager, and helpers that are like those of `rotation_world`."""
 
 import json
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 import pymysql
 
 from components.lambdas.rotation.mysql_hashes import caching_sha2, native
-from tests.support.rotation_world import provision, put_secret, remember, unique
+from tests.support.rotation_world import a_password, provision, put_secret, remember, unique
 from tools.localcloud.servers.sql import SqlServer, connect
 
 ACCESS_DENIED = 1045
@@ -93,7 +92,7 @@ def put_login(world: MysqlWorld, database: str, username: str, **fields: object)
         "port": str(world.server.port),
         "dbname": database,
         "username": username,
-        "password": uuid.uuid4().hex,
+        "password": a_password(),
         "masterarn": world.admin_arn,
         **fields,
     }
