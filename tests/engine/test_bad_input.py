@@ -1,10 +1,13 @@
 """A mistake ends in a clear message and an exit code, and nothing is half created."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
-from tests.support.stacks import Stack
+from tests.support.emulator_process import Emulator
+from tests.support.local_engine import stack_environment
+from tests.support.stacks import Stack, new_stack
 
 
 def refused(stack: Stack, *words: str, environment: Mapping[str, str] | None = None) -> str:
@@ -80,7 +83,10 @@ def test_a_mistake_in_the_stack_file_stops_an_update_early(
     assert "not-so-secret" not in shown
 
 
-def test_missing_credentials_stop_an_update_early(stack: Stack) -> None:
+def test_missing_credentials_stop_an_update_early(emulator: Emulator, tmp_path: Path) -> None:
+    environment = stack_environment(tmp_path, emulator.endpoint)
+    # with a key in AWS, the engine itself would need credentials before the program
+    stack = new_stack(tmp_path / "project", environment, emulator.endpoint, provider="passphrase")
     nothing = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HOME": str(stack.folder)}
     refused(stack, "No valid credential sources found", environment=nothing)
 

@@ -209,7 +209,7 @@ def test_the_file_is_checked_before_the_backend_is_queried(stack: Stack, run: Ru
     assert "no group of fleet matches" in wrong.document()["error"]["message"]
     declare(stack, ["web/a", "jobs/c"])
     content = yaml.safe_load(stack.file.read_text())
-    del content["encryptionsalt"]
+    del content["encryptedkey"]
     stack.file.write_text(yaml.safe_dump(content))
     assert "what encrypts it" in run("check").err
     stack.file.write_text(yaml.safe_dump(content | {"encryptionsalt": "v1:x"}))

@@ -179,9 +179,8 @@ def main(release: str) -> None:
         for shape, deploy in SHAPES.items():
             with running_emulator(None) as emulator, tempfile.TemporaryDirectory() as temporary:
                 made = Path(temporary)
-                stack = new_stack(
-                    made / "project", stack_environment(made, emulator.endpoint), emulator.endpoint
-                )
+                environment = stack_environment(made, emulator.endpoint)
+                stack = new_stack(made / "project", environment, emulator.endpoint, provider="passphrase")
                 _keep(stack, deploy(_Place(stack, server)), FOLDER / release / shape)
     finally:
         postgres.remove(folder)

@@ -17,6 +17,7 @@ import boto3
 import yaml
 
 from tests.support.example_project import PROJECT_FILE, config
+from tests.support.key_service import secrets_provider
 from tests.support.local_engine import stack_environment
 
 ROOT = Path(__file__).parents[2]
@@ -161,9 +162,18 @@ def steps(event_log: Path) -> list[str]:
     ]
 
 
-def new_stack(folder: Path, environment: Mapping[str, str], endpoint: str) -> Stack:
-    """Create the folder and the stack `test`, with the example's stack file."""
-    made = _made_once()
+def new_stack(
+    folder: Path, environment: Mapping[str, str], endpoint: str, *, provider: str | None = None
+) -> Stack:
+    """Create the folder and the stack `test`, with the example's stack file.
+
+    Args:
+        folder: project's folder.
+        environment: of the engine's commands.
+        endpoint: address of the emulator.
+        provider: what encrypts the stack's secrets (default: a key service that ends with this process).
+    """
+    made = _made_once(provider or secrets_provider())
     shutil.copytree(made / "state", _state(environment), dirs_exist_ok=True)
     stack = _project(folder, environment, endpoint)
     stack.file.write_text((made / "project" / stack.file.name).read_text())
@@ -171,12 +181,12 @@ def new_stack(folder: Path, environment: Mapping[str, str], endpoint: str) -> St
 
 
 @functools.cache
-def _made_once() -> Path:
+def _made_once(provider: str) -> Path:
     """Return a folder with the state and stack file of a new stack, which take the engine a second."""
     folder = Path(tempfile.mkdtemp(prefix="engine-stack-"))
     atexit.register(shutil.rmtree, folder)
     stack = _project(folder / "project", stack_environment(folder, "http://127.0.0.1:1"), "")
-    stack.pulumi("stack", "init", "test")
+    stack.pulumi("stack", "init", "test", f"--secrets-provider={provider}")
     local = config("local")
     local.pop("aws-secrets:stripeKey", None)
     local.pop("aws-secrets:databases")  # tests of databases have their own server
