@@ -1,8 +1,9 @@
 """A workspace: a project folder, a backend, an environment, and a limit of concurrent operations."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent import futures
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -53,26 +54,53 @@ class Workspace:
             StackAlreadyExistsError: the stack already exists; it was not changed.
             InvalidStackNameError: Pulumi does not accept the name.
         """
-        provider = ["--secrets-provider", secrets_provider] if secrets_provider else []
-        # Pulumi stores the selected stack in a file of the user, which breaks when two processes select at
-        # once (github.com/pulumi/pulumi/issues/8186): select nothing, and create one stack at a time.
-        with locked(self.cli.folder / "Pulumi.yaml"):
-            file = stack_file(self.cli.folder, name)
-            previous = file.read_bytes() if file.exists() else None
-            try:
-                self.cli.run(name, "stack", "init", "--no-select", *provider)
-            except errors.OperationError:
-                if previous is not None:
-                    file.write_bytes(previous)
-                raise
-        return self.stack(name)
+        with self._creating():
+            return self._create(name, secrets_provider)
 
     def open(self, name: str, *, secrets_provider: str | None = None) -> Stack:
         """Return the stack with this name; create it if it does not exist. Arguments as for `create`."""
+        with self._creating():
+            return self._open(name, secrets_provider)
+
+    def open_all(
+        self, names: Sequence[str], limit: int, *, secrets_provider: str | None = None
+    ) -> list[Stack]:
+        """Return the stacks with these names, which differ; create those that do not exist, several at once.
+
+        Args:
+            names: names of the stacks.
+            limit: maximum number of stacks to create at once.
+            secrets_provider: as for `create`.
+
+        Raises:
+            InvalidStackNameError: Pulumi does not accept a name; other stacks may have been created.
+        """
+        with self._creating(), futures.ThreadPoolExecutor(max(1, limit)) as threads:
+            return list(threads.map(lambda name: self._open(name, secrets_provider), names))
+
+    def _creating(self) -> AbstractContextManager[None]:
+        """Keep other processes from creating stacks, for two would write one stack file."""
+        return locked(self.cli.folder / "Pulumi.yaml")
+
+    def _open(self, name: str, secrets_provider: str | None) -> Stack:
         try:
-            return self.create(name, secrets_provider=secrets_provider)
+            return self._create(name, secrets_provider)
         except errors.StackAlreadyExistsError:
             return self.stack(name)
+
+    def _create(self, name: str, secrets_provider: str | None) -> Stack:
+        provider = ["--secrets-provider", secrets_provider] if secrets_provider else []
+        file = stack_file(self.cli.folder, name)
+        previous = file.read_bytes() if file.exists() else None
+        try:
+            # Pulumi stores the selected stack in a file of the user, which breaks when two processes select
+            # at once (github.com/pulumi/pulumi/issues/8186): select nothing.
+            self.cli.run(name, "stack", "init", "--no-select", *provider)
+        except errors.OperationError:
+            if previous is not None:
+                file.write_bytes(previous)
+            raise
+        return self.stack(name)
 
     def stacks(self) -> list[str]:
         """Return the names of the project's stacks in the backend."""

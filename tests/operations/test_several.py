@@ -41,6 +41,26 @@ def test_a_stack_opened_concurrently_is_created_once(project: Project) -> None:
     stacks[3].check()
 
 
+def test_stacks_opened_at_once_are_each_created_once(project: Project) -> None:
+    workspace = project.workspace()
+    workspace.create("two")
+    before = (project.folder / "Pulumi.two.yaml").read_bytes()
+    opened = workspace.open_all(["one", "two", "three"], 3)
+    assert [stack.name for stack in opened] == ["one", "two", "three"]
+    assert set(workspace.stacks()) == {"one", "two", "three"}
+    assert (project.folder / "Pulumi.two.yaml").read_bytes() == before
+    assert not list(Path(project.environment["PULUMI_HOME"], "workspaces").glob("*"))
+    for stack in opened:  # each can decrypt with its own salt
+        stack.configure(structure(), secrets={"one": "value-number-one"}, aws={"region": "us-east-1"})
+        stack.check()
+
+
+def test_a_name_that_pulumi_refuses_stops_no_other_stack(project: Project) -> None:
+    with pytest.raises(operations.InvalidStackNameError):
+        project.workspace().open_all(["one", "no name", "two"], 3)
+    assert set(project.workspace().stacks()) == {"one", "two"}
+
+
 def test_creating_a_stack_waits_for_the_projects_lock(project: Project) -> None:
     workspace = project.workspace()
     with ThreadPoolExecutor(1) as thread:
