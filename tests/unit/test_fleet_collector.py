@@ -1,4 +1,4 @@
-"""How often the engines of a fleet collect garbage."""
+"""The garbage collector of a fleet's engines."""
 
 from collections.abc import Mapping
 from pathlib import Path
