@@ -6,8 +6,9 @@ secret rotates, and what everything is called. The program, the status and the f
 
 import hashlib
 import re
+import types
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from components import rotation_tags
@@ -265,6 +266,7 @@ class Desired:
         databases: name to database.
         caches: name to cache.
         workloads: name to workload.
+        included: section and name of each entry of an included file, to that file.
     """
 
     project: str
@@ -274,10 +276,11 @@ class Desired:
     databases: Mapping[str, DesiredDatabase]
     caches: Mapping[str, DesiredCache]
     workloads: Mapping[str, DesiredWorkload]
+    included: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def path(self, *place: str | int) -> str:
-        """Return a place in the stack file as text."""
-        return path_of(self.project, place)
+        """Return a place in the stack file, or in the included file that declares the entry, as text."""
+        return path_of(self.project, place, self.included)
 
     @property
     def restart_order(self) -> tuple[str, ...]:
@@ -347,11 +350,27 @@ class Desired:
         return {secret: sorted(roles) for secret, roles in readers.items()}
 
 
-def resolve(stack_file: StackFile, project: str, stack: str) -> Desired:
-    """Return what a checked stack file means for this project and stack."""
+def resolve(
+    stack_file: StackFile,
+    project: str,
+    stack: str,
+    included: Mapping[tuple[str, str], str] = types.MappingProxyType({}),
+) -> Desired:
+    """Return what a checked stack file means for this project and stack.
+
+    Args:
+        stack_file: the checked stack file.
+        project: name of the project.
+        stack: name of the stack.
+        included: section and name of each entry of an included file, to that file: for the paths.
+    """
+
+    def path(*place: str | int) -> str:
+        return path_of(project, place, included)
+
     declared = {secret.name: secret for secret in stack_secrets(stack_file)}
     workloads = {
-        name: _workload(name, workload, stack_file, declared, project)
+        name: _workload(name, workload, stack_file, declared, path("workloads", name))
         for name, workload in stack_file.workloads.items()
     }
     readers: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -363,19 +382,21 @@ def resolve(stack_file: StackFile, project: str, stack: str) -> Desired:
         stack=stack,
         stack_file=stack_file,
         secrets={
-            name: _secret(secret, stack_file, project, readers.get(name, {}))
+            name: _secret(secret, stack_file, path(*secret.place), readers.get(name, {}))
             for name, secret in declared.items()
         },
         databases={
-            name: _database(name, database, project) for name, database in stack_file.databases.items()
+            name: _database(name, database, path("databases", name))
+            for name, database in stack_file.databases.items()
         },
         caches={
             name: DesiredCache(
-                name=name, path=path_of(project, ("caches", name)), declared=cache, logins=tuple(cache.logins)
+                name=name, path=path("caches", name), declared=cache, logins=tuple(cache.logins)
             )
             for name, cache in stack_file.caches.items()
         },
         workloads=workloads,
+        included=included,
     )
 
 
@@ -417,7 +438,7 @@ def _or_default(own: Setting | None, stack_wide: Setting) -> Setting:
 
 
 def _secret(
-    declared: StackSecret, stack_file: StackFile, project: str, readers: Mapping[str, tuple[str, ...]]
+    declared: StackSecret, stack_file: StackFile, path: str, readers: Mapping[str, tuple[str, ...]]
 ) -> DesiredSecret:
     settings = declared.settings
     database = str(declared.place[1]) if declared.place[0] == "databases" else None
@@ -426,7 +447,7 @@ def _secret(
     return DesiredSecret(
         name=declared.name,
         place=declared.place,
-        path=path_of(project, declared.place),
+        path=path,
         settings=settings,
         database=database,
         content=declared.content,
@@ -520,11 +541,11 @@ def _login_tags(settings: SecretSettings, database: Database | None) -> dict[str
     return rotation_tags.of_login(length, alternating=login is not None and database.alternates(login))
 
 
-def _database(name: str, declared: Database, project: str) -> DesiredDatabase:
+def _database(name: str, declared: Database, path: str) -> DesiredDatabase:
     rotation = declared.master_rotation
     return DesiredDatabase(
         name=name,
-        path=path_of(project, ("databases", name)),
+        path=path,
         declared=declared,
         administrator=declared.administrator,
         admin_secret=declared.admin.secret if declared.admin else None,
@@ -538,13 +559,13 @@ def _workload(
     declared: Workload,
     stack_file: StackFile,
     secrets: Mapping[str, StackSecret],
-    project: str,
+    path: str,
 ) -> DesiredWorkload:
     read = [secret for secret in declared.secrets if secret in secrets]
     databases = {str(secrets[secret].place[1]) for secret in read if secrets[secret].place[0] == "databases"}
     return DesiredWorkload(
         name=name,
-        path=path_of(project, ("workloads", name)),
+        path=path,
         declared=declared,
         secrets=tuple(read),
         reads=tuple(declared.reads),

@@ -3,7 +3,7 @@
 import difflib
 import re
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Union, get_args, get_origin
 
@@ -69,9 +69,20 @@ def matching(pattern: str, wrong: str, consequence: str, remedy: str) -> AfterVa
     return AfterValidator(check)
 
 
-def path_of(namespace: str, location: Iterable[str | int]) -> str:
-    """Return `("secrets", "a/b", "values")` as `namespace:secrets["a/b"].values`."""
-    return f"{namespace}:{place_text(location)}"
+def path_of(
+    namespace: str,
+    location: Sequence[str | int],
+    files: Mapping[tuple[str, str], str] = types.MappingProxyType({}),
+) -> str:
+    """Return `("secrets", "a/b", "values")` as `namespace:secrets["a/b"].values`.
+
+    Args:
+        namespace: of the project.
+        location: keys and indexes that lead to the place.
+        files: as for `located`; what one of them declares is `file: secrets["a/b"].values`.
+    """
+    file = files.get((str(location[0]), str(location[1]))) if len(location) > 1 else None
+    return f"{file}: {place_text(location)}" if file else f"{namespace}:{place_text(location)}"
 
 
 def place_text(location: Iterable[str | int]) -> str:
@@ -91,24 +102,15 @@ def located(mistakes: Iterable[Mistake], files: Mapping[tuple[str, str], str]) -
         mistakes: with paths from `path_of`.
         files: section and name of each entry that is not in the stack file itself, to its file.
     """
-    return [replace(mistake, path=path) for mistake, path in _located(mistakes, files)]
-
-
-def located_path(path: str, files: Mapping[tuple[str, str], str]) -> str:
-    """Return one path as `located` does."""
-    [(_, found)] = _located([Mistake(path, "", "", "")], files)
-    return found
-
-
-def _located(
-    mistakes: Iterable[Mistake], files: Mapping[tuple[str, str], str]
-) -> Iterator[tuple[Mistake, str]]:
     by_start = {place_text(place): file for place, file in files.items()}
-    for mistake in mistakes:
-        below = mistake.path.partition(":")[2]
-        ends = [*(match.start() for match in _STEP.finditer(below)), len(below)] if by_start else []
-        file = next((by_start[below[:end]] for end in ends if below[:end] in by_start), None)
-        yield mistake, mistake.path if file is None else f"{file}: {below}"
+    return [replace(mistake, path=_located(mistake.path, by_start)) for mistake in mistakes]
+
+
+def _located(path: str, by_start: Mapping[str, str]) -> str:
+    below = path.partition(":")[2]
+    ends = [*(match.start() for match in _STEP.finditer(below)), len(below)] if by_start else []
+    file = next((by_start[below[:end]] for end in ends if below[:end] in by_start), None)
+    return path if file is None else f"{file}: {below}"
 
 
 def _quoted(step: str) -> str:

@@ -26,7 +26,6 @@ from operations.rollback.history import CURRENT, Secret
 from program.arns import Account
 from program.desired import DesiredSecret
 from stack_file import Configuration
-from stack_file.mistakes import located_path
 from stack_file.stack_secrets import by_name
 
 Tell = Callable[[str], None]
@@ -288,7 +287,7 @@ def _generation_by_hand(key: Key, secret: DesiredSecret, configuration: Configur
     return Task(
         where=f"{key.secret}, key {key.key}" if key.key else key.secret,
         text=f"Its entry could not be edited. Write `generation: {max(key.declared, key.applied) + 1}` to "
-        f"it ({located_path(secret.path, configuration.included)}), and update the stack.",
+        f"it ({secret.path}), and update the stack.",
         commands=(f"python -m operations up --stack {configuration.stack}",),
     )
 

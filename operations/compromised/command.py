@@ -60,7 +60,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     workspace = checkout(folder, backend=options.backend)
     target = target_of(folder, options.stack, workspace)
     configuration = target.stack.configuration
-    desired = resolve(target.stack.file, configuration.project, configuration.stack)
+    desired = resolve(target.stack.file, configuration.project, configuration.stack, configuration.included)
     leak = Leak(secret=options.secret, key=options.key, workload=options.workload)
     made = plan(desired, leak, deployment_of(desired, target, chosen(desired, leak)))
     report = Report(

@@ -65,7 +65,7 @@ def rehearse(target: Target, names: Sequence[str] = ()) -> list[Rehearsal]:
     configuration, caller = target.stack.configuration, target.caller
     account = Account(caller.account_id, caller.partition, target.aws.region)
     declared = declared_rotations(
-        resolve(target.stack.file, configuration.project, configuration.stack),
+        resolve(target.stack.file, configuration.project, configuration.stack, configuration.included),
         names,
         target.engine.outputs(),
         exported(target.engine.cli, target.engine.name),

@@ -249,7 +249,7 @@ def _renamed_from(entry: object) -> str | None:
 
 def _desired(target: Target) -> Desired:
     configuration = target.stack.configuration
-    return resolve(target.stack.file, configuration.project, configuration.stack)
+    return resolve(target.stack.file, configuration.project, configuration.stack, configuration.included)
 
 
 def _file_stack(target: Target) -> str:

@@ -57,9 +57,8 @@ def _run(options: argparse.Namespace) -> int:
         return ExitCode.USAGE
     configuration = files.read(Path(options.cwd), options.stack)
     checked = check(configuration)
-    declared = _declared(
-        resolve(checked.stack_file, configuration.project, configuration.stack), options.secret
-    )
+    desired = resolve(checked.stack_file, configuration.project, configuration.stack, configuration.included)
+    declared = _declared(desired, options.secret)
     aws = connect(checked.region)
     caller = aws.caller()
     # another stack's account may have a secret of the same name

@@ -52,7 +52,7 @@ def _run(options: argparse.Namespace) -> int:
     workspace = checkout(folder, backend=options.backend)
     target = target_of(folder, options.stack, workspace)
     configuration = target.stack.configuration
-    desired = resolve(target.stack.file, configuration.project, configuration.stack)
+    desired = resolve(target.stack.file, configuration.project, configuration.stack, configuration.included)
     names, notes = chosen(desired, options.secrets, options.workload)
     made = plan(desired, names, notes, deployment_of(desired, target, names))
     report = Report(

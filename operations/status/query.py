@@ -84,7 +84,7 @@ def status_of(  # noqa: PLR0913  as above
     caller = aws.caller()
     check_account(configuration, caller)
     account = Account(caller.account_id, caller.partition, checked.region)
-    desired = resolve(checked.stack_file, configuration.project, configuration.stack)
+    desired = resolve(checked.stack_file, configuration.project, configuration.stack, configuration.included)
     declared = declared_secrets(configuration, desired, account, exported)
     masters, unresolved = find_master_secrets(desired, aws)
     existing = merge(existing_secrets(desired, account), masters)

@@ -22,8 +22,10 @@ from operations.adopt.entries import Stack
 from operations.fleet.stack_files import load_fleet_file
 from operations.move import moving
 from operations.rename import renaming
+from operations.rename.readers import references
 from operations.restore.plan import Refusal, Target
 from program import entry
+from program.desired import resolve
 from stack_file import SettingsError, StackFile, check
 from stack_file.documents import project_file
 from stack_file.files import read
@@ -241,6 +243,7 @@ def test_a_path_gets_the_file_of_its_own_entry_only(place: tuple[str, str, str],
     assert located([mistake], files) == [mistake]
     [found] = located([mistake], {**files, place[:2]: "right.yaml"})
     assert found.path == f"right.yaml: {mistake.path.removeprefix('p:')}"
+    assert path_of("p", place, {**files, place[:2]: "right.yaml"}) == found.path
 
 
 def test_mistakes_that_only_aws_shows_have_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,3 +355,27 @@ def test_a_rename_in_a_fleet_stops_at_entries_of_included_files(tmp_path: Path) 
     target = cast("Target", SimpleNamespace(stack=stack, engine=engine))
     with pytest.raises(Refusal, match=r"web/old is declared in declarations/a\.yaml"):
         renaming.assess("web/old", "web/new", target)
+
+
+def test_every_command_is_told_the_file_of_an_entry(tmp_path: Path) -> None:
+    login = {"username": "app", "database": "app"}
+    declared = {
+        "secrets": {"app": {"values": {"KEY": {"random": {}}}}},
+        "databases": {"main": {"rdsInstance": "main", "logins": {"app-login": login}}},
+        "workloads": {"web": {"ecs": {}, "environmentFrom": ["app"]}},
+    }
+    own: dict[str, Any] = {"secrets": {"own": {"values": {"KEY": {"random": {}}}}}}
+    files = {"declarations/team.yaml": yaml.safe_dump(declared)}
+    configuration = read(project(tmp_path, files, include=["declarations/*.yaml"], **own), "dev")
+    desired = resolve(
+        check(configuration).stack_file, configuration.project, configuration.stack, configuration.included
+    )
+    assert {name: secret.path for name, secret in desired.secrets.items()} == {
+        "own": "aws-secrets:secrets.own",
+        "app": "declarations/team.yaml: secrets.app",
+        "app-login": "declarations/team.yaml: databases.main.logins.app-login",
+    }
+    assert desired.databases["main"].path == "declarations/team.yaml: databases.main"
+    assert desired.workloads["web"].path == "declarations/team.yaml: workloads.web"
+    assert references(desired, "app") == ["declarations/team.yaml: workloads.web"]
+    assert desired.path("encryption") == "aws-secrets:encryption"
