@@ -21,8 +21,8 @@ from operations.stack import Stack
 from operations.workspace import ROOT, Workspace, checkout
 
 # An update of a small stack leaves garbage at each write of its state, and little in use: collecting it less
-# often takes a fifth of the engine's time off (docs/benchmarks.md). The limit bounds plugins, too.
-_LAZY_COLLECTOR = {"GOGC": "400", "GOMEMLIMIT": "512MiB"}
+# often takes a fifth of its time off (docs/benchmarks.md). The limit is for plugins, which have more in use.
+_LAZY_COLLECTOR = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
 _SMALL = 200
 
 

@@ -55,7 +55,7 @@ def test_engines_that_write_small_states_collect_garbage_less_often(
 ) -> None:
     getattr(a_fleet({"PATH": "/bin"}), operation)()
     assert environments == {
-        "shop.small": {"PATH": "/bin", "GOGC": "400", "GOMEMLIMIT": "512MiB"},
+        "shop.small": {"PATH": "/bin", "GOGC": "400", "GOMEMLIMIT": "1GiB"},
         "shop.large": {"PATH": "/bin"},
     }
 
