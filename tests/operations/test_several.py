@@ -1,7 +1,7 @@
 """Concurrent operations on several stacks."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -61,15 +61,26 @@ def test_a_name_that_pulumi_refuses_stops_no_other_stack(project: Project) -> No
     assert set(project.workspace().stacks()) == {"one", "two"}
 
 
-def test_creating_a_stack_waits_for_the_projects_lock(project: Project) -> None:
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda workspace: [workspace.create("test")],
+        lambda workspace: [workspace.open("test")],
+        lambda workspace: workspace.open_all(["test"], 2),
+    ],
+    ids=["create", "open", "open_all"],
+)
+def test_creating_a_stack_waits_for_the_projects_lock(
+    create: Callable[[operations.Workspace], list[operations.Stack]], project: Project
+) -> None:
     workspace = project.workspace()
     with ThreadPoolExecutor(1) as thread:
         with locked(project.folder / "Pulumi.yaml"):
-            creation = thread.submit(workspace.create, "test")
+            creation = thread.submit(create, workspace)
             with pytest.raises(TimeoutError):
                 creation.result(timeout=1.5)
             assert workspace.stacks() == []
-        assert creation.result().name == "test"
+        assert [stack.name for stack in creation.result()] == ["test"]
 
 
 def test_concurrent_configurations_keep_all_secrets(project: Project) -> None:
