@@ -129,10 +129,12 @@ class Fleet:
     ) -> FleetOperation:
         """Start an operation; `writes` says that it writes the state again and again."""
         selected = self.groups if groups is None else groups
-        stacks = {group.name: self._stack(group) for group in selected}
-        if writes:
-            small = {group.name for group in selected if len(group.secrets) <= _SMALL}
-            stacks = {name: _tuned(stack) if name in small else stack for name, stack in stacks.items()}
+        stacks = {
+            group.name: _tuned(self._stack(group))
+            if writes and len(group.secrets) <= _SMALL
+            else self._stack(group)
+            for group in selected
+        }
         return FleetOperation(stacks, operation)
 
     def _stack(self, group: Group) -> Stack:

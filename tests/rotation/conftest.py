@@ -5,6 +5,7 @@ import logging
 import os
 import platform
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ from tests.support.mysql_world import MysqlWorld
 from tests.support.retirements import Declare
 from tests.support.rotation_world import SECRET_PARTS, World, put_admin_secret
 from tools.localcloud import postgres
+from tools.localcloud.certificates import make_authority, write_server_certificate
 from tools.localcloud.postgres import PostgresServer
 from tools.localcloud.servers.redis import RedisServer
 from tools.localcloud.servers.sql import SqlServer
@@ -116,6 +118,18 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         monkeypatch.setenv(RETIREMENT_VARIABLE, retirement_entry(name, mode, deferrals))
 
     return declared
+
+
+@pytest.fixture
+def trusted_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """The TLS context of a malicious server that the function trusts."""
+    authority = make_authority("operator")
+    (tmp_path / "ca.pem").write_bytes(authority.pem())
+    monkeypatch.setenv("DATABASE_CA_FILE", str(tmp_path / "ca.pem"))
+    write_server_certificate(authority, "localhost", tmp_path / "impostor.crt", tmp_path / "impostor.key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "impostor.crt", tmp_path / "impostor.key")
+    return context
 
 
 def _assert_no_password(*logs: str) -> None:

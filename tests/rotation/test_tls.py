@@ -183,18 +183,6 @@ class Impostor(threading.Thread):
         self._listener.close()
 
 
-@pytest.fixture
-def trusted_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """The TLS context of a malicious server that the function trusts."""
-    authority = make_authority("operator")
-    (tmp_path / "ca.pem").write_bytes(authority.pem())
-    monkeypatch.setenv("DATABASE_CA_FILE", str(tmp_path / "ca.pem"))
-    write_server_certificate(authority, "localhost", tmp_path / "impostor.crt", tmp_path / "impostor.key")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "impostor.crt", tmp_path / "impostor.key")
-    return context
-
-
 def authentication(kind: int) -> bytes:
     return b"R" + (8).to_bytes(4) + kind.to_bytes(4)
 
