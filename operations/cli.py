@@ -19,20 +19,20 @@ _COMMANDS = (
     ("outputs", _STACK, "print the outputs of a stack"),
     ("history", _STACK, "list the updates of a stack, latest first"),
     ("cancel", _STACK, "release the lock left by an interrupted update"),
-    ("fleet", "operations.fleet.cli", "run an operation on every stack of a partitioned stack file"),
-    ("report", "operations.report.__main__", "explain what a preview does to live secrets"),
+    ("fleet", "operations.fleet.command", "run an operation on every stack of a partitioned stack file"),
+    ("report", "operations.report.command", "explain what a preview does to live secrets"),
     (
         "report live",
-        "operations.report.live.__main__",
+        "operations.report.live.command",
         "query AWS about the secrets of a preview",
     ),
-    ("status", "operations.status.__main__", "check the health of a stack's secrets in AWS"),
+    ("status", "operations.status.command", "check the health of a stack's secrets in AWS"),
     ("status schema", "operations.status.schema", "print the JSON Schema of `status --json`"),
     ("adopt", "operations.adopt.command", "import secrets that already exist into a stack"),
     ("compromised", "operations.compromised.command", "answer a leak: renew, end sessions, restart readers"),
     ("rotate", "operations.rotate.command", "rotate secrets and restart their readers in order"),
     ("rehearse", "operations.rehearse.command", "try the next rotation without changing what is in use"),
-    ("rollback", "operations.rollback.__main__", "make an earlier version of a secret current again"),
+    ("rollback", "operations.rollback.command", "make an earlier version of a secret current again"),
     ("restore", "operations.restore.command", "restore a secret that is scheduled for deletion"),
     ("move", "operations.move.command", "move a secret with its value to another stack"),
     ("rename", "operations.rename.command", "give a secret another name in AWS, with its value"),
@@ -51,7 +51,12 @@ def main(arguments: Sequence[str]) -> int:
         for command, module, _ in _COMMANDS:
             if command.split() == list(arguments[:length]):
                 # the parser of stack commands takes the command itself, too
-                return _run(module, command, arguments if module == _STACK else arguments[length:])
+                rest = arguments if module == _STACK else arguments[length:]
+                try:
+                    return _run(module, command, rest)
+                except KeyboardInterrupt:
+                    sys.stderr.write("Interrupted.\n")
+                    return ExitCode.CANCELLED
     _parser().parse_args(arguments)  # prints the help, or an error
     return ExitCode.USAGE
 

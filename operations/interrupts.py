@@ -18,12 +18,16 @@ def interrupts_arrive() -> Iterator[None]:
     "Exception ignored", and the command would run to its end.
     """
     before = sys.unraisablehook
+    interrupted = threading.get_ident()
+    pending: list[threading.Timer] = []
 
     def hook(unraisable: "sys.UnraisableHookArgs") -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            again = threading.Timer(_SECONDS, signal.raise_signal, (signal.SIGINT,))
+            # to this thread: a signal to the timer's own would not wake this one from a wait
+            again = threading.Timer(_SECONDS, signal.pthread_kill, (interrupted, signal.SIGINT))
             again.daemon = True
             again.start()
+            pending.append(again)
         else:
             before(unraisable)
 
@@ -31,4 +35,6 @@ def interrupts_arrive() -> Iterator[None]:
     try:
         yield
     finally:
+        for timer in pending:
+            timer.cancel()
         sys.unraisablehook = before

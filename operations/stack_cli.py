@@ -72,8 +72,6 @@ def main(arguments: Sequence[str]) -> int:
     except errors.OperationError as error:
         print_error(error, for_programs=options.json)
         return error.exit_code
-    except KeyboardInterrupt:
-        return ExitCode.CANCELLED
     _print(options, document, text)
     return ExitCode.DONE
 

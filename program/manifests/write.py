@@ -110,7 +110,3 @@ def main(arguments: Sequence[str]) -> int:
     for path in written:
         sys.stdout.write(f"{path}\n")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

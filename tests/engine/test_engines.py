@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pymysql
 import pytest
 
-from operations.status.__main__ import main as status
+from operations.status.command import main as status
 from tests.engine.test_secrecy import files_below, numbers_of_shown
 from tests.restore.running import restore
 from tests.support.caches import own, register

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from operations.status.__main__ import main as status
+from operations.status.command import main as status
 from tests.engine.test_secrecy import files_below, numbers_of_shown
 from tests.support.emulator_process import running_emulator
 from tests.support.local_engine import stack_environment

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from operations.fleet.cli import main
+from operations.fleet.command import main
 from tests.support.command_line import CommandLine, Done
 from tests.support.emulator_process import Emulator
 from tests.support.gate_proxy import gate
@@ -152,7 +152,8 @@ def test_ctrl_c_stops_every_engine_and_the_next_up_continues(
             [
                 sys.executable,
                 "-m",
-                "operations.fleet",
+                "operations",
+                "fleet",
                 "up",
                 "--stack",
                 "test",

@@ -16,7 +16,7 @@ from components.lambdas.rotation.sql import literal, scram_verifier
 from operations.exit_codes import ExitCode
 from operations.rehearse.command import main
 from operations.rollback.history import history
-from operations.status.__main__ import main as status
+from operations.status.command import main as status
 from tests.rotation.test_rehearsal import ROLES
 from tests.support.command_line import CommandLine, Done
 from tests.support.emulator_functions import deploy, until, zipped

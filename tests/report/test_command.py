@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from operations.exit_codes import ExitCode
-from operations.report.__main__ import main
+from operations.report.command import main
 from operations.report.markdown import marker
 from tests.support.recordings import Recordings
 from tests.support.stacks import ROOT
@@ -37,7 +37,7 @@ def test_exit_code_reflects_completeness_and_danger(
 
 def test_log_is_read_from_standard_input(recordings: Recordings) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "operations.report", "--format", "json", "--fail-on-danger"],
+        [sys.executable, "-m", "operations", "report", "--format", "json", "--fail-on-danger"],
         cwd=ROOT,
         input=recordings.log("dangerous").read_bytes(),
         capture_output=True,
@@ -50,7 +50,7 @@ def test_log_is_read_from_standard_input(recordings: Recordings) -> None:
 def test_same_log_yields_the_same_text_in_every_process(recordings: Recordings) -> None:
     outputs = {
         subprocess.run(
-            [sys.executable, "-m", "operations.report", "--format", "markdown"],
+            [sys.executable, "-m", "operations", "report", "--format", "markdown"],
             cwd=ROOT,
             env={**os.environ, "PYTHONHASHSEED": seed},
             input=recordings.log("dangerous").read_bytes(),

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operations.report import Kind, Report, report
-from operations.report.__main__ import main as report_main
 from operations.report.as_json import as_json
-from operations.report.live.__main__ import main as ask_main
+from operations.report.command import main as report_main
+from operations.report.live.command import main as ask_main
 from operations.report.live.model import LiveKey, LiveSecret, Rotation, Snapshot, parse, written
 from operations.report.live.query import snapshot as take
 from operations.report.markdown import LEAST_LIMIT, markdown, size

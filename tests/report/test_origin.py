@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from operations.exit_codes import ExitCode
-from operations.report.__main__ import main
+from operations.report.command import main
 from operations.report.markdown import markdown
 from operations.report.model import Kind, plain
 from operations.report.origin import Comparison, ComparisonError, dangers

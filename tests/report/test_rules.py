@@ -11,8 +11,8 @@ import pytest
 
 from operations import signatures
 from operations.report import Kind, Report, report
-from operations.report.__main__ import CODES
 from operations.report.as_json import as_json
+from operations.report.command import CODES
 from operations.report.model import plain
 from operations.report.steps import UNKNOWN
 from tests.support.recordings import Recordings

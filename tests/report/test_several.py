@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from operations.exit_codes import ExitCode
 from operations.report import Change, Component, Danger, Detail, Kind, Report, combined, report
-from operations.report.__main__ import main
 from operations.report.as_json import as_json
+from operations.report.command import main
 from operations.report.events import parse_log
 from operations.report.markdown import LEAST_LIMIT, markdown, marker, size
 from operations.report.terminal import terminal

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operations.report import Change, Component, Danger, Kind, Name, Report
-from operations.report.__main__ import main
 from operations.report.as_json import as_json
+from operations.report.command import main
 from operations.report.markdown import LEAST_LIMIT, markdown, size
 from operations.report.model import Day, Finding, labels, plain
 from operations.report.since import since

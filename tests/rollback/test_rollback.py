@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from components.lambdas.writer import approvals
 from operations.exit_codes import ExitCode
 from operations.rollback import Refusal, Rollback, Secret, Version, history, plan, roll_back
-from operations.rollback.__main__ import main
+from operations.rollback.command import main
 from tests.support.command_line import CommandLine, Done
 from tests.support.emulator_functions import deploy, zipped
 from tests.support.emulator_process import Emulator, running_emulator

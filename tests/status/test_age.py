@@ -50,7 +50,7 @@ def test_an_expiry_date_is_reported_before_and_after(status_stack: StatusStack) 
 
 
 def test_kinds_of_age_have_their_exit_codes(status_stack: StatusStack) -> None:
-    from operations.status.__main__ import exit_code  # noqa: PLC0415  next to what it is for
+    from operations.status.command import exit_code  # noqa: PLC0415  next to what it is for
 
     expired = status_stack.status(LAST_DAY + timedelta(days=1))
     assert exit_code(expired, frozenset({"aging", "waiting", "drift"})) in {

@@ -11,7 +11,7 @@ import yaml
 
 from operations.exit_codes import ExitCode
 from operations.status import schema
-from operations.status.__main__ import CODES
+from operations.status.command import CODES
 from tests.support.emulator_process import Emulator
 from tests.support.stacks import CONFIGURED, ROOT
 from tests.support.status_stack import ACCOUNT, CommandResult, StatusStack

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from operations.exit_codes import ExitCode
 from operations.status import policies, terminal, texts
-from operations.status.__main__ import CODES, exit_code
 from operations.status.assess import _of_replicas
+from operations.status.command import CODES, exit_code
 from operations.status.model import Difference, Problem, Status
 from operations.status.page import render_page
 from operations.status.rotation import log_command

@@ -9,7 +9,7 @@ from tests.support.stacks import ROOT, Stack
 
 
 def command_line(stack: Stack, name: str, *arguments: str) -> list[str]:
-    return [*(sys.executable, "-m", f"operations.{name}", *arguments), "--cwd", str(stack.folder)]
+    return [*(sys.executable, "-m", "operations", name, *arguments), "--cwd", str(stack.folder)]
 
 
 def environment(stack: Stack) -> Mapping[str, str]:

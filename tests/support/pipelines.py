@@ -130,7 +130,7 @@ class Pipeline:
 
     def live(self, log: Path) -> Snapshot:
         """Return what the preview role sees in AWS of an event log's secrets."""
-        command = [sys.executable, "-m", "operations.report.live", "--events", str(log)]
+        command = [sys.executable, "-m", "operations", "report", "live", "--events", str(log)]
         environment = {**self.stack.environment, **self.previewing}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
         return parse(done.stdout)

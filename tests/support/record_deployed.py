@@ -133,7 +133,8 @@ def _fleet(place: _Place) -> list[str]:
     command = [
         sys.executable,
         "-m",
-        "operations.fleet",
+        "operations",
+        "fleet",
         "up",
         "--stack",
         "test",

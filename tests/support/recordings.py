@@ -154,7 +154,7 @@ class _Recorder:
 
     def query(self, name: str) -> None:
         """Query AWS for the secrets in a log, as a pull request's job does."""
-        command = [sys.executable, "-m", "operations.report.live"]
+        command = [sys.executable, "-m", "operations", "report", "live"]
         files = [
             "--events",
             str(self.folder / f"{name}.jsonl"),

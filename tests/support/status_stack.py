@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from operations.status import Status, status
-from operations.status.__main__ import main
+from operations.status.command import main
 from operations.status.model import Secret
 from tests.support.stacks import ROOT, Stack
 

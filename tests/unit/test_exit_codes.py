@@ -10,17 +10,17 @@ from operations import cli, stack_cli
 from operations.adopt import command as adopt_command
 from operations.compromised import command as compromised_command
 from operations.exit_codes import ExitCode
-from operations.fleet import cli as fleet_commands
+from operations.fleet import command as fleet_command
 from operations.move import command as move_command
 from operations.rehearse import command as rehearse_command
 from operations.rename import command as rename_command
-from operations.report import __main__ as report_command
-from operations.report.live import __main__ as live_command
+from operations.report import command as report_command
+from operations.report.live import command as live_command
 from operations.restore import command as restore_command
 from operations.restore import one_secret
-from operations.rollback import __main__ as rollback_command
+from operations.rollback import command as rollback_command
 from operations.rotate import command as rotate_command
-from operations.status import __main__ as status_command
+from operations.status import command as status_command
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -42,7 +42,7 @@ def test_the_status_page_documents_its_exit_codes() -> None:
     [
         (cli.main, cli.CODES),
         (lambda arguments: stack_cli.main(["up", *arguments]), stack_cli.CODES),
-        (fleet_commands.main, fleet_commands.CODES),
+        (fleet_command.main, fleet_command.CODES),
         (report_command.main, report_command.CODES),
         (live_command.main, live_command.CODES),
         (status_command.main, status_command.ALL_CODES),

@@ -1,11 +1,16 @@
 """No Ctrl-C is lost, wherever it arrives."""
 
 import signal
+import sys
+import threading
 import time
 import weakref
+from types import SimpleNamespace
 
 import pytest
 
+from operations import cli
+from operations.exit_codes import ExitCode
 from operations.interrupts import interrupts_arrive
 
 
@@ -26,6 +31,37 @@ def test_an_interrupt_inside_a_finalizer_arrives_after_it(capsys: pytest.Capture
         while time.monotonic() < began + 30:
             time.sleep(0.01)
     assert "ignored" not in capsys.readouterr().err
+
+
+def test_an_interrupt_inside_a_finalizer_ends_the_wait_that_follows() -> None:
+    began = time.monotonic()
+    folder = Folder()
+    weakref.finalize(folder, interrupted_cleanup)
+    with pytest.raises(KeyboardInterrupt), interrupts_arrive():  # noqa: PT012 - the interrupt comes later
+        del folder
+        threading.Event().wait(30)
+    assert time.monotonic() < began + 20
+
+
+def test_an_interrupt_does_not_arrive_after_the_block() -> None:
+    folder = Folder()
+    weakref.finalize(folder, interrupted_cleanup)
+    with interrupts_arrive():
+        del folder
+    time.sleep(0.1)
+
+
+@pytest.mark.parametrize("command", [command for command, _, _ in cli._COMMANDS])
+def test_an_interrupted_command_says_so_in_one_line(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_COMMANDS", ((command, "a_command", ""),))
+    monkeypatch.setitem(sys.modules, "a_command", SimpleNamespace(main=interrupted))
+    assert cli.main(command.split()) == ExitCode.CANCELLED
+    assert capsys.readouterr() == ("", "Interrupted.\n")
 
 
 def test_other_exceptions_inside_finalizers_are_shown_as_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_pull_request_that_rewrites_the_report_still_fails(job: Job) -> None:
     mark = job.folder / "ran"
     green = ALWAYS_GREEN.format(mark=str(mark))
     rewritten = {
-        "operations/report/__main__.py": green,
+        "operations/report/command.py": green,
         "operations/report/verdict.py": green,
         "operations/__init__.py": green,
         "sitecustomize.py": green,

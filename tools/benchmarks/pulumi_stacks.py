@@ -53,7 +53,16 @@ def made_stack(cloud: Cloud, secrets: int) -> Subject:
     """Return a new stack with this many secrets."""
     stack = _declared(cloud, _MADE_STACK, configuration(secrets))
     made = _subject(PRODUCT, stack, secrets)
-    status = [str(cloud.layout.python), "-m", "operations.status", "--fail-on", "none", "--stack", stack.name]
+    status = [
+        str(cloud.layout.python),
+        "-m",
+        "operations",
+        "status",
+        "--fail-on",
+        "none",
+        "--stack",
+        stack.name,
+    ]
     return replace(made, commands={**made.commands, STATUS: status})
 
 
@@ -61,7 +70,7 @@ def made_fleet(cloud: Cloud, secrets: int) -> Subject:
     """Return the same secrets divided over ten stacks, one at a time for each processor."""
     divided = configuration(secrets) | {"aws-secrets:fleet": {"parts": _PARTS}}
     stack = _declared(cloud, _MADE_FLEET, divided)
-    fleet = [str(cloud.layout.python), "-m", "operations.fleet"]
+    fleet = [str(cloud.layout.python), "-m", "operations", "fleet"]
     return replace(
         _subject(FLEET, stack, secrets),
         commands=_commands(fleet, ["--yes"], stack),
@@ -84,7 +93,7 @@ def adopting_stack(cloud: Cloud, secrets: int) -> Subject:
         )
     stack = _declared(cloud, _ADOPTING_STACK, {"aws:region": "us-east-1"})
     made = _subject(ADOPTION, stack, secrets)
-    adopt = [str(cloud.layout.python), "-m", "operations.adopt", "aws", "--prefix", _PREFIX, "--read-keys"]
+    adopt = [str(cloud.layout.python), "-m", "operations", "adopt", "aws", "--prefix", _PREFIX, "--read-keys"]
     return replace(
         made,
         commands={

@@ -14,10 +14,10 @@ from operations.report.live.model import written
 from operations.report.live.query import snapshot
 from operations.report.names import visible
 
-CODES = frozenset({ExitCode.DONE, ExitCode.USAGE, ExitCode.BAD_SETTINGS})
+CODES = frozenset({ExitCode.DONE, ExitCode.USAGE, ExitCode.BAD_SETTINGS, ExitCode.CANCELLED})
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Write AWS's answers to a file or to standard output; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m operations report live",
@@ -40,7 +40,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {visible(str(error.filename or 'the event log'))}: {error.strerror}\n")
         return ExitCode.BAD_SETTINGS
     return ExitCode.DONE
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -26,6 +26,7 @@ CODES = frozenset(
         ExitCode.BAD_SETTINGS,
         ExitCode.DANGEROUS,
         ExitCode.INCOMPLETE_REPORT,
+        ExitCode.CANCELLED,
     }
 )
 _STANDARD_INPUT = "-"
@@ -118,7 +119,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Write the report to standard output and return the exit code."""
     options = _arguments(arguments)
     match options.events or [_STANDARD_INPUT]:
@@ -202,7 +203,3 @@ def _render(result: Report, options: argparse.Namespace) -> str:
             return as_json(result)
         case _:
             return terminal(result)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

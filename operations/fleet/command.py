@@ -53,8 +53,6 @@ def main(arguments: Sequence[str]) -> int:
     except errors.OperationError as error:
         print_error(error, for_programs=options.json)
         return error.exit_code
-    except KeyboardInterrupt:  # nothing had begun
-        return ExitCode.CANCELLED
 
 
 def _parser() -> argparse.ArgumentParser:

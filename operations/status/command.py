@@ -66,8 +66,6 @@ def main(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         return _fail(f"{error.filename or 'output'}: {error.strerror}.", ExitCode.BAD_SETTINGS)
-    except KeyboardInterrupt:
-        return ExitCode.CANCELLED
     return exit_code(found, options.fail_on)
 
 
@@ -258,7 +256,3 @@ def _write(path: Path, text: str) -> None:
 def _fail(message: str, code: int) -> int:
     sys.stderr.write(f"error: {visible_lines(message.rstrip())}\n")
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -48,8 +48,6 @@ def main(arguments: Sequence[str]) -> int:
     except errors.OperationError as error:
         print_error(error, for_programs=False)
         return error.exit_code
-    except KeyboardInterrupt:
-        return ExitCode.CANCELLED
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -275,7 +273,3 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--backend", help="URL of the state's backend (default: PULUMI_BACKEND_URL)")
     parser.add_argument("--cwd", "-C", default=".", metavar="FOLDER", help="folder of the project")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
