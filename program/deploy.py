@@ -48,7 +48,7 @@ def declare(settings: Settings) -> None:
     if declared.pipeline:
         pulumi.export("pipeline", pipeline.declare(declared.pipeline, account, declared.tags))
         return
-    desired = resolve(declared, pulumi.get_project(), pulumi.get_stack())
+    desired = resolve(declared, pulumi.get_project(), pulumi.get_stack(), settings.included)
     servers = aws_lookups.look_up(desired, account)
     existing = existing_secrets.look_up(desired, account)
     trusted = authorities.of_workloads(desired, servers.databases, account.region)

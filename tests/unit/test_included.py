@@ -24,13 +24,11 @@ from operations.move import moving
 from operations.rename import renaming
 from operations.rename.readers import references
 from operations.restore.plan import Refusal, Target
-from program import entry
 from program.desired import resolve
-from stack_file import SettingsError, StackFile, check
+from stack_file import SettingsError, check
 from stack_file.documents import project_file
 from stack_file.files import read
 from stack_file.included_paths import matching_files
-from stack_file.loading import Settings
 from stack_file.mistakes import Mistake, located, path_of
 from stack_file.schema import declarations_schema, stack_file_schema
 from stack_file.size import size_of
@@ -246,19 +244,14 @@ def test_a_path_gets_the_file_of_its_own_entry_only(place: tuple[str, str, str],
     assert path_of("p", place, {**files, place[:2]: "right.yaml"}) == found.path
 
 
-def test_mistakes_that_only_aws_shows_have_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pulumi.get_stack", lambda: "dev")
-    loaded = Settings(
-        stack_file=StackFile(),
-        region="",
-        config_secrets={},
-        included={("databases", "shop"): "declarations/a.yaml"},
-    )
+def test_mistakes_that_only_aws_shows_have_the_file(tmp_path: Path) -> None:
+    text = "workloads: {web: {environment: {A: {existingSecret: gone/token}}, ecs: {}}}\n"
+    config = {"aws:region": "us-east-1", "aws-secrets:include": ["declarations/*.yaml"]}
     with (
-        pytest.raises(SettingsError, match=r"declarations/a.yaml: databases.shop.instance"),
-        entry.in_included_files(loaded),
+        chdir(project(tmp_path, {"declarations/web.yaml": text})),
+        pytest.raises(SettingsError, match=r"declarations/web.yaml: workloads.web.environment.A"),
     ):
-        raise SettingsError("dev", [Mistake("p:databases.shop.instance", "a", "b", "c")])
+        run(config)
 
 
 def test_five_thousand_secrets_fit_into_one_stack(tmp_path: Path) -> None:
