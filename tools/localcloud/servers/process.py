@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from tools.localcloud.emulator_control import command_line
 from tools.localcloud.files import write_if_changed
@@ -23,6 +24,8 @@ HOST = "localhost"
 START_SECONDS = 60
 PORT_SECONDS = 1
 _STOP_SECONDS = 30
+
+_Server = TypeVar("_Server")
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,38 @@ def launch(directory: Path, command: Sequence[str], ready: Callable[[], bool]) -
         time.sleep(0.02)
     _end(directory, signal.SIGKILL)
     return False
+
+
+def launch_and_find(
+    directory: Path,
+    title: str,
+    command: Sequence[str],
+    ready: Callable[[], bool],
+    running: Callable[[Path], _Server | None],
+) -> _Server:
+    """Start a server, as `launch` does, and return what `running` knows of it.
+
+    Raises:
+        SetupError: it did not start, or ended at once.
+    """
+    started = launch(directory, command, ready)
+    server = running(directory) if started else None
+    if server is None:
+        what = "ended at once" if started else "did not start"
+        raise SetupError(f"{title} {what}. The end of {directory / 'log'}:\n{tail(directory)}")
+    return server
+
+
+def find_running(directory: Path, running: Callable[[Path], _Server | None]) -> _Server | None:
+    """Return the server that runs, or that an interrupted command has begun to start."""
+    deadline = time.monotonic() + START_SECONDS
+    while process_of(directory) is not None and time.monotonic() < deadline:
+        server = running(directory)
+        if server is not None:
+            return server
+        time.sleep(0.02)
+    stop(directory)
+    return None
 
 
 def process_of(directory: Path) -> int | None:

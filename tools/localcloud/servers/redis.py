@@ -7,26 +7,23 @@ its own. The user `default` is off until the administrator's ACL commands enable
 
 import hashlib
 import socket
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
 from tools.localcloud.certificates import make_authority, write_server_certificate
 from tools.localcloud.files import exclusive, write_if_changed
-from tools.localcloud.layout import SetupError
 from tools.localcloud.ports import any_free_port, require_free
 from tools.localcloud.servers.process import (
     HOST,
     PORT_SECONDS,
-    START_SECONDS,
     Settings,
-    launch,
+    find_running,
+    launch_and_find,
     process_of,
     read_settings,
     remove,
     stop,
-    tail,
     write_settings,
 )
 from tools.localcloud.servers.programs import TITLES, Programs, find_or_unpack
@@ -86,7 +83,7 @@ def start(
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
     with exclusive(directory / "lock", lambda: None):
-        server = _awaited(directory)
+        server = find_running(directory, running)
         if server is not None:
             return server
         programs = programs or find_or_unpack(engine)
@@ -98,16 +95,7 @@ def start(
         write_settings(directory, settings)
         _write_options(directory, settings)
         command = [*programs.command, str(directory / "redis.conf")]
-        if not launch(directory, command, lambda: _listens(chosen)):
-            raise SetupError(
-                f"{TITLES[engine]} did not start. The end of {directory / 'log'}:\n{tail(directory)}"
-            )
-    started = running(directory)
-    if started is None:
-        raise SetupError(
-            f"{TITLES[engine]} ended at once. The end of {directory / 'log'}:\n{tail(directory)}"
-        )
-    return started
+        return launch_and_find(directory, TITLES[engine], command, lambda: _listens(chosen), running)
 
 
 def running(directory: Path) -> RedisServer | None:
@@ -130,18 +118,6 @@ def running(directory: Path) -> RedisServer | None:
         admin_user=settings.admin_user,
         admin_password=settings.admin_password,
     )
-
-
-def _awaited(directory: Path) -> RedisServer | None:
-    """Return the server that runs, or that an interrupted command has begun to start."""
-    deadline = time.monotonic() + START_SECONDS
-    while process_of(directory) is not None and time.monotonic() < deadline:
-        server = running(directory)
-        if server is not None:
-            return server
-        time.sleep(0.02)
-    stop(directory)
-    return None
 
 
 def _listens(port: int) -> bool:

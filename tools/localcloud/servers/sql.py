@@ -9,7 +9,6 @@ password which reached the server in a statement would be seen.
 
 import socket
 import ssl
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -23,13 +22,13 @@ from tools.localcloud.servers.process import (
     HOST,
     PORT_SECONDS,
     START_SECONDS,
+    find_running,
     kill,
-    launch,
+    launch_and_find,
     process_of,
     read_settings,
     remove,
     stop,
-    tail,
     write_settings,
 )
 from tools.localcloud.servers.programs import TITLES, Programs, find_or_unpack
@@ -95,7 +94,7 @@ def start(directory: Path, engine: SqlEngine, port: int = 0, programs: Programs 
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
     with exclusive(directory / "lock", lambda: None):
-        server = _awaited(directory)
+        server = find_running(directory, running)
         if server is not None:
             return server
         programs = programs or find_or_unpack(engine)
@@ -113,16 +112,7 @@ def start(directory: Path, engine: SqlEngine, port: int = 0, programs: Programs 
         write_settings(directory, settings)
         write_options(directory, settings, programs)
         command = [*programs.command, f"--defaults-file={directory / 'my.cnf'}"]
-        if not launch(directory, command, lambda: _greets(chosen)):
-            raise SetupError(
-                f"{TITLES[engine]} did not start. The end of {directory / 'log'}:\n{tail(directory)}"
-            )
-    started = running(directory)
-    if started is None:
-        raise SetupError(
-            f"{TITLES[engine]} ended at once. The end of {directory / 'log'}:\n{tail(directory)}"
-        )
-    return started
+        return launch_and_find(directory, TITLES[engine], command, lambda: _greets(chosen), running)
 
 
 def running(directory: Path) -> SqlServer | None:
@@ -197,18 +187,6 @@ def reload_tls(server: SqlServer) -> SqlServer:
     ) as connection:
         connection.cursor().execute("FLUSH SSL")
     return server
-
-
-def _awaited(directory: Path) -> SqlServer | None:
-    """Return the server that runs, or that an interrupted command has begun to start."""
-    deadline = time.monotonic() + START_SECONDS
-    while process_of(directory) is not None and time.monotonic() < deadline:
-        server = running(directory)
-        if server is not None:
-            return server
-        time.sleep(0.02)
-    stop(directory)
-    return None
 
 
 def _greets(port: int) -> bool:
