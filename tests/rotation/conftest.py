@@ -32,7 +32,8 @@ from tests.support.emulator_process import running_emulator
 from tests.support.engines import Engine
 from tests.support.mysql_world import MysqlWorld
 from tests.support.retirements import Declare
-from tests.support.rotation_world import SECRET_PARTS, World, put_admin_secret
+from tests.support.rotation_world import World, put_admin_secret
+from tests.support.secret_parts import assert_no_password
 from tools.localcloud import postgres
 from tools.localcloud.certificates import make_authority, write_server_certificate
 from tools.localcloud.postgres import PostgresServer
@@ -86,7 +87,7 @@ def start_server() -> Iterator[Callable[[Path | None], PostgresServer]]:
     logs = [path.read_text(errors="replace") for folder in folders for path in folder.glob("log")]
     for folder in folders:
         postgres.remove(folder)
-    _assert_no_password(*logs)
+    assert_no_password(*logs)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -97,7 +98,7 @@ def function_log() -> Iterator[io.StringIO]:
     logging.getLogger().addHandler(handler)
     yield log
     logging.getLogger().removeHandler(handler)
-    _assert_no_password(log.getvalue())
+    assert_no_password(log.getvalue())
 
 
 @pytest.fixture
@@ -130,11 +131,6 @@ def trusted_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLC
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "impostor.crt", tmp_path / "impostor.key")
     return context
-
-
-def _assert_no_password(*logs: str) -> None:
-    for log in logs:
-        assert not any(part in log for part in SECRET_PARTS), "a password reached a log"
 
 
 @pytest.fixture(scope="session")
@@ -196,7 +192,7 @@ def _assert_clean(server: SqlServer) -> None:
     logs = [file.read_text(errors="replace") for file in (server.log_file, server.statements_file)]
     assert "using TCP/IP" not in logs[1], "a connection without TLS"
     assert "using SSL/TLS" in logs[1]
-    _assert_no_password(*logs)
+    assert_no_password(*logs)
 
 
 @pytest.fixture(params=["mariadb", "mysql"])
@@ -261,7 +257,7 @@ def cache_emulator(secrets: Any) -> Iterator[str]:
         yield emulator.endpoint
         for name in variables:
             del os.environ[name]
-        _assert_no_password(emulator.log.read_text())
+        assert_no_password(emulator.log.read_text())
 
 
 @pytest.fixture

@@ -33,7 +33,6 @@ from tests.support.rotation_world import (
     put_secret,
     read,
     rejection,
-    remember,
     rotate,
     run_step,
     run_steps,
@@ -43,6 +42,7 @@ from tests.support.rotation_world import (
     version_with,
     write,
 )
+from tests.support.secret_parts import remember
 from tests.support.threads import at_once
 
 LABEL = "aws-secrets-rehearsal"

@@ -15,7 +15,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from components.lambdas.rotation.handler import handle
-from tests.support.rotation_world import a_password, read, remember, unique
+from tests.support.rotation_world import a_password, read, unique
+from tests.support.secret_parts import remember
 from tools.localcloud.servers.redis import RedisServer
 
 Service = Literal["elasticache", "memorydb"]

@@ -9,7 +9,8 @@ from typing import Any
 import pymysql
 
 from components.lambdas.rotation.mysql_hashes import caching_sha2, native
-from tests.support.rotation_world import a_password, provision, put_secret, remember, unique
+from tests.support.rotation_world import a_password, provision, put_secret, unique
+from tests.support.secret_parts import remember
 from tools.localcloud.servers.sql import SqlServer, connect
 
 ACCESS_DENIED = 1045

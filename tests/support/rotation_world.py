@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import re
 import socket
 import ssl
 import uuid
@@ -18,12 +17,10 @@ from components.lambdas.rotation.errors import OperatorError
 from components.lambdas.rotation.handler import handle
 from components.lambdas.rotation.protocol import URL
 from components.lambdas.rotation.sql import literal, scram_verifier
+from tests.support.secret_parts import remember
 from tools.localcloud.postgres import PostgresServer
 
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
-
-SECRET_PARTS: set[str] = set()
-"""Parts of every password of the session that are the same in any encoding; none may be in a log."""
 
 _numbers = itertools.count(1)
 
@@ -138,12 +135,6 @@ def a_password() -> str:
     password = uuid.uuid4().hex
     remember(password)
     return password
-
-
-def remember(password: object) -> None:
-    parts = set(re.findall("[A-Za-z0-9]{16,}", str(password)))
-    assert all(len(set(part)) > 4 for part in parts), "a name may look like this: use a_password()"
-    SECRET_PARTS.update(parts)
 
 
 def set_password(world: World, name: str, password: str) -> None:

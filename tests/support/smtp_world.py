@@ -21,7 +21,8 @@ from botocore.credentials import Credentials
 from components.lambdas.rotation import smtp_aws
 from components.lambdas.rotation.handler import handle
 from components.lambdas.rotation.smtp_aws import NewKey, User
-from tests.support.rotation_world import remember, unique
+from tests.support.rotation_world import unique
+from tests.support.secret_parts import remember
 from tools.localcloud.certificates import make_authority, write_server_certificate
 
 REGION = "us-east-1"
