@@ -1,9 +1,10 @@
-"""Start the engine's Python processes as forks of two that have the same imports.
+"""Start the engine's Python processes, and commands of this project, as forks of others.
 
 Each engine command starts four: the language host, the program, and two plugins. Imports are four fifths of
-a command's cost. So the tests' engine finds launchers instead, which ask a process with the same imports,
-that has run nothing, for a fork of itself: same code, arguments, environment, folder, input, and output. A
-launcher forwards signals, ends as the fork does, and ends the fork when it is killed.
+a command's cost, and half of that of `python -m operations COMMAND`. So the tests find launchers instead,
+which ask a process with the same imports, that has run nothing, for a fork of itself: same code, arguments,
+environment, folder, input, and output. A launcher forwards signals, ends as the fork does, and ends the fork
+when it is killed.
 
 The modules that declare resources are imported in each fork, from the project's folder, so that a test may
 change them.
@@ -93,8 +94,8 @@ def launchers(pulumi: Path, plugins: Path, python: Path) -> tuple[Path, Path]:
         path.write_text(text)
         path.chmod(0o755)
 
-    tools = _started("tools", sockets, python, executor)
-    programs = _started("programs", sockets, python, executor)
+    tools = _started("tools", sockets, python)
+    programs = _started("programs", sockets, python)
     write(bin_folder / "pulumi-language-python", f"host {bin_folder / executor.name}", tools)
     write(bin_folder / executor.name, f"program {executor}", programs)
     for installed in plugins.iterdir():
@@ -111,16 +112,28 @@ def launchers(pulumi: Path, plugins: Path, python: Path) -> tuple[Path, Path]:
     return bin_folder, plugin_folder
 
 
+@cache
+def operations_launcher(python: Path) -> Path:
+    """Return a command like `python -m operations`, whose process is a fork; it belongs to this process."""
+    folder = Path(tempfile.mkdtemp(prefix="nursery-"))
+    atexit.register(shutil.rmtree, folder)
+    address = _started("operations", folder, python)
+    launcher = folder / "command"
+    launcher.write_text(_LAUNCHER.format(python=python, address=address, kind="operations", length=_LENGTH))
+    launcher.chmod(0o755)
+    return launcher
+
+
 def _is_stand_in(command: Path) -> bool:
     # an official plugin has hundreds of megabytes
     with command.open("rb") as file:
         return b"tools.localcloud.plugins" in file.read(10_000)
 
 
-def _started(kind: str, folder: Path, python: Path, executor: Path) -> str:
+def _started(kind: str, folder: Path, python: Path) -> str:
     """Start a nursery and return its address. It ends with this process: its standard input closes."""
     address = str(folder / kind)
-    command = [str(python), "-P", __file__, kind, address, str(executor)]
+    command = [str(python), "-P", __file__, kind, address]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     nursery = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert nursery.stdout is not None
@@ -176,6 +189,18 @@ def _programs() -> dict[str, Callable[[str, list[str]], None]]:
     return {"program": program}
 
 
+def _operations() -> dict[str, Callable[[str, list[str]], None]]:
+    cli = importlib.import_module("operations.cli")
+    for _, module, _ in cli._COMMANDS:
+        importlib.import_module(module)
+    _load_clients()
+
+    def command(_about: str, arguments: list[str]) -> None:
+        sys.exit(cli.main(arguments))
+
+    return {"operations": command}
+
+
 def _forget(*packages: str) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
         del sys.modules[name]
@@ -219,7 +244,7 @@ def _follow(launcher: socket.socket) -> None:
 
 def serve(kind: str, address: str) -> None:
     """Fork for each launcher, until standard input ends."""
-    runs = {"tools": _tools, "programs": _programs}[kind]()
+    runs = {"tools": _tools, "programs": _programs, "operations": _operations}[kind]()
     if kind == "programs":
         sys.path.remove(str(ROOT))  # a program adds its own
     atexit._clear()

@@ -4,12 +4,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
+from tests.support.command_nursery import operations_launcher
 from tests.support.stacks import ROOT, Stack
+
+_OPERATIONS = (sys.executable, "-m", "operations")
 
 
 def command_line(stack: Stack, name: str, *arguments: str) -> list[str]:
-    return [*(sys.executable, "-m", "operations", name, *arguments), "--cwd", str(stack.folder)]
+    return [*_OPERATIONS, name, *arguments, "--cwd", str(stack.folder)]
 
 
 def environment(stack: Stack) -> Mapping[str, str]:
@@ -17,9 +21,9 @@ def environment(stack: Stack) -> Mapping[str, str]:
 
 
 def run_command(command: list[str], stack: Stack, code: int) -> str:
-    """Run a command to its end; return what it printed."""
+    """Run a command to its end, in a fork of a process with its imports; return what it printed."""
     done = subprocess.run(
-        command,
+        [operations_launcher(Path(sys.executable)), *command[len(_OPERATIONS) :]],
         cwd=ROOT,
         env=environment(stack),
         stdin=subprocess.DEVNULL,
