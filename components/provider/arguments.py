@@ -1,6 +1,7 @@
 """Turn the inputs of other languages into the arguments of the components."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from ..checks import ArgumentError, is_later
@@ -18,17 +19,20 @@ from ..initial_value import (
     Text,
     Whole,
 )
+from ..lambdas.rotation import protocol
 from ..login_parts import Server
 from ..mysql_login import MysqlLoginArgs
-from ..postgres_login import PostgresLoginArgs
+from ..postgres_login import Authentication, PostgresLoginArgs
 from ..rotation import RotationArgs, Schedule
-from ..rotation_function import AdminServer, Network, RotationFunctionArgs
+from ..rotation_function import AdminServer, Network, Retirement, RotationFunctionArgs, WhileUsed
 from ..rotation_tags import KeyFormat, RenewedKeys
 from ..secret import Replica, SecretArgs
 from . import inputs
 
 Inputs = TypeVar("Inputs")
 
+# Inputs that become FunctionSettings, and their names in other languages.
+_SETTINGS = {"alarm_topic_arn": "alarmTopicArn", "log_retention_days": "logRetentionDays"}
 _SOURCES = ("random", "random_bytes", "value", "json", "filled_by_hand")
 
 
@@ -73,9 +77,14 @@ def login_args(given: inputs.PostgresLoginInputs) -> PostgresLoginArgs:
         ArgumentError: an input cannot work.
     """
     known = _plain(given)
+    authentication = known.get("authentication", "password")
+    of_any = _login(known, "postgres")
+    if authentication == "iam" and "schedule" not in known:
+        of_any["schedule"] = None
     return PostgresLoginArgs(
-        **_login(known, "postgres"),
-        alternating=known.get("alternating", True),
+        **of_any,
+        authentication=cast("Authentication", authentication),
+        alternating=known.get("alternating", authentication != "iam"),
         schemas=known.get("schemas", ["public"]),
         create_schemas=known.get("create_schemas", False),
         owner_role=known.get("owner_role"),
@@ -101,6 +110,12 @@ def _login(known: Mapping[str, Any], engine: str) -> dict[str, Any]:
     where = f"login {known['secret_name']}"
     if "grants" in known and "grant_statements" in known:
         raise ArgumentError(f"{where}: grants and grantStatements are both set: set one")
+    settings = [shown for name, shown in _SETTINGS.items() if name in known]
+    if settings and "rotation_function_arn" in known:
+        raise ArgumentError(
+            f"{where}: {' and '.join(settings)} would be ignored, as the login has no function of its own: "
+            "set them on its RotationFunction"
+        )
     network = known.get("network")
     return {
         "secret": SecretArgs(
@@ -122,6 +137,8 @@ def _login(known: Mapping[str, Any], engine: str) -> dict[str, Any]:
         "function": known.get("rotation_function_arn"),
         "network": Network(**network) if network else None,
         "certificate_authorities": known.get("certificate_authorities", ""),
+        "common": _settings(known) if settings else None,
+        "retirement": _retirement(known["retirement"]) if "retirement" in known else None,
         "admin_secret_arn": known.get("admin_secret_arn"),
         "grants": known.get("grants") or known.get("grant_statements"),
         "password": known.get("password"),
@@ -153,11 +170,7 @@ def function_args(given: inputs.RotationFunctionInputs) -> RotationFunctionArgs:
     known = _plain(given)
     network = known.get("network")
     return RotationFunctionArgs(
-        common=FunctionSettings(
-            log_retention_days=known.get("log_retention_days", 90),
-            alarm_topic_arn=known.get("alarm_topic_arn"),
-            tags=known.get("tags", {}),
-        ),
+        common=replace(_settings(known), tags=known.get("tags", {})),
         secret_names=known["secret_names"],
         admin_secret_arns=known.get("admin_secret_arns", []),
         admin_servers=[
@@ -167,6 +180,18 @@ def function_args(given: inputs.RotationFunctionInputs) -> RotationFunctionArgs:
         kms_key_arns=known.get("kms_key_arns", []),
         network=Network(**network) if network else None,
         certificate_authorities=known.get("certificate_authorities", ""),
+        retirements={name: _retirement(one) for name, one in known.get("retirements", {}).items()},
+    )
+
+
+def _retirement(given: inputs.Retirement) -> Retirement:
+    mode = cast("WhileUsed", given["mode"])
+    return Retirement(mode=mode, deferrals=given.get("deferrals", protocol.DEFAULT_DEFERRALS))
+
+
+def _settings(known: Mapping[str, Any]) -> FunctionSettings:
+    return FunctionSettings(
+        log_retention_days=known.get("log_retention_days", 90), alarm_topic_arn=known.get("alarm_topic_arn")
     )
 
 

@@ -91,6 +91,15 @@ class Schedule(TypedDict):
     """Rotate also when the rotation is attached or its schedule changes. Default: false."""
 
 
+class Retirement(TypedDict):
+    """The behavior of a rotation while clients use the password that it would end."""
+
+    mode: str
+    """`proceed`; `wait`, for up to 14 minutes; or `defer`, to the next rotation."""
+    deferrals: NotRequired[int]
+    """With `defer`, how many rotations in a row may be deferred, 1 to 99. Default: 3."""
+
+
 class Network(TypedDict):
     """Where in a VPC a rotation function runs; it must reach the database and Secrets Manager."""
 
@@ -175,6 +184,12 @@ class MysqlLoginInputs(TypedDict):
     """Where its own rotation function runs. Default: outside any VPC."""
     certificate_authorities: NotRequired[str]
     """PEM of authorities that its own rotation function trusts besides those of Amazon RDS. Default: none."""
+    alarm_topic_arn: NotRequired[str]
+    """SNS topic that is notified of errors of its own rotation function. Default: none."""
+    log_retention_days: NotRequired[int]
+    """Days for which CloudWatch keeps the log of its own rotation function. Default: 90."""
+    retirement: NotRequired[Retirement]
+    """What its own rotation function does while clients use an old password. Default: it proceeds."""
     schedule: NotRequired[Schedule]
     """When the password is rotated. Default: every 30 days."""
     values: NotRequired[dict[str, Value]]
@@ -206,8 +221,10 @@ class PostgresLoginInputs(TypedDict):
     """`postgres` or `aurora-postgresql`. Default: postgres."""
     reader_host: NotRequired[pulumi.Input[str]]
     """DNS name of a reader on the same port, for the key DATABASE_READER_URL. Default: no such key."""
+    authentication: NotRequired[str]
+    """`password`; or `iam`, for a single user without a password, never rotated. Default: password."""
     alternating: NotRequired[bool]
-    """Let two users take turns, so a password in use survives one rotation. Default: true."""
+    """Let two users take turns, so a password in use survives one rotation. Default: true for passwords."""
     admin_secret_arn: NotRequired[pulumi.Input[str]]
     """ARN of the secret of the administrator that creates the role. Default: the role exists already."""
     grants: NotRequired[str]
@@ -230,6 +247,12 @@ class PostgresLoginInputs(TypedDict):
     """Where its own rotation function runs. Default: outside any VPC."""
     certificate_authorities: NotRequired[str]
     """PEM of authorities that its own rotation function trusts besides those of Amazon RDS. Default: none."""
+    alarm_topic_arn: NotRequired[str]
+    """SNS topic that is notified of errors of its own rotation function. Default: none."""
+    log_retention_days: NotRequired[int]
+    """Days for which CloudWatch keeps the log of its own rotation function. Default: 90."""
+    retirement: NotRequired[Retirement]
+    """What its own rotation function does while clients use an old password. Default: it proceeds."""
     schedule: NotRequired[Schedule]
     """When the password is rotated. Default: every 30 days."""
     values: NotRequired[dict[str, Value]]
@@ -270,6 +293,8 @@ class RotationFunctionInputs(TypedDict):
     """Where it runs. Default: outside any VPC."""
     certificate_authorities: NotRequired[str]
     """PEM of authorities to trust besides those of Amazon RDS, up to 3,500 bytes. Default: none."""
+    retirements: NotRequired[dict[str, Retirement]]
+    """Name in AWS of a secret to what its rotation does while clients use an old password. Default: none."""
     log_retention_days: NotRequired[int]
     """Days for which CloudWatch keeps its log. Default: 90."""
     alarm_topic_arn: NotRequired[str]

@@ -1,7 +1,8 @@
 """The component provider without an engine: Pulumi's analyzer, the schema, and what inputs become."""
 
+import dataclasses
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, cast
 
 import pulumi
@@ -13,14 +14,19 @@ from components import (
     Binary,
     FilledByHand,
     Given,
+    MysqlLoginArgs,
+    PostgresLoginArgs,
     Random,
     RandomBytes,
+    Retirement,
+    RotationArgs,
+    RotationFunctionArgs,
     Secret,
     SecretArgs,
     Structure,
     Text,
 )
-from components.provider import arguments, hosting
+from components.provider import arguments, hosting, inputs
 from components.provider.hosted import COMPONENTS
 from components.provider.hosting import provider
 from tests.support.recorded_run import Recording, record
@@ -167,3 +173,84 @@ def test_a_mysql_login_has_the_inputs_of_its_engine() -> None:
     assert (login.user_host, login.url_scheme) == ("10.%", "mysql2")
     described = SCHEMA["resources"]["aws-secrets:index:MysqlLogin"]
     assert described["requiredInputs"] == ["database", "host", "secretName", "username"]
+
+
+LOGIN = {
+    "secret_name": "shop",
+    "host": "db",
+    "database": "shop",
+    "username": "shop",
+    "admin_secret_arn": "arn",
+}
+Made = Callable[[Any], PostgresLoginArgs | MysqlLoginArgs | RotationFunctionArgs]
+
+
+def made(make: Made, given: object) -> Any:  # noqa: ANN401  arguments
+    """Return arguments whose account is looked up."""
+    found: list[Any] = []
+    record(lambda: found.append(make(given)))
+    return found[0]
+
+
+@pytest.mark.parametrize("make", [arguments.login_args, arguments.mysql_login_args])
+def test_a_login_has_settings_for_a_function_of_its_own(make: Made) -> None:
+    plain = made(make, LOGIN)
+    assert (plain.common, plain.retirement) == (None, None)
+    own = {"alarm_topic_arn": "topic", "log_retention_days": 30.0, "retirement": {"mode": "defer"}}
+    login = made(make, {**LOGIN, **own})
+    assert (login.common.alarm_topic_arn, login.common.log_retention_days) == ("topic", 30)
+    assert login.retirement == Retirement(mode="defer", deferrals=3)
+    for name in ("alarm_topic_arn", "log_retention_days"):
+        with pytest.raises(ArgumentError, match="set them on its RotationFunction"):
+            make({**LOGIN, name: own[name], "rotation_function_arn": "function"})
+    with pytest.raises(ArgumentError, match="mode"):
+        make({**LOGIN, "retirement": {"mode": "never"}})
+
+
+def test_a_login_without_a_password_has_a_single_user_and_no_schedule() -> None:
+    login = arguments.login_args(cast("Any", {**LOGIN, "authentication": "iam"}))
+    assert (login.authentication, login.alternating, login.schedule) == ("iam", False, None)
+    with pytest.raises(ArgumentError, match="remove schedule"):
+        arguments.login_args(cast("Any", {**LOGIN, "authentication": "iam", "schedule": {}}))
+
+
+def test_a_function_has_retirements_by_secret() -> None:
+    given = {"secret_names": ["a"], "retirements": {"a": {"mode": "wait", "deferrals": 2.0}}}
+    args = made(arguments.function_args, given)
+    assert args.retirements == {"a": Retirement(mode="wait", deferrals=2)}
+
+
+# Where an argument of the library is not an input of the same name: what stands for it, or why nothing does.
+ELSEWHERE = {
+    "after": "dependsOn",
+    "archive": "the package's own",
+    "cache_arns": "no component of caches in other languages yet",
+    "common": "inputs of its fields",
+    "copy_of": "renames are made by the stack file's program",
+    "function": "the function's ARN",
+    "handler": "the package's own",
+    "hooks": "hooks are functions of the program",
+    "mode": "written once; see writer",
+    "partner_type": "partner secrets are declared in the stack file",
+    "removed_keys": "see writer",
+    "secret": "inputs of its fields",
+    "server": "inputs of its fields",
+    "smtp_user_arns": "no component of SMTP credentials in other languages yet",
+    "whole": "text or binary",
+    "writer": "a ValueWriter cannot be passed to a component of another process",
+}
+
+
+@pytest.mark.parametrize(
+    ("args", "given"),
+    [
+        (SecretArgs, inputs.SecretInputs),
+        (PostgresLoginArgs, inputs.PostgresLoginInputs),
+        (MysqlLoginArgs, inputs.MysqlLoginInputs),
+        (RotationArgs, inputs.RotationInputs),
+        (RotationFunctionArgs, inputs.RotationFunctionInputs),
+    ],
+)
+def test_every_argument_of_the_library_is_an_input(args: Any, given: Any) -> None:  # noqa: ANN401  classes
+    missing = {field.name for field in dataclasses.fields(args)} - given.__annotations__.keys()
+    assert missing <= ELSEWHERE.keys()
