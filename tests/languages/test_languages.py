@@ -75,8 +75,9 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def emulator() -> Iterator[Emulator]:
+    """An account of its own: the examples have a secret of the same name, which AWS reserves for 30 days."""
     with running_emulator(None) as emulator:
         yield emulator
 
