@@ -115,7 +115,10 @@ def _carry_out(answer: Answer, options: argparse.Namespace, arguments: Sequence[
 
 
 def _again(report: Report, arguments: Sequence[str]) -> str:
-    return continuation(_without_since(arguments), report.since)
+    words = _without_since(arguments)
+    if not any(word.partition("=")[0] == "--stack" for word in words):
+        words += ["--stack", report.stack]  # PULUMI_STACK of another shell may be another stack
+    return continuation(words, report.since)
 
 
 def _question(made: Plan, stack: str) -> str:

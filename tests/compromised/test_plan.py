@@ -6,13 +6,15 @@ import os
 import shlex
 import string
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.lambdas.rotation.protocol import NOW_VERSION
-from operations.compromised.model import Leak, Plan
+from operations.compromised.command import _again
+from operations.compromised.model import Leak, Plan, Report
 from operations.compromised.plan import plan
 from operations.compromised.shell import connecting, generating
 from operations.renewal.model import Deployment
@@ -186,3 +188,13 @@ def test_readers_are_restarted_in_the_declared_order() -> None:
     stack_file = StackFile.model_validate_json(json.dumps({"secrets": SECRETS, "workloads": workloads}))
     found = plan(resolve(stack_file, "aws-secrets", "dev"), Leak(secret="app"), Deployment())
     assert [one.workload.name for one in found.readers] == ["worker", "web"]
+
+
+@pytest.mark.parametrize("arguments", [["app"], ["app", "--stack", "prod"], ["app", "--stack=prod"]])
+def test_the_command_that_goes_on_names_the_stack(arguments: list[str]) -> None:
+    since = datetime(2026, 11, 29, 3, 12, tzinfo=UTC)
+    report = Report(stack="prod", account="123456789012", region="us-east-1", since=since, started=since)
+    again = _again(report, [*arguments, "--since", "2026-11-29"])
+    assert again.replace("=", " ") == (
+        "python -m operations compromised app --stack prod --since 2026-11-29T03:12:00.000000+00:00"
+    )
