@@ -135,7 +135,7 @@ class Operation:
 
     def _run(self) -> Result:
         if self._cancel.is_set():
-            raise errors.OperationCancelledError(self.stack, self.kind, at_once=False)
+            raise errors.OperationCancelledError(self.stack, self.kind, at_once=False, has_begun=False)
         exit_code = self._run_engine()
         events, complete = self._log.all()
         done = result_of(self.kind, self.stack, events, time.monotonic() - self._created)

@@ -172,7 +172,7 @@ def _confirm(stack: Stack, command: str) -> int | None:
     sys.stderr.write(f"{command.capitalize()} stack {stack.name} now? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise errors.OperationCancelledError(stack.name, command, at_once=False)
+        raise errors.OperationCancelledError(stack.name, command, at_once=False, has_begun=False)
     return total
 
 
