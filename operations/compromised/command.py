@@ -18,6 +18,7 @@ from operations.console import print_json
 from operations.exit_codes import ExitCode, epilogue
 from operations.files import replace_text
 from operations.renewal.functions import deployment_of
+from operations.report.model import counted
 from operations.restore.one_secret import (
     CODES as ONE_SECRET,
 )
@@ -124,9 +125,10 @@ def _again(report: Report, arguments: Sequence[str]) -> str:
 def _question(made: Plan, stack: str) -> str:
     renewed = [one.name for one in made.secrets if one.is_renewed]
     shown = ", ".join(renewed[:5]) + (f" and {len(renewed) - 5} more" if len(renewed) > 5 else "")  # noqa: PLR2004  as above
+    are = "is" if len(renewed) == 1 else "are"
     return (
-        f"{len(renewed)} secrets of stack {stack} are renewed ({shown or 'none'}), the sessions of their "
-        "logins end, and their readers are deployed again."
+        f"{counted(len(renewed), 'secret')} of stack {stack} {are} renewed ({shown or 'none'}), the sessions "
+        "of their logins end, and their readers are deployed again."
     )
 
 

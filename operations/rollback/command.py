@@ -16,6 +16,7 @@ from operations import errors, json_output
 from operations.arguments import lacks_stack
 from operations.console import print_error
 from operations.exit_codes import ExitCode, epilogue
+from operations.report.model import counted
 from operations.rollback.actors import Actors, actors
 from operations.rollback.history import CURRENT, PREVIOUS, Secret, Version, history
 from operations.rollback.keys import KeysRolledBack, named_keys, regenerated, roll_back_keys
@@ -190,7 +191,7 @@ def _when(version: Version) -> str:
 
 
 def _lines(secret: Secret, who: Actors) -> Iterable[str]:
-    yield f"{secret.name}: {len(secret.versions)} versions, newest first"
+    yield f"{secret.name}: {counted(len(secret.versions), 'version')}, newest first"
     for version in secret.versions:
         yield f"  {version.version_id}  {_when(version)}  {_about(version)}"
         if by := who.put.get(version.version_id):
