@@ -194,7 +194,7 @@ def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str])
         assert "COMMAND" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("module", "remedy"), [("operations.none", "update"), ("nowhere", "install")])
+@pytest.mark.parametrize(("module", "remedy"), [("operations.none", "update"), ("nowhere", "use the Python")])
 def test_a_missing_module_is_reported_with_a_remedy(
     module: str, remedy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
