@@ -1,4 +1,4 @@
-"""What a cancelled operation says."""
+"""A cancelled operation says what it has done."""
 
 import signal
 
