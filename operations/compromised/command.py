@@ -1,7 +1,6 @@
 """Answer a leak: renew now what leaked, end its sessions, restart its readers, and report the rest."""
 
 import argparse
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.visible import visible
-from operations.arguments import lacks_stack, moment, seconds
+from operations.arguments import add_stack_argument, lacks_stack, moment, seconds
 from operations.compromised.answer import Answer
 from operations.compromised.model import Leak, Plan, Report, SecretOutcome
 from operations.compromised.plan import chosen, plan
@@ -182,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--key", metavar="KEY", help="only this key leaked; by default all keys")
     parser.add_argument("--workload", metavar="NAME", help="all secrets that a workload reads leaked")
     parser.add_argument("--all", action="store_true", help="all secrets of the stack leaked")
-    parser.add_argument("--stack", default=os.environ.get("PULUMI_STACK"), help="name of the stack")
+    add_stack_argument(parser)
     parser.add_argument(
         "--since",
         metavar="TIME",

@@ -1,7 +1,6 @@
 """Rotate secrets, then restart their readers in the declared order, with health checks between."""
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -9,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.visible import visible
-from operations.arguments import lacks_stack, moment, seconds
+from operations.arguments import add_stack_argument, lacks_stack, moment, seconds
 from operations.console import print_json
 from operations.exit_codes import ExitCode, epilogue
 from operations.renewal.functions import deployment_of
@@ -216,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--back", action="store_true", help="go back: the earlier values, and the readers in reverse order"
     )
-    parser.add_argument("--stack", default=os.environ.get("PULUMI_STACK"), help="name of the stack")
+    add_stack_argument(parser)
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
