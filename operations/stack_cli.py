@@ -106,8 +106,14 @@ def _parser() -> argparse.ArgumentParser:
                 help="drop creations that an interrupted update left pending (docs/recovery.md)",
             )
         if name == "history":
-            command.add_argument("--limit", type=int, help="maximum number of entries (default: all)")
+            command.add_argument("--limit", type=_entries, help="maximum number of entries (default: all)")
     return parser
+
+
+def _entries(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of entries from 1 on")
+    return int(text)
 
 
 def _preview(stack: Stack, options: argparse.Namespace) -> int:
