@@ -93,10 +93,10 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         return code
     try:
         _carry_out(answer, options, arguments)
+        _show(options, made, report, lines(report))
     except KeyboardInterrupt:
         sys.stderr.write(f"Interrupted. Go on with: {visible(_again(report, arguments))}\n")
         return ExitCode.CANCELLED
-    _show(options, made, report, lines(report))
     if report.has_failures:
         return ExitCode.FAILED
     return ExitCode.LEFT_TO_DO if report.is_left else ExitCode.DONE

@@ -84,23 +84,23 @@ def _run(options: argparse.Namespace) -> int:
     if code != ExitCode.DONE:
         return code
     report.go_on = _command(options, report)
-    return _carry_out(options, made, rollout)
+    try:
+        return _carry_out(options, made, rollout)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"Interrupted. Go on with: {visible(report.go_on)}\n")
+        if not options.back:
+            sys.stderr.write(f"Go back with: {visible(_command(options, report, back=True))}\n")
+        return ExitCode.CANCELLED
 
 
 def _carry_out(options: argparse.Namespace, made: Plan, rollout: Rollout) -> int:
     report = rollout.report
     if not options.json:
         sys.stderr.write(f"If this is interrupted, go on with: {visible(report.go_on)}\n")
-    try:
-        if options.back:
-            rollout.go_back()
-        else:
-            rollout.carry_out()
-    except KeyboardInterrupt:
-        sys.stderr.write(f"Interrupted. Go on with: {visible(report.go_on)}\n")
-        if not options.back:
-            sys.stderr.write(f"Go back with: {visible(_command(options, report, back=True))}\n")
-        return ExitCode.CANCELLED
+    if options.back:
+        rollout.go_back()
+    else:
+        rollout.carry_out()
     report.ended = datetime.now(UTC)
     if not options.back and not options.restart_only:
         report.way_back = tuple(way_back(made, report, _command(options, report, back=True)))
