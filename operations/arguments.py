@@ -1,6 +1,7 @@
 """Command-line arguments that several commands share."""
 
 import argparse
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,11 +32,22 @@ def add_common_arguments(command: argparse.ArgumentParser, stack: str) -> None:
     command.add_argument("--json", action="store_true", help="print only one JSON document, to stdout")
 
 
+def add_stack_argument(command: argparse.ArgumentParser) -> None:
+    """Add --stack, which PULUMI_STACK replaces; see `lacks_stack`."""
+    command.add_argument(
+        "--stack",
+        "-s",
+        metavar="NAME",
+        default=os.environ.get("PULUMI_STACK"),
+        help="name of the stack (default: PULUMI_STACK)",
+    )
+
+
 def lacks_stack(options: argparse.Namespace) -> bool:
     """Return whether no stack is named, by --stack or the environment, and say so."""
     if options.stack:
         return False
-    sys.stderr.write("error: Name the stack: --stack NAME\n")
+    sys.stderr.write("error: Name the stack: --stack NAME, or PULUMI_STACK\n")
     return True
 
 

@@ -69,7 +69,8 @@ def _run(module: str, command: str, arguments: Sequence[str]) -> int:
         remedy = (
             "update this checkout to a version that has it"
             if own
-            else "install the packages of the program: pip install -r requirements.txt"
+            else "use the Python that has the packages of the program (. .venv/bin/activate), or install "
+            "them: pip install -r requirements.txt"
         )
         sys.stderr.write(f"error: `{command}` needs the module {error.name}, which is missing: {remedy}.\n")
         return ExitCode.FAILED

@@ -38,11 +38,13 @@ def cancel_on_signals(cancel: Callable[[], None], *, quiet: bool) -> Iterator[No
         cancel: asks the engine to stop; a second call stops it without waiting for steps in progress.
         quiet: print no notice.
     """
+    notices = iter(("Cancelling: steps in progress finish first. Again: stop now.", "Stopping now."))
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         cancel()
-        if not quiet:
-            sys.stderr.write("\nCancelling: steps in progress finish first. Again: stop now.\n")
+        notice = next(notices, "")
+        if notice and not quiet:
+            sys.stderr.write(f"\n{notice}\n")
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

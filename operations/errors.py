@@ -60,10 +60,11 @@ class StackNotFoundError(OperationError):
     json_type = "UnknownStack"
     exit_code = ExitCode.STACK_NOT_FOUND
 
-    def __init__(self, stack: str) -> None:
+    def __init__(self, stack: str, message: str = "") -> None:
         self.stack = stack
         super().__init__(
-            f"Stack {stack} does not exist in this backend; nothing was changed. Check the name and the "
+            message
+            or f"Stack {stack} does not exist in this backend; nothing was changed. Check the name and the "
             f"backend URL (`pulumi stack ls`), or create it: pulumi stack init {stack} --no-select"
         )
 
@@ -230,14 +231,15 @@ class OperationCancelledError(OperationError):
     json_type = "Cancelled"
     exit_code = ExitCode.CANCELLED
 
-    def __init__(self, stack: str, kind: str, *, at_once: bool) -> None:
+    def __init__(self, stack: str, kind: str, *, at_once: bool, has_begun: bool = True) -> None:
         self.stack = stack
         self.at_once = at_once
-        consequence = (
-            "Steps in progress may have been done without being recorded: see docs/recovery.md."
-            if at_once and kind != "preview"
-            else "Steps in progress were finished and recorded; run the command again to continue."
-        )
+        if kind == "preview" or not has_begun:
+            consequence = "Nothing was changed."
+        elif at_once:
+            consequence = "Steps in progress may have been done without being recorded: see docs/recovery.md."
+        else:
+            consequence = "Steps in progress were finished and recorded; run the command again to continue."
         super().__init__(f"The {kind} of stack {stack} was cancelled. {consequence}")
 
 

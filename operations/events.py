@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -91,6 +91,17 @@ def progress_of(event: Mapping[str, Any]) -> Progress | None:
     if "summaryEvent" in event:
         return Ended(counts=dict(event["summaryEvent"].get("resourceChanges") or {}))
     return None
+
+
+def without_repetitions(progress: Iterable[Progress]) -> Iterator[Progress]:
+    """Yield each finished step once: a preview reports a component again once its outputs are known."""
+    done = set()
+    for event in progress:
+        if isinstance(event, StepDone):
+            if event in done:
+                continue
+            done.add(event)
+        yield event
 
 
 def text_of(diagnostic: Mapping[str, Any]) -> str:

@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
         16,
         "rotate: a reader is not healthy; when going forward, the readers after it were not restarted",
     )
-    AGING = 19, "status: a value is too old, or soon expires or is too old"
+    AGING = 19, "status: a value is too old or soon will be, or soon expires"
     PLACEHOLDER = 20, "status: a placeholder is not filled in yet"
     DRIFT = 21, "status: AWS differs from the stack file"
     ROTATION = 22, "a rotation is overdue, pending or failing (status), or would fail (rehearse, status)"

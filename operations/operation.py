@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from operations import diagnosis, errors
-from operations.events import EventLog, Progress, progress_of
+from operations.events import EventLog, Progress, progress_of, without_repetitions
 from operations.pulumi_cli import KILLED, Cli, operation_arguments
 from operations.results import Kind, Result, result_of
 from stack_file import Mistake, mistakes_file
@@ -83,6 +83,9 @@ class Operation:
 
     def __iter__(self) -> Iterator[Progress]:
         """Yield the progress from the beginning until the operation ends; only `result` raises failures."""
+        return without_repetitions(self._progress())
+
+    def _progress(self) -> Iterator[Progress]:
         offset = 0
         while True:
             over = self._over.is_set()
@@ -135,7 +138,7 @@ class Operation:
 
     def _run(self) -> Result:
         if self._cancel.is_set():
-            raise errors.OperationCancelledError(self.stack, self.kind, at_once=False)
+            raise errors.OperationCancelledError(self.stack, self.kind, at_once=False, has_begun=False)
         exit_code = self._run_engine()
         events, complete = self._log.all()
         done = result_of(self.kind, self.stack, events, time.monotonic() - self._created)

@@ -106,8 +106,14 @@ def _parser() -> argparse.ArgumentParser:
                 help="drop creations that an interrupted update left pending (docs/recovery.md)",
             )
         if name == "history":
-            command.add_argument("--limit", type=int, help="maximum number of entries (default: all)")
+            command.add_argument("--limit", type=_entries, help="maximum number of entries (default: all)")
     return parser
+
+
+def _entries(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of entries from 1 on")
+    return int(text)
 
 
 def _preview(stack: Stack, options: argparse.Namespace) -> int:
@@ -172,7 +178,7 @@ def _confirm(stack: Stack, command: str) -> int | None:
     sys.stderr.write(f"{command.capitalize()} stack {stack.name} now? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise errors.OperationCancelledError(stack.name, command, at_once=False)
+        raise errors.OperationCancelledError(stack.name, command, at_once=False, has_begun=False)
     return total
 
 

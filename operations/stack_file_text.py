@@ -1,6 +1,6 @@
 """Edits the text of a stack file, preserving comments and quoting where possible."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +30,9 @@ class _Entry:
 def with_config(text: str, content: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """Return a stack file's text with another configuration.
 
-    Unchanged entries keep their text, changed ones are rewritten in place, and new ones are appended. If that
-    is not possible (aliases between entries, flow style), the whole file is rewritten and only the comments
-    above its first key are kept.
+    Unchanged entries keep their text at every level, changed ones are rewritten in place, and new ones are
+    appended to their map. If that is not possible (aliases between entries, flow style), the whole file is
+    rewritten and only the comments above its first key are kept.
 
     Args:
         text: text of the file; may be empty.
@@ -69,19 +69,47 @@ def _edited(text: str, previous: Mapping[str, Any], config: Mapping[str, Any]) -
         entries[place].leading
     )
     end = start + len(entries[place].lines)
-    below = root.value[place][1]
-    indentation = " " * below.value[0][0].start_mark.column
-    existing = {entry.key: entry for entry in _entries(below, lines, start + 1, end)}
-    written = [lines[start]]
-    for key, entry in existing.items():
-        if key in config:
-            unchanged = config[key] == previous.get(key)
-            own = entry.lines if unchanged else _indented({key: config[key]}, indentation)
-            written += [*entry.leading, *own]
-    for key, value in config.items():
+    written = _with_entries(root.value[place][1], lines, range(start, end), previous, config)
+    return "".join([*lines[:start], *written, *lines[end:]])
+
+
+def _with_entries(
+    node: "yaml.Node",
+    lines: list[str],
+    span: range,
+    previous: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+) -> list[str]:
+    """Return the lines of a key and the map in block style below it, with other content of the map.
+
+    Args:
+        node: the map.
+        lines: all lines of the file.
+        span: the lines of the key and the map; the key is on the first one.
+        previous: content of the map.
+        wanted: its new content.
+    """
+    indentation = " " * node.value[0][0].start_mark.column
+    below = {str(key.value): value for key, value in node.value}
+    written, place, existing = [lines[span.start]], span.start + 1, set()
+    for entry in _entries(node, lines, span.start + 1, span.stop):
+        first = place + len(entry.leading)
+        place = first + len(entry.lines)
+        existing.add(entry.key)
+        if entry.key not in wanted:
+            continue
+        before, value, inner = previous.get(entry.key), wanted[entry.key], below[entry.key]
+        if value == before:
+            own: Sequence[str] = entry.lines
+        elif _is_block(inner) and isinstance(before, Mapping) and isinstance(value, Mapping) and value:
+            own = _with_entries(inner, lines, range(first, place), before, value)
+        else:
+            own = _indented({entry.key: value}, indentation)
+        written += [*entry.leading, *own]
+    for key, value in wanted.items():
         if key not in existing:
             written += _indented({key: value}, indentation)
-    return "".join([*lines[:start], *written, *lines[end:]])
+    return written
 
 
 def _is_block(node: "yaml.Node") -> bool:

@@ -40,15 +40,20 @@ def entry(mistake: Mistake) -> str:
 
 
 class SettingsError(Exception):
-    """The configuration has mistakes. The message lists them all, each with its path and remedy."""
+    """The configuration has mistakes. The message lists them all, each with its path and remedy.
 
-    def __init__(self, stack: str, mistakes: Sequence[Mistake]) -> None:
+    Args:
+        stack: name of the stack.
+        mistakes: the mistakes.
+        heading: a sentence about a configuration that is not the stack file's, instead of the usual one.
+    """
+
+    def __init__(self, stack: str, mistakes: Sequence[Mistake], heading: str = "") -> None:
         self.mistakes = tuple(mistakes)
         count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         entries = "".join(f"\n\n{entry(mistake)}" for mistake in mistakes)
-        super().__init__(
-            f"The configuration of stack {stack} has {count}; nothing was declared or changed.{entries}\n"
-        )
+        usual = f"The configuration of stack {stack} has {count}; nothing was declared or changed."
+        super().__init__(f"{heading or usual}{entries}\n")
 
 
 def refusal(wrong: str, consequence: str, remedy: str) -> PydanticCustomError:

@@ -22,6 +22,7 @@ from operations.configuration import stack_file as stack_file_path
 from operations.errors import OperationError
 from operations.exit_codes import ExitCode
 from operations.pulumi_cli import Cli
+from operations.report.model import counted
 from operations.results import UpdateRecord
 from operations.secrecy import Redactor
 from operations.stack import Stack as EngineStack
@@ -300,7 +301,8 @@ def carry_out(made: Plan, engine: EngineStack, aws: AwsSession, tell: Tell) -> O
     new = [one for one in run.entries.values() if not one.written]
     add_entries(run.cli.folder, run.cli.project, engine.name, new_entries(new))
     if new:
-        tell(f"{len(new)} entries written to {stack_file_path(run.cli.folder, engine.name).name}")
+        entries = "1 entry" if len(new) == 1 else f"{len(new)} entries"
+        tell(f"{entries} written to {stack_file_path(run.cli.folder, engine.name).name}")
     added = _add_to_state(run)
     _leave_out_undeclared(run, state, added)
     before = frozenset(run.entries) - frozenset(added.resources)
@@ -370,7 +372,7 @@ def _add_to_state(run: _Run) -> Additions:
     resources = [*added.shared, *(one for each in added.resources.values() for one in each)]
     if added.resources:
         change_state(run.engine, lambda state: stack_state.with_resources(state, resources))
-        run.tell(f"{len(resources)} resources added to the state")
+        run.tell(f"{counted(len(resources), 'resource')} added to the state")
     return added
 
 

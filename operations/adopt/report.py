@@ -171,8 +171,11 @@ def as_text(report: Report) -> str:
     if report.left_out:
         lines.append("\nLeft out:")
         lines += [f"  {visible(name)}: {visible(reason)}" for name, reason in report.left_out.items()]
-    lines.append("\nThe next update:")
-    lines += [f"  {visible(change)}" for change in report.changes or ["changes nothing of them"]]
+    if not (report.secrets or report.left_out):
+        lines.append("\nNothing was found. Check the prefix, tag, or file, and the account and region.")
+    else:
+        lines.append("\nThe next update:")
+        lines += [f"  {visible(change)}" for change in report.changes or ["changes nothing of them"]]
     if report.entries:
         lines += ["\nThe stack file gets:", visible_lines(report.entries.rstrip("\n"))]
     if report.leaving.lines:

@@ -1,7 +1,6 @@
 """Answer a leak: renew now what leaked, end its sessions, restart its readers, and report the rest."""
 
 import argparse
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.visible import visible
-from operations.arguments import lacks_stack, moment, seconds
+from operations.arguments import add_stack_argument, lacks_stack, moment, seconds
 from operations.compromised.answer import Answer
 from operations.compromised.model import Leak, Plan, Report, SecretOutcome
 from operations.compromised.plan import chosen, plan
@@ -18,6 +17,7 @@ from operations.console import print_json
 from operations.exit_codes import ExitCode, epilogue
 from operations.files import replace_text
 from operations.renewal.functions import deployment_of
+from operations.report.model import counted
 from operations.restore.one_secret import (
     CODES as ONE_SECRET,
 )
@@ -93,10 +93,10 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         return code
     try:
         _carry_out(answer, options, arguments)
+        _show(options, made, report, lines(report))
     except KeyboardInterrupt:
         sys.stderr.write(f"Interrupted. Go on with: {visible(_again(report, arguments))}\n")
         return ExitCode.CANCELLED
-    _show(options, made, report, lines(report))
     if report.has_failures:
         return ExitCode.FAILED
     return ExitCode.LEFT_TO_DO if report.is_left else ExitCode.DONE
@@ -115,15 +115,19 @@ def _carry_out(answer: Answer, options: argparse.Namespace, arguments: Sequence[
 
 
 def _again(report: Report, arguments: Sequence[str]) -> str:
-    return continuation(_without_since(arguments), report.since)
+    words = _without_since(arguments)
+    if not any(word.partition("=")[0] == "--stack" for word in words):
+        words += ["--stack", report.stack]  # PULUMI_STACK of another shell may be another stack
+    return continuation(words, report.since)
 
 
 def _question(made: Plan, stack: str) -> str:
     renewed = [one.name for one in made.secrets if one.is_renewed]
     shown = ", ".join(renewed[:5]) + (f" and {len(renewed) - 5} more" if len(renewed) > 5 else "")  # noqa: PLR2004  as above
+    are = "is" if len(renewed) == 1 else "are"
     return (
-        f"{len(renewed)} secrets of stack {stack} are renewed ({shown or 'none'}), the sessions of their "
-        "logins end, and their readers are deployed again."
+        f"{counted(len(renewed), 'secret')} of stack {stack} {are} renewed ({shown or 'none'}), the sessions "
+        "of their logins end, and their readers are deployed again."
     )
 
 
@@ -177,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--key", metavar="KEY", help="only this key leaked; by default all keys")
     parser.add_argument("--workload", metavar="NAME", help="all secrets that a workload reads leaked")
     parser.add_argument("--all", action="store_true", help="all secrets of the stack leaked")
-    parser.add_argument("--stack", default=os.environ.get("PULUMI_STACK"), help="name of the stack")
+    add_stack_argument(parser)
     parser.add_argument(
         "--since",
         metavar="TIME",

@@ -9,6 +9,7 @@ from operations.compromised.shell import connecting, generating, listing_session
 from operations.renewal.functions import function_of, has_one_value
 from operations.renewal.model import Deployment, ReaderPlan
 from operations.restore.plan import Refusal
+from program.authorities import BUNDLE
 from program.desired import Desired, DesiredSecret
 from stack_file.secrets import Binary, Secret, Text
 from stack_file.stack_secrets import StackSecret, by_name
@@ -102,13 +103,26 @@ def _secret(
         keys=by_writer,
         tasks=tuple(tasks),
         checks=tuple(
-            _checks(secret, deployment, is_login=is_login and rotates, has_keys=rotates or bool(by_writer))
+            _checks(
+                secret,
+                deployment,
+                _authorities(desired, secret),
+                is_login=is_login and rotates,
+                has_keys=rotates or bool(by_writer),
+            )
         ),
     )
 
 
+def _authorities(desired: Desired, secret: DesiredSecret) -> str:
+    """Return the file of authorities that verify a login's server, relative to the project's folder."""
+    database = desired.stack_file.databases.get(secret.server[1]) if secret.server else None
+    declared = database.certificate_authorities if database else None
+    return declared or BUNDLE.relative_to(BUNDLE.parents[4]).as_posix()
+
+
 def _checks(
-    secret: DesiredSecret, deployment: Deployment, *, is_login: bool, has_keys: bool
+    secret: DesiredSecret, deployment: Deployment, authorities: str, *, is_login: bool, has_keys: bool
 ) -> Iterator[Task]:
     """Yield how to prove that an old value is dead, without showing one."""
     if is_login and secret.login_tags.get(ROTATION_TAG) not in _POSTGRES:
@@ -119,14 +133,15 @@ def _checks(
         )
     elif is_login:
         users = _users(secret)
-        host, port = deployment.servers.get(secret.server or ("", ""), ("HOST", "5432"))
+        server = deployment.servers.get(secret.server or ("", ""), ("HOST", "5432"))
         database = secret.login.database if secret.login else "postgres"
-        login = (connecting(host, port, database, user) for user in users)
+        login = (connecting(server, database, user, authorities) for user in users)
         yield Task(
             where=secret.name,
-            text="Log in as the leaked user, and enter the leaked password when asked: the server must "
-            "answer that password authentication failed. As an administrator, list the users' sessions: each "
-            "must have begun after the last rotation, from an address that you know.",
+            text="In the project's folder, log in as the leaked user, and enter the leaked password when "
+            "asked: the server must answer that password authentication failed. As an administrator, list "
+            "the users' sessions: each must have begun after the last rotation, from an address that you "
+            "know.",
             commands=(*login, listing_sessions(users)),
         )
     elif has_keys:

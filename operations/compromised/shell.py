@@ -21,9 +21,23 @@ def generating(secret: str, key: str, source: Text | Binary, content: Content) -
     return _put(secret, key, content, _generator(source))
 
 
-def connecting(host: str, port: str, database: str, user: str) -> str:
-    """Return the command that logs in to PostgreSQL and asks for the password."""
-    settings = {"host": host, "port": port, "dbname": database, "user": user, "sslmode": "verify-full"}
+def connecting(server: tuple[str, str], database: str, user: str, authorities: str) -> str:
+    """Return the command that logs in to PostgreSQL and asks for the password.
+
+    Args:
+        server: host and port.
+        database: name of the database.
+        user: the user.
+        authorities: file of the certificate authorities to trust.
+    """
+    settings = {
+        "host": server[0],
+        "port": server[1],
+        "dbname": database,
+        "user": user,
+        "sslmode": "verify-full",
+        "sslrootcert": authorities,
+    }
     text = " ".join(f"{name}={_setting(value)}" for name, value in settings.items())
     return f"psql {shlex.quote(text)} --password"
 
@@ -38,7 +52,7 @@ def listing_sessions(users: Iterable[str]) -> str:
 
 def _setting(value: str) -> str:
     """Return a value as libpq's connection strings take it."""
-    if re.fullmatch(r"[\w.:-]+", value):
+    if re.fullmatch(r"[\w./:-]+", value):
         return value
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

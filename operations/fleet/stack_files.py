@@ -11,7 +11,7 @@ from operations.configuration import content_of
 from operations.files import locked, replace_text
 from operations.fleet.partition import INCLUDE, KEY, PARTITIONED, Group, Partition, split
 from stack_file import Mistake, SettingsError
-from stack_file.documents import project_file
+from stack_file.documents import NoStackFileError, project_file
 from stack_file.files import FileError, project_values, read
 from stack_file.yaml_text import write
 
@@ -112,6 +112,7 @@ def load_fleet_file(folder: Path, name: str) -> FleetFile:
     Raises:
         InvalidConfigurationError: the file has mistakes.
         ProjectError: the folder has no Pulumi.yaml.
+        StackNotFoundError: the folder has no Pulumi.NAME.yaml.
     """
     if not (folder / "Pulumi.yaml").exists():
         raise errors.ProjectError(folder)
@@ -119,6 +120,8 @@ def load_fleet_file(folder: Path, name: str) -> FleetFile:
         configuration = read(folder, name)
         with contextlib.chdir(folder):  # paths in the file are relative to it
             partition = split(configuration)
+    except NoStackFileError as error:
+        raise errors.StackNotFoundError(name, f"{error} Nothing was changed.") from None
     except FileError as error:
         raise errors.InvalidConfigurationError(name, [_unreadable(name, error)]) from None
     except SettingsError as error:

@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m operations move",
         description=__doc__,
-        epilog=epilogue(*CODES) + "\nMore: docs/fleet.md\n",
+        epilog=epilogue(*CODES) + "\nMore: docs/rollback.md\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("secret", metavar="SECRET", help="name of a secret in the stack file")

@@ -10,6 +10,7 @@ from operations.adopt.adoption import change_state, exported, previewed
 from operations.adopt.aws_objects import live_secrets
 from operations.adopt.entries import Entry, Stack
 from operations.adopt.stack_file_edit import remove_secrets
+from operations.report.model import counted
 from operations.restore.plan import Refusal, Target, entry_of
 
 Tell = Callable[[str], None]
@@ -119,7 +120,7 @@ def move(made: Plan, source: Target, target: Target, tell: Tell) -> Outcome:
     urns = stack_state.resources_of(state, made.name)
     if urns:
         change_state(engine, lambda current: stack_state.without_resources(current, urns))
-        tell(f"{len(urns)} resources removed from the state of stack {engine.name}")
+        tell(f"{counted(len(urns), 'resource')} removed from the state of stack {engine.name}")
     if made.in_source_file:
         entry = {made.name: source.stack.secrets[made.name]}
         remove_secrets(engine.cli.folder, engine.cli.project, engine.name, entry)
@@ -158,7 +159,12 @@ def _arn(stack: Target, name: str) -> str | None:
 
 def _check_source(name: str, source: Target) -> None:
     others = {key: value for key, value in source.stack.secrets.items() if key != name}
-    stack_file.check(source.stack.with_secrets(others))
+    try:
+        stack_file.check(source.stack.with_secrets(others))
+    except stack_file.SettingsError as error:
+        stack = source.engine.name
+        heading = f"Without {name}, the configuration of stack {stack} would be wrong; nothing was changed."
+        raise stack_file.SettingsError(stack, error.mistakes, heading) from None
 
 
 def _with_secret(name: str, declared: Mapping[str, Any], target: Target) -> Stack:

@@ -67,7 +67,8 @@ def _attachment(described: Mapping[str, Any] | Denied | None, declared: Declared
         return _found("attachment", f"Secret {name} does not exist. Create it: pulumi up --refresh")
     if "DeletedDate" in described:
         return _found(
-            "attachment", f"Secret {name} is scheduled for deletion. Restore it: python -m operations restore"
+            "attachment",
+            f"Secret {name} is scheduled for deletion. Restore it: python -m operations restore {name}",
         )
     if not described.get("RotationEnabled"):
         return _found(

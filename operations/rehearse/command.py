@@ -1,7 +1,6 @@
 """Try every step of the next rotation of secrets, and change nothing that is in use."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from typing import Any
 
 from components.visible import visible
 from operations.adopt.adoption import exported
-from operations.arguments import lacks_stack
+from operations.arguments import add_stack_argument, lacks_stack
 from operations.console import print_json
 from operations.exit_codes import ExitCode, epilogue
 from operations.rehearse import aws_checks
@@ -145,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "secrets", metavar="SECRET", nargs="*", help="name of a secret in the stack file (default: all)"
     )
-    parser.add_argument("--stack", default=os.environ.get("PULUMI_STACK"), help="name of the stack")
+    add_stack_argument(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--backend", help="URL of the state's backend (default: PULUMI_BACKEND_URL)")
     parser.add_argument("--cwd", "-C", default=".", metavar="FOLDER", help="folder of the project")

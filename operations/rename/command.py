@@ -1,14 +1,13 @@
 """Rename a secret in AWS, in stages: a second name with the same value, then no first one."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from components.visible import visible
-from operations.arguments import lacks_stack
+from operations.arguments import add_stack_argument, lacks_stack
 from operations.console import print_json
 from operations.exit_codes import ExitCode, epilogue
 from operations.rename.pair import Sync
@@ -181,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("old", metavar="OLD", help="name of a secret in the stack file")
     parser.add_argument("new", metavar="NEW", help="its new name")
-    parser.add_argument("--stack", "-s", default=os.environ.get("PULUMI_STACK"), help="name of the stack")
+    add_stack_argument(parser)
     parser.add_argument("--finish", action="store_true", help="remove OLD from the stack file")
     parser.add_argument(
         "--readers-have-moved",

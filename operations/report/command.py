@@ -43,7 +43,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m operations report",
         description="Report what a preview would do to live secrets, from its event log "
-        "(pulumi preview --event-log FILE).",
+        "(PULUMI_DEBUG_COMMANDS=true pulumi preview --event-log FILE).",
         epilog=epilogue(*CODES) + "\nMore: docs/preview.md",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

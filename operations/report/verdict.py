@@ -26,7 +26,7 @@ _PHRASES = {
     Kind.CANNOT_BE_JUDGED: ("has {} that cannot be assessed", "change"),
 }
 _VERBS = {"create": "creates", "change": "changes", "delete": "deletes"}
-_NOUNS = (*WORDS.values(), "other resource")
+_NOUNS = (*dict.fromkeys(WORDS.values()), "other resource")  # four types of component are logins
 
 
 def phrase(kind: Kind, number: int) -> str:

@@ -1,7 +1,6 @@
 """Restore a secret that is scheduled for deletion, in AWS and in the stack's state."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.visible import visible
-from operations.arguments import lacks_stack
+from operations.arguments import add_stack_argument, lacks_stack
 from operations.console import print_json
 from operations.exit_codes import ExitCode, epilogue
 from operations.restore.one_secret import CODES, add_arguments, confirmed, guarded, silent, target_of, tell
@@ -102,6 +101,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("secret", metavar="SECRET", help="name of a secret in the stack file")
-    parser.add_argument("--stack", "-s", default=os.environ.get("PULUMI_STACK"), help="name of the stack")
+    add_stack_argument(parser)
     add_arguments(parser)
     return parser

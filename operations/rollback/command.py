@@ -1,7 +1,6 @@
 """Make an earlier version of a secret, or of some keys, current again; without --to, list its versions."""
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,9 +12,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from components.visible import visible, visible_lines
 from operations import errors, json_output
-from operations.arguments import lacks_stack
+from operations.arguments import add_stack_argument, lacks_stack
 from operations.console import print_error
 from operations.exit_codes import ExitCode, epilogue
+from operations.report.model import counted
 from operations.rollback.actors import Actors, actors
 from operations.rollback.history import CURRENT, PREVIOUS, Secret, Version, history
 from operations.rollback.keys import KeysRolledBack, named_keys, regenerated, roll_back_keys
@@ -190,7 +190,7 @@ def _when(version: Version) -> str:
 
 
 def _lines(secret: Secret, who: Actors) -> Iterable[str]:
-    yield f"{secret.name}: {len(secret.versions)} versions, newest first"
+    yield f"{secret.name}: {counted(len(secret.versions), 'version')}, newest first"
     for version in secret.versions:
         yield f"  {version.version_id}  {_when(version)}  {_about(version)}"
         if by := who.put.get(version.version_id):
@@ -258,7 +258,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("secret", metavar="SECRET", help="name of a secret in the stack file")
-    parser.add_argument("--stack", default=os.environ.get("PULUMI_STACK"), help="name of the stack")
+    add_stack_argument(parser)
     parser.add_argument(
         "--to", metavar="VERSION", help="previous, a version id, or a time (2026-11-29T12:00, UTC)"
     )
@@ -268,7 +268,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY,...",
         help="roll back these JSON keys alone (--to is previous by default)",
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    parser.add_argument("--yes", "-y", action="store_true", help="do not ask for confirmation")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--backend", help="URL of the state's backend (default: PULUMI_BACKEND_URL)")
     parser.add_argument("--cwd", "-C", default=".", metavar="FOLDER", help="folder of the project")

@@ -149,7 +149,10 @@ def _drop_pending(secrets_manager: Any, arn: str, version: str) -> None:  # noqa
 
 def _current(secret: Secret) -> Version:
     if secret.deleted:
-        raise Refusal("The secret is scheduled for deletion. Restore it first: python -m operations restore")
+        raise Refusal(
+            "The secret is scheduled for deletion. Restore it first: "
+            f"python -m operations restore {secret.name}"
+        )
     if secret.owner:
         raise Refusal(
             f"The AWS service {secret.owner} manages this secret and its versions. Use that service."

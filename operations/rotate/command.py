@@ -1,7 +1,6 @@
 """Rotate secrets, then restart their readers in the declared order, with health checks between."""
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -9,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.visible import visible
-from operations.arguments import lacks_stack, moment, seconds
+from operations.arguments import add_stack_argument, lacks_stack, moment, seconds
 from operations.console import print_json
 from operations.exit_codes import ExitCode, epilogue
 from operations.renewal.functions import deployment_of
@@ -85,23 +84,23 @@ def _run(options: argparse.Namespace) -> int:
     if code != ExitCode.DONE:
         return code
     report.go_on = _command(options, report)
-    return _carry_out(options, made, rollout)
+    try:
+        return _carry_out(options, made, rollout)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"Interrupted. Go on with: {visible(report.go_on)}\n")
+        if not options.back:
+            sys.stderr.write(f"Go back with: {visible(_command(options, report, back=True))}\n")
+        return ExitCode.CANCELLED
 
 
 def _carry_out(options: argparse.Namespace, made: Plan, rollout: Rollout) -> int:
     report = rollout.report
     if not options.json:
         sys.stderr.write(f"If this is interrupted, go on with: {visible(report.go_on)}\n")
-    try:
-        if options.back:
-            rollout.go_back()
-        else:
-            rollout.carry_out()
-    except KeyboardInterrupt:
-        sys.stderr.write(f"Interrupted. Go on with: {visible(report.go_on)}\n")
-        if not options.back:
-            sys.stderr.write(f"Go back with: {visible(_command(options, report, back=True))}\n")
-        return ExitCode.CANCELLED
+    if options.back:
+        rollout.go_back()
+    else:
+        rollout.carry_out()
     report.ended = datetime.now(UTC)
     if not options.back and not options.restart_only:
         report.way_back = tuple(way_back(made, report, _command(options, report, back=True)))
@@ -216,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--back", action="store_true", help="go back: the earlier values, and the readers in reverse order"
     )
-    parser.add_argument("--stack", default=os.environ.get("PULUMI_STACK"), help="name of the stack")
+    add_stack_argument(parser)
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",

@@ -1,4 +1,4 @@
-"""Print the JSON output's schema: `python -m operations status.schema > docs/status.schema.json`."""
+"""Print the JSON output's schema: `python -m operations status schema > docs/status.schema.json`."""
 
 import argparse
 import json
@@ -30,7 +30,3 @@ def main(arguments: Sequence[str]) -> int:
     ).parse_args(arguments)
     sys.stdout.write(json.dumps(status_schema(), indent=2) + "\n")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

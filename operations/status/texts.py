@@ -222,7 +222,7 @@ def parts(remedy: str) -> list[tuple[str, bool]]:
 def contents(secret: Secret) -> str:
     """Return the form of a secret's value in a few words."""
     if secret.content == "keys":
-        return f"keys {', '.join(secret.keys)}"
+        return f"keys {', '.join(secret.keys)}" if secret.keys else "keys unknown"
     return "one text" if secret.content == "text" else "binary"
 
 

@@ -98,10 +98,13 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("directory", metavar="DIR", type=Path, help="folder of the manifests")
     options = parser.parse_args(arguments)
+    pipe = "pipe `pulumi stack output --json workloads` into it"
     try:
         outputs = json.load(sys.stdin)
     except ValueError:
-        parser.error("standard input is not JSON: pipe `pulumi stack output --json workloads` into it")
+        parser.error(f"standard input is not JSON: {pipe}")
+    if not isinstance(outputs, dict) or not all(isinstance(output, dict) for output in outputs.values()):
+        parser.error(f"standard input is not the output `workloads`: {pipe}")
     try:
         written = write(outputs, options.directory)
     except ContractError as error:

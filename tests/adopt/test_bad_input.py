@@ -17,6 +17,14 @@ def state_file(stack: Stack, state: Any) -> str:  # noqa: ANN401  a document
     return str(file)
 
 
+def test_a_prefix_without_secrets_is_reported(stack: Stack) -> None:
+    stack.configure({})
+    printed = adopt(stack, "aws", "--prefix", "nothing/", "--dry-run")
+    assert "0 secrets can be adopted" in printed
+    assert "Nothing was found. Check the prefix, tag, or file" in printed
+    assert "next update" not in printed
+
+
 def test_secrets_of_another_account_or_region_are_left_out(stack: Stack) -> None:
     made = thoughtbot(stack, "app")
     text = json.dumps(made.state)

@@ -6,13 +6,15 @@ import os
 import shlex
 import string
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.lambdas.rotation.protocol import NOW_VERSION
-from operations.compromised.model import Leak, Plan
+from operations.compromised.command import _again
+from operations.compromised.model import Leak, Plan, Report
 from operations.compromised.plan import plan
 from operations.compromised.shell import connecting, generating
 from operations.renewal.model import Deployment
@@ -104,10 +106,10 @@ def test_the_ids_of_an_incidents_versions_differ_and_stay() -> None:
 
 
 def test_the_check_of_a_login_is_safe_to_paste() -> None:
-    command = shlex.split(connecting("h", "5432", "o'clock; rm", "a b"))
+    command = shlex.split(connecting(("h", "5432"), "o'clock; rm", "a b", "tls/our ca.pem"))
     assert command == [
         "psql",
-        r"host=h port=5432 dbname='o\'clock; rm' user='a b' sslmode=verify-full",
+        r"host=h port=5432 dbname='o\'clock; rm' user='a b' sslmode=verify-full sslrootcert='tls/our ca.pem'",
         "--password",
     ]
 
@@ -186,3 +188,38 @@ def test_readers_are_restarted_in_the_declared_order() -> None:
     stack_file = StackFile.model_validate_json(json.dumps({"secrets": SECRETS, "workloads": workloads}))
     found = plan(resolve(stack_file, "aws-secrets", "dev"), Leak(secret="app"), Deployment())
     assert [one.workload.name for one in found.readers] == ["worker", "web"]
+
+
+@pytest.mark.parametrize("arguments", [["app"], ["app", "--stack", "prod"], ["app", "--stack=prod"]])
+def test_the_command_that_goes_on_names_the_stack(arguments: list[str]) -> None:
+    since = datetime(2026, 11, 29, 3, 12, tzinfo=UTC)
+    report = Report(stack="prod", account="123456789012", region="us-east-1", since=since, started=since)
+    again = _again(report, [*arguments, "--since", "2026-11-29"])
+    assert again.replace("=", " ") == (
+        "python -m operations compromised app --stack prod --since 2026-11-29T03:12:00.000000+00:00"
+    )
+
+
+@pytest.mark.parametrize(
+    ("declared", "file"),
+    [
+        ({}, "components/lambdas/rotation/ca/rds.pem"),
+        ({"certificateAuthorities": "tls/ca.pem"}, "tls/ca.pem"),
+    ],
+)
+def test_the_check_of_a_login_trusts_the_authorities_of_its_server(
+    declared: dict[str, str], file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(__file__).parents[2]
+    assert (root / "components/lambdas/rotation/ca/rds.pem").exists()
+    (tmp_path / "tls").mkdir()
+    (tmp_path / "tls" / "ca.pem").write_bytes(
+        (root / "tests/engine/deployed/0.1.0/whole/ca.pem").read_bytes()
+    )
+    monkeypatch.chdir(tmp_path)
+    databases = {"shop": DATABASE | declared}
+    stack_file = StackFile.model_validate_json(json.dumps({"secrets": SECRETS, "databases": databases}))
+    desired = resolve(stack_file, "aws-secrets", "dev")
+    deployment = Deployment(functions={("databases", "shop"): FUNCTION})
+    [login] = plan(desired, Leak(secret="two"), deployment).secrets
+    assert all(f"sslrootcert={file}" in command for command in login.checks[0].commands[:2])

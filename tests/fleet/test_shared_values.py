@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from operations.errors import InvalidConfigurationError
+from operations.errors import InvalidConfigurationError, StackNotFoundError
+from operations.exit_codes import ExitCode
 from operations.fleet.stack_files import load_fleet_file
 from stack_file import check
 from stack_file.files import read
@@ -56,3 +57,9 @@ def test_a_fleet_key_in_pulumi_yaml_is_a_mistake(folder: Path) -> None:
     (folder / "Pulumi.prod.yaml").write_text(yaml.safe_dump(stack))
     with pytest.raises(InvalidConfigurationError, match="it applies to every stack of the project"):
         load_fleet_file(folder, "prod")
+
+
+def test_a_fleet_without_a_stack_file_is_an_unknown_stack(folder: Path) -> None:
+    with pytest.raises(StackNotFoundError, match=r'"pord" not found.*did you mean "prod"') as error:
+        load_fleet_file(folder, "pord")
+    assert error.value.exit_code == ExitCode.STACK_NOT_FOUND

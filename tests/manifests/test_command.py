@@ -28,3 +28,15 @@ def test_input_that_is_not_json_is_a_usage_error(
     assert exited.value.code == 2
     assert "pulumi stack output --json workloads" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["[]", '"text"', '{"encryptionKeyArn": "arn:aws:kms:us-east-1:1:key/1"}'])
+def test_input_that_is_not_the_workloads_is_a_usage_error(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    with pytest.raises(SystemExit) as exited:
+        main(["manifests", str(tmp_path / "out")])
+    assert exited.value.code == 2
+    assert "not the output `workloads`: pipe `pulumi stack output" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

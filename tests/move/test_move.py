@@ -162,6 +162,7 @@ def test_a_secret_that_cannot_be_moved_stays_as_it_is(stack: Stack) -> None:
     content["config"]["aws-secrets:workloads"] = reads
     stack.file.write_text(yaml.safe_dump(content))
     printed = run(stack, *ARGUMENTS, "--yes", name="move", code=3)
+    assert "Without app, the configuration of stack test would be wrong; nothing was changed." in printed
     assert "aws-secrets:workloads.web.environment.KEY.secret" in printed
     stack.file.write_text(before[0])
     region = pair.second.file.read_text().replace("us-east-1", "eu-west-1")

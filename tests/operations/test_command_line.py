@@ -170,6 +170,14 @@ def test_changes_need_yes_without_a_terminal(
     assert "--yes" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("limit", ["0", "-1", "all"])
+def test_a_history_has_at_least_one_entry(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(["history", "--stack", "test", f"--limit={limit}"])
+    assert exited.value.code == 2
+    assert f"'{limit}' is not a number of entries from 1 on" in capsys.readouterr().err
+
+
 def test_help_shows_every_command_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exited:
         main(["--help"])
@@ -194,7 +202,7 @@ def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str])
         assert "COMMAND" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("module", "remedy"), [("operations.none", "update"), ("nowhere", "install")])
+@pytest.mark.parametrize(("module", "remedy"), [("operations.none", "update"), ("nowhere", "use the Python")])
 def test_a_missing_module_is_reported_with_a_remedy(
     module: str, remedy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

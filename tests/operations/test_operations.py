@@ -33,8 +33,12 @@ def test_a_stack_is_previewed_updated_refreshed_and_destroyed(
     stack = tenants.create(name)
     stack.configure(structure(name), aws=AWS)
 
-    preview = stack.preview().result()
+    with stack.preview() as planning:
+        steps = [event for event in planning if isinstance(event, operations.StepDone)]
+        preview = planning.result()
     assert preview.counts == {"create": 4}  # the stack, the component, the secret and its initial version
+    created = [step.name for step in steps if step.operation == "create"]
+    assert len(created) == len(set(created))
     assert [change.operation for change in preview.changes] == ["create"] * 4
     assert stack.outputs() == {}  # it changed nothing
     assert stack.history() == []

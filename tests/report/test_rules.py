@@ -15,6 +15,7 @@ from operations.report.as_json import as_json
 from operations.report.command import CODES
 from operations.report.model import plain
 from operations.report.steps import UNKNOWN
+from operations.report.verdict import verdict_for
 from tests.support.recordings import Recordings
 from tests.support.stacks import ROOT
 
@@ -711,3 +712,9 @@ def test_error_in_successful_run_is_not_a_failure(recordings: Recordings) -> Non
     assert found.complete
     assert not found.dangers
     assert any("logged an error" in plain(change.text) for change in found.changes)
+
+
+def test_logins_are_counted_once() -> None:
+    assert verdict_for({("change", "login"): 1, ("create", "secret"): 2}, [], []) == (
+        "Creates 2 secrets, changes 1 login; no dangers",
+    )

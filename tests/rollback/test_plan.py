@@ -54,7 +54,7 @@ def test_a_version_is_chosen_by_label_id_or_time(to: str, target: Version) -> No
         (SECRET, OLD.version_id, True, "no staging label"),
         (SECRET, "0000000", False, "not a version"),
         (SECRET, "yesterday", False, "not a version"),
-        (replace(SECRET, deleted=True), "previous", False, "operations restore"),
+        (replace(SECRET, deleted=True), "previous", False, "operations restore app"),
         (replace(SECRET, owner="rds"), "previous", False, "AWS service rds"),
         (replace(SECRET, primary_region="eu-west-1"), "previous", False, "in eu-west-1"),
         (replace(SECRET, versions=(PREVIOUS,)), "previous", False, "no current version"),

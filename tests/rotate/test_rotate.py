@@ -9,7 +9,7 @@ import pytest
 
 from operations.exit_codes import ExitCode
 from operations.renewal import readers, services
-from operations.rotate import rollout
+from operations.rotate import command, rollout
 from operations.rotate.command import main
 from tests.rotate.conftest import CLUSTER, ROTATES, World, reader
 from tests.support.command_line import Done
@@ -191,6 +191,20 @@ def test_an_interruption_shows_how_to_go_on_and_back(
     assert done.code == ExitCode.CANCELLED
     on, back = re.findall(r"Go (?:on|back) with: python -m (.*)", done.err)
     assert back == f"{on} --back"
+
+
+def test_an_interruption_of_the_report_does_not_suggest_another_rotation(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: object) -> Any:
+        raise KeyboardInterrupt
+
+    world.declare(CHAIN)
+    monkeypatch.setattr(command, "lines", interrupt)
+    done = world.run("app", "--restart", "--yes")
+    assert done.code == ExitCode.CANCELLED
+    assert re.search(r"Interrupted. Go on with: python -m .* --since ", done.err)
+    assert "same command" not in done.err
 
 
 def test_a_health_check_that_fails_before_changes_nothing(world: World) -> None:

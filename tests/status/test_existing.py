@@ -92,6 +92,11 @@ def test_disabled_key_of_existing_secret_is_a_problem() -> None:
     assert "Its KMS key is unusable" in problem.text
 
 
+def test_keys_that_nothing_declares_are_unknown() -> None:
+    assert texts.contents(assessed(DESCRIBED)) == "keys password, host"
+    assert texts.contents(assessed(DESCRIBED, replace(MASTER, reads={}))) == "keys unknown"
+
+
 def test_secret_of_another_account_is_listed_but_not_queried() -> None:
     foreign = ExistingSecret(name=ELSEWHERE, path="p", foreign=True, reads={"web": ("token",)})
     found = assessed(None, foreign)

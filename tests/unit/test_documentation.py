@@ -1,6 +1,7 @@
 """The documents name links, make targets, and modules that exist."""
 
 import importlib.util
+import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,12 @@ def test_every_make_target_and_module_exists(document: Path) -> None:
     assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE)) <= targets
     for module in set(re.findall(r"python -m ([\w.]+\w)", text)) - {"venv", "pip"}:
         assert importlib.util.find_spec(module.replace("pulumi_aws_secrets", "components")), module
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_every_name_in_a_module_exists(document: Path) -> None:
+    for name in re.findall(r"`(operations(?:\.[a-z_]+)+)[`(]", document.read_text()):
+        pkgutil.resolve_name(name)
 
 
 def test_the_stack_file_of_the_readme_is_valid() -> None:

@@ -140,6 +140,40 @@ def test_an_edited_file_keeps_other_comments_and_quotes() -> None:
     assert with_config(FILE, content, content["config"]) == FILE
 
 
+SECRETS = """\
+config:
+  aws-secrets:secrets:
+    # the shop's
+    shop:  # asks the vendor
+      values: {A: {value: "1e3"}}
+    # leaves
+    old:
+      values: {B: {random: {}}}
+    new:
+      values:
+        B: {random: {}}  # generated
+        # until it is moved
+      renamedFrom: old
+  # who pays
+  aws-secrets:tags: {team: web}
+"""
+
+
+def test_an_edit_of_one_secret_keeps_the_text_of_the_others() -> None:
+    content = read_text(SECRETS).value
+    secrets = content["config"]["aws-secrets:secrets"]
+    kept = {"shop": secrets["shop"], "new": {"values": secrets["new"]["values"]}}
+    edited = with_config(SECRETS, content, {**content["config"], "aws-secrets:secrets": kept})
+    gone = """\
+    # leaves
+    old:
+      values: {B: {random: {}}}
+"""
+    assert edited == SECRETS.replace(gone, "").replace("      renamedFrom: old\n", "").replace(
+        "        # until it is moved\n", ""
+    )
+
+
 def test_a_removed_entry_loses_its_comment() -> None:
     content = read_text(FILE).value
     config = {key: value for key, value in content["config"].items() if key != "aws-secrets:tags"}
@@ -149,7 +183,7 @@ def test_a_removed_entry_loses_its_comment() -> None:
 @settings(deadline=None)
 @given(
     st.dictionaries(TEXTS, VALUES, max_size=4),
-    st.sampled_from([FILE, "", "config: {a: 1}\n", "config:\n", "a: &x 1\nconfig:\n  b: *x\n"]),
+    st.sampled_from([FILE, SECRETS, "", "config: {a: 1}\n", "config:\n", "a: &x 1\nconfig:\n  b: *x\n"]),
 )
 def test_any_configuration_can_be_written_into_any_file(config: dict[str, object], file: str) -> None:
     content = read_text(file).value or {}
