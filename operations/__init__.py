@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from operations.errors import (
+        AwsUnreachableError,
         BackendError,
         ConcurrentUpdateError,
         CredentialsError,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SECRET",
+    "AwsUnreachableError",
     "BackendError",
     "Change",
     "ConcurrentUpdateError",

@@ -28,6 +28,12 @@ _CREDENTIALS = re.compile(
     r"|failed to refresh cached credentials|could not find default credentials|SSO session has expired"
     r"|AWS credentials are invalid or have expired|unable to validate AWS credentials|Unauthorized: "
 )
+# The check of credentials got no answer: by the SDK for Go of the provider, and by botocore of the stand-in.
+_UNREACHABLE = re.compile(
+    r"validating provider credentials: (?:retrieving caller identity from STS: operation error STS: "
+    r"GetCallerIdentity,.*\bStatusCode: 0,.*request send failed|Could not connect to the endpoint URL)",
+    re.DOTALL,
+)
 _BACKEND = re.compile(
     r"unable to open (?:state directory|bucket)|could not list bucket|could not load|error listing stacks"
     r"|unable to check if bucket|problem logging in|failed to get current|connection refused|no such host"
@@ -104,6 +110,7 @@ _ERRORS: tuple[tuple[re.Pattern[str], Callable[[str, str, str], errors.Operation
         re.compile("passphrase"),
         lambda stack, text, _: errors.PassphraseError(stack, missing="must be set" in text),
     ),
+    (_UNREACHABLE, lambda stack, text, _: errors.AwsUnreachableError(stack, text)),
     (_CREDENTIALS, lambda stack, text, _: errors.CredentialsError(stack, text)),
     (_STACK_NAME, lambda stack, _, match: errors.InvalidStackNameError(stack, match)),
     (
@@ -137,6 +144,8 @@ def of_operation(
     if not texts:
         return of_command(stack, exit_code, output)
     for text in texts:
+        if _UNREACHABLE.search(text):
+            return errors.AwsUnreachableError(stack, text)
         if _CREDENTIALS.search(text):
             return errors.CredentialsError(stack, text)
     if failures := failures_in(events):

@@ -160,6 +160,21 @@ class CredentialsError(OperationError):
         )
 
 
+class AwsUnreachableError(OperationError):
+    """AWS does not respond, so the provider cannot check the credentials."""
+
+    json_type = "AwsUnreachable"
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, stack: str, cause: str) -> None:
+        self.stack = stack
+        self.cause = cause
+        super().__init__(
+            f"AWS cannot be reached for stack {stack}; nothing was changed there:\n  {cause}\n"
+            "Check the network, a proxy, AWS_ENDPOINT_URL and aws:region."
+        )
+
+
 class BackendError(OperationError):
     """The state backend does not exist, or does not respond."""
 

@@ -59,6 +59,49 @@ def test_a_step_that_succeeded_is_not_a_failure() -> None:
     assert [failure.name for failure in failures_in(events)] == ["other-secret", "app-secret"]
 
 
+UNREACHABLE = (
+    # AWS's provider, without a network; the stand-in, without its emulator
+    (
+        "retrieving caller identity from STS: operation error STS: GetCallerIdentity, exceeded maximum "
+        "number of attempts, 3, https response error StatusCode: 0, RequestID: , request send failed, Post "
+        '"https://sts.us-east-1.amazonaws.com/": dial tcp: lookup sts.us-east-1.amazonaws.com: no such host'
+    ),
+    'Could not connect to the endpoint URL: "http://127.0.0.1:1/"',
+)
+REJECTED = (
+    (
+        "retrieving caller identity from STS: operation error STS: GetCallerIdentity, https response error "
+        "StatusCode: 403, RequestID: 1, api error InvalidClientTokenId: The security token is invalid"
+    ),
+    # nothing is wrong with the network: there is no instance that could have a role
+    (
+        "no valid credential sources found. Error: failed to refresh cached credentials, no EC2 IMDS role "
+        "found, operation error ec2imds: GetMetadata, exceeded maximum number of attempts, 3, "
+        'request send failed, Get "http://169.254.169.254/latest/meta-data/": dial tcp '
+        "169.254.169.254:80: connect: connection refused"
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        *((text, errors.AwsUnreachableError) for text in UNREACHABLE),
+        *((text, errors.CredentialsError) for text in REJECTED),
+    ],
+)
+def test_credentials_that_nobody_checked_are_not_called_wrong(
+    details: str, expected: type[errors.OperationError]
+) -> None:
+    message = (
+        "pulumi:providers:aws resource 'default' has a problem: unable to validate AWS credentials.\n"
+        f"Details: validating provider credentials: {details}"
+    )
+    event = {"diagnosticEvent": {"severity": "error", "message": message}}
+    assert isinstance(of_operation("web", 255, "", [event]), expected)
+    assert isinstance(of_operation("web", 255, f"error: {message}", []), expected)
+
+
 def succeeded() -> list[dict[str, Any]]:
     """Return the same run without the rejected resource."""
     events = [event for event in log() if "app-secret" not in json.dumps(event) and event["sequence"] != 9]
