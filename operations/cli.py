@@ -36,7 +36,7 @@ _COMMANDS = (
     ("restore", "operations.restore.command", "restore a secret that is scheduled for deletion"),
     ("move", "operations.move.command", "move a secret with its value to another stack"),
     ("rename", "operations.rename.command", "give a secret another name in AWS, with its value"),
-    ("manifests", "program.manifests.write", "write the manifests of a stack's workloads to a folder"),
+    ("manifests", "operations.manifests_cli", "write the manifests of a stack's workloads to a folder"),
 )
 CODES = frozenset(ExitCode)
 

@@ -1,10 +1,8 @@
-"""Write manifests: `pulumi stack output --json workloads | python -m operations manifests DIR`."""
+"""Write the manifests of workloads to files."""
 
-import argparse
 import json
-import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,30 +84,3 @@ def _write_authorities(directory: Path, name: str, path: str, pem: str) -> list[
         entry.external_attr, entry.create_system = _READABLE, _UNIX
         archive.writestr(entry, pem)
     return [file, layer]
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Write the manifests of the outputs on standard input; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m operations manifests",
-        description="Write the manifests of a stack's workloads to a folder, from their outputs: "
-        "pulumi stack output --json workloads | python -m operations manifests DIR",
-        epilog="More: docs/workloads.md",
-    )
-    parser.add_argument("directory", metavar="DIR", type=Path, help="folder of the manifests")
-    options = parser.parse_args(arguments)
-    pipe = "pipe `pulumi stack output --json workloads` into it"
-    try:
-        outputs = json.load(sys.stdin)
-    except ValueError:
-        parser.error(f"standard input is not JSON: {pipe}")
-    if not isinstance(outputs, dict) or not all(isinstance(output, dict) for output in outputs.values()):
-        parser.error(f"standard input is not the output `workloads`: {pipe}")
-    try:
-        written = write(outputs, options.directory)
-    except ContractError as error:
-        sys.stderr.write(f"error: {error}.\n")
-        return 1
-    for path in written:
-        sys.stdout.write(f"{path}\n")
-    return 0

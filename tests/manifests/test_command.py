@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from operations.cli import main
+from operations.exit_codes import ExitCode
 
 
 def test_the_command_writes_a_file_for_each_workload(
@@ -40,3 +41,13 @@ def test_input_that_is_not_the_workloads_is_a_usage_error(
     assert exited.value.code == 2
     assert "not the output `workloads`: pipe `pulumi stack output" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = {"task": {"roleArn": "r", "containerSecrets": []}}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(outputs)))
+    (tmp_path / "file").touch()
+    assert main(["manifests", str(tmp_path / "file")]) == ExitCode.BAD_SETTINGS
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'file'}: ")

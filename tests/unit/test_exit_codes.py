@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from operations import cli, stack_cli
+from operations import cli, manifests_cli, stack_cli
 from operations.adopt import command as adopt_command
 from operations.compromised import command as compromised_command
 from operations.exit_codes import ExitCode
@@ -54,10 +54,11 @@ def test_the_status_page_documents_its_exit_codes() -> None:
         (rename_command.main, one_secret.CODES),
         (rehearse_command.main, rehearse_command.CODES),
         (rotate_command.main, rotate_command.CODES),
+        (manifests_cli.main, manifests_cli.CODES),
     ],
     ids=[
         *("operations", "up", "fleet", "report", "live", "status", "adopt", "compromised"),
-        *("rollback", "restore", "move", "rename", "rehearse", "rotate"),
+        *("rollback", "restore", "move", "rename", "rehearse", "rotate", "manifests"),
     ],
 )
 def test_help_lists_a_commands_exit_codes(
