@@ -198,7 +198,7 @@ def compared(secret: Secret, by: Comparison) -> Secret:
     unread = not (is_new or is_unexplained) and not any(one.kind in _USERS for one in actual)
     readings = Readings(
         actual=tuple(actual),
-        silent=silent if is_complete else (),
+        silent=silent if is_complete and not is_new else (),
         unread=unread and is_ours and is_complete and secret.presence == "present",
         unread_keys=_unread_keys(declared),
         monthly_usd=round(USD_PER_SECRET * (1 + len(declared.replicas)), 2)

@@ -201,6 +201,14 @@ def test_silent_workloads_and_unread_secrets_are_named_with_lines(planted: Plant
     assert replicated.monthly_usd == 0.8
 
 
+def test_readers_of_a_new_secret_may_not_be_deployed_yet(planted: Planted) -> None:
+    today = planted.status(now=datetime.now(UTC)).secrets
+    found = [one.readings for one in today if one.readings]
+    assert found
+    assert not any(one.silent or one.unread for one in found)
+    assert not [line for one in found for line in one.suggestions if "since" in line.reason.lower()]
+
+
 def test_a_deployment_that_is_not_declared_is_a_person_as_root(planted: Planted) -> None:
     found = planted.readings("drift/allowed", replace(QUERY, deployers=()))
     assert [(one.principal, one.kind) for one in found.actual] == [(ROOT, "person")]
