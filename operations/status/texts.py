@@ -326,7 +326,7 @@ def lines(status: Status) -> Iterator[str]:
         for sentence in readings(secret):
             yield clean(f"readers: {secret.name}: {sentence}")
         for one in secret.readings.suggestions if secret.readings else ():
-            yield clean(f"suggestion: {suggestion(one)}: {'; '.join(one.lines.splitlines())}")
+            yield clean(f"suggestion: {suggestion(one)}: {on_one_line(one.lines)}")
     if status.observation:
         yield clean(f"readers: {observation(status.observation)}")
     for kind, owner, text, remedy in problems(status):
@@ -334,3 +334,21 @@ def lines(status: Status) -> Iterator[str]:
     if status.cost:
         yield clean(f"cost: {cost(status)}")
     yield clean(f"{place(status)}: {headline(status)}")
+
+
+def on_one_line(lines: str) -> str:
+    """Return lines of YAML as one line that means the same: what is below a key is in braces or brackets."""
+    blocks: list[list[str]] = []
+    for line in lines.splitlines():
+        if line.startswith((" ", "- ")):
+            blocks[-1].append(line)
+        else:
+            blocks.append([line])
+    return ", ".join(_flow(key, below) for key, *below in blocks)
+
+
+def _flow(key: str, below: list[str]) -> str:
+    items = ", ".join(line.strip().removeprefix("- ") for line in below)
+    if not below:
+        return key
+    return f"{key} [{items}]" if below[0].startswith("- ") else f"{key} {{{items}}}"

@@ -5,7 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 
+from operations.status import actual_readers, texts
 from operations.status.actual_readers import Comparison, compared
 from operations.status.aws import AwsSession
 from operations.status.declared import DeclaredSecret, Schedule
@@ -220,3 +222,20 @@ def test_keys_that_no_workload_reads_are_suggested_for_removal() -> None:
     assert suggested(web=web) == [("aws-secrets:secrets.app.values", "B:")]
     # somebody else may read the key: events do not show it
     assert suggested(web=web, other=principal(f"{IAM}/other")) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"environmentFrom": ["app"]},
+        {
+            "environment": {"A": {"secret": "app", "key": "a"}, "B": {"secret": "app"}},
+            "environmentFrom": ["x"],
+        },
+        {"files": {"/a b": {"secret": "app"}}, "environmentFromAll": [{"secret": "app"}, {"secret": "b: c"}]},
+    ],
+)
+def test_suggested_lines_mean_the_same_on_one_line(value: object) -> None:
+    text = texts.on_one_line(actual_readers._yaml(value))
+    assert "\n" not in text
+    assert yaml.safe_load(f"{{{text}}}") == value
