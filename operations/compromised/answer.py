@@ -201,7 +201,7 @@ class Answer:
         if not self.update:
             self._leave(secrets, "The generations are raised in the stack file. Update the stack.", command)
             return
-        preview = self._follow(stack.preview())
+        preview = self._follow(stack.preview)
         others = [change for change in preview.changes if not _is_of(change, secrets)]
         if others:
             shown = ", ".join(f"{change.operation} {change.name}" for change in others[:5])
@@ -213,13 +213,13 @@ class Answer:
                 command,
             )
             return
-        self._follow(stack.up())
+        self._follow(stack.up)
         self.report.update = f"The stack was updated: {len(preview.changes)} changes."
         self.tell(self.report.update)
 
     @staticmethod
-    def _follow(operation: Operation) -> Result:
-        with cancel_on_signals(operation.cancel, quiet=True), operation:
+    def _follow(start: Callable[[], Operation]) -> Result:
+        with cancel_on_signals(start, quiet=True) as operation:
             return operation.result()
 
     def _confirm(self, keys: Sequence[Key], wanted: Mapping[tuple[str, str], int]) -> None:
