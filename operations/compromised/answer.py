@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from operations.renewal.rotations import Rotations, incident, look
 from operations.restore.plan import Target
 from operations.results import Change, Result
 from operations.rollback.history import CURRENT, Secret
+from operations.threads import mapped
 from program.arns import Account
 from program.desired import DesiredSecret
 from stack_file import Configuration
@@ -254,14 +254,11 @@ class Answer:
 
     def _each(self, plans: Sequence[SecretPlan], step: Callable[[SecretPlan], None]) -> None:
         """Run a step for each secret, several at a time; Ctrl-C ends the wait at once."""
-        with ThreadPoolExecutor(_THREADS) as threads:
-            try:
-                for done in [threads.submit(step, plan) for plan in plans]:
-                    done.result()
-            except BaseException:
-                self.stop.set()
-                threads.shutdown(wait=False, cancel_futures=True)
-                raise
+        try:
+            mapped(step, plans, _THREADS)
+        except BaseException:
+            self.stop.set()
+            raise
 
 
 def _current(secret: Secret) -> str:
