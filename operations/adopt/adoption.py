@@ -21,6 +21,7 @@ from operations.adopt.stack_state import Additions, Step
 from operations.configuration import stack_file as stack_file_path
 from operations.errors import OperationError
 from operations.exit_codes import ExitCode
+from operations.fleet.stack_files import edited_stack
 from operations.pulumi_cli import Cli
 from operations.results import UpdateRecord
 from operations.secrecy import Redactor
@@ -121,6 +122,12 @@ def stack_of(folder: Path, name: str, mode: Mode | None) -> Stack:
         raise SourceError(
             f"{project.stack_file(name).name} is a fleet's. Adopt into a stack of its own, then add "
             "it to the fleet."
+        )
+    if edited_stack(folder, name) != name:
+        raise SourceError(
+            f"{project.stack_file(name).name} is generated from a fleet's file, and would lose the new "
+            "entries with the next `fleet` command, whose update would then delete the secrets. Adopt into a "
+            "stack of its own, then add it to the fleet."
         )
     if checked.stack_file.pipeline:
         raise SourceError(

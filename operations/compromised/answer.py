@@ -14,6 +14,7 @@ from operations.compromised.generations import Edited, Key, raise_generations, s
 from operations.compromised.model import Plan, Report, SecretPlan, Task
 from operations.compromised.renewal import Renewal
 from operations.console import cancel_on_signals
+from operations.fleet.stack_files import edited_stack
 from operations.operation import Operation
 from operations.renewal.functions import lambda_client
 from operations.renewal.model import Failure, ReaderOutcome, ReaderPlan
@@ -25,7 +26,6 @@ from operations.rollback.history import CURRENT, Secret
 from operations.threads import mapped
 from program.arns import Account
 from program.desired import DesiredSecret
-from stack_file import Configuration
 from stack_file.stack_secrets import by_name
 
 Tell = Callable[[str], None]
@@ -169,7 +169,10 @@ class Answer:
         edited = raise_generations(self.folder, configuration, keys, self.report.since, write=write)
         secrets = {plan.name: plan.secret for plan in self.plan.secrets}
         for key in edited.impossible:
-            self.report.tasks.append(_generation_by_hand(key, secrets[key.secret], configuration))
+            edited_in = edited_stack(self.folder, configuration.stack)
+            is_group = edited_in != configuration.stack
+            command = f"python -m operations {'fleet ' * is_group}up --stack {edited_in}"
+            self.report.tasks.append(_generation_by_hand(key, secrets[key.secret], command))
         shared = sharing_stacks(self.folder, configuration, edited.raised)
         self.report.tasks += [_shared_file(file, stacks) for file, stacks in shared.items()]
         return keys, edited
@@ -280,12 +283,12 @@ def _is_of(change: Change, secrets: Sequence[str]) -> bool:
     return change.type == _INVOCATION and change.name in names
 
 
-def _generation_by_hand(key: Key, secret: DesiredSecret, configuration: Configuration) -> Task:
+def _generation_by_hand(key: Key, secret: DesiredSecret, command: str) -> Task:
     return Task(
         where=f"{key.secret}, key {key.key}" if key.key else key.secret,
         text=f"Its entry could not be edited. Write `generation: {max(key.declared, key.applied) + 1}` to "
         f"it ({secret.path}), and update the stack.",
-        commands=(f"python -m operations up --stack {configuration.stack}",),
+        commands=(command,),
     )
 
 

@@ -102,6 +102,12 @@ def is_generated(file: Path) -> bool:
     return file.read_text("utf-8", "replace").startswith(_MARKER)
 
 
+def edited_stack(folder: Path, stack: str) -> str:
+    """Return the stack whose file a person edits: the fleet's, if this stack's is generated from it."""
+    file = project_file(folder).stack_file(stack)
+    return stack.rpartition(".")[0] if file.exists() and is_generated(file) else stack
+
+
 def load_fleet_file(folder: Path, name: str) -> FleetFile:
     """Read, check and partition Pulumi.NAME.yaml, without decrypting values or querying the backend.
 
