@@ -2,8 +2,12 @@
 
 import argparse
 import importlib
+import os
+import select
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TextIO
 
 from operations.exit_codes import ExitCode, epilogue
 from operations.interrupts import interrupts_arrive
@@ -53,12 +57,38 @@ def main(arguments: Sequence[str]) -> int:
                 # the parser of stack commands takes the command itself, too
                 rest = arguments if module == _STACK else arguments[length:]
                 try:
-                    return _run(module, command, rest)
+                    code = _run(module, command, rest)
                 except KeyboardInterrupt:
                     sys.stderr.write("Interrupted.\n")
-                    return ExitCode.CANCELLED
+                    code = ExitCode.CANCELLED
+                except BrokenPipeError:
+                    if not _closed_streams():
+                        raise
+                    code = ExitCode.FAILED
+                return _with_output_written(code)
     _parser().parse_args(arguments)  # prints the help, or an error
     return ExitCode.USAGE
+
+
+def _with_output_written(code: int) -> int:
+    """Write what is buffered, so that Python does not fail to at its exit; return the exit code."""
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+    for stream in _closed_streams():
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return code
+
+
+def _closed_streams() -> list[TextIO]:
+    """Return the output streams whose reader, such as `head`, has closed them."""
+    closed = []
+    for stream in (sys.stdout, sys.stderr):
+        watched = select.poll()
+        with suppress(OSError, ValueError):  # it has no file, or is closed itself
+            watched.register(stream, 0)
+            if any(event & (select.POLLERR | select.POLLHUP) for _, event in watched.poll(0)):
+                closed.append(stream)
+    return closed
 
 
 def _run(module: str, command: str, arguments: Sequence[str]) -> int:

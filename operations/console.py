@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
@@ -59,7 +59,10 @@ def cancel_on_signals(start: Callable[[], _Started], *, quiet: bool) -> Iterator
             early.append(number)
         else:
             operation.cancel()
-        if not quiet:
+        if quiet:
+            return
+        # the signal may have interrupted a write to the same buffer, and an error would cancel once more
+        with suppress(RuntimeError, OSError):
             sys.stderr.write("\nCancelling: steps in progress finish first. Again: stop now.\n")
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

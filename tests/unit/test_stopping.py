@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +21,7 @@ CLI = """#!/bin/sh
 echo "$*" >> "$ASKED"
 case "$*" in
   *"stack ls"*) echo '[{"name": "shop"}, {"name": "shop.a"}, {"name": "shop.b"}]'; exit;;
+  *"stack history"*) echo '[]'; exit;;
   *"stack export"*) echo '{"version": 3, "deployment": {}}'; exit;;
 esac
 trap 'echo stopped >> "$ASKED"; kill $waiting; exit 1' TERM
@@ -50,12 +51,24 @@ class Checkout:
     environment: Mapping[str, str]
 
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        return self._start(subprocess.PIPE, *arguments, **environment)
+
+    def start_without_reader(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a command whose output nobody reads, as behind `| head` that has ended."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            return self._start(writer, *arguments)
+        finally:
+            os.close(writer)
+
+    def _start(self, stdout: int, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-m", "operations", *arguments, "--cwd", str(self.folder)],
             cwd=ROOT,
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -136,3 +149,50 @@ def test_a_signal_while_an_operation_starts_cancels_it(number: signal.Signals) -
         assert operation.cancelled == 1
         signal.raise_signal(number)
     assert operation.cancelled == 2
+
+
+FULL = """
+import os, sys
+from operations.console import cancel_on_signals
+class Operation:
+    def cancel(self):
+        os.write(1, b"cancelled\\n")
+    def __enter__(self):
+        return self
+    def __exit__(self, kind, *_):
+        os.write(1, f"left by {kind}\\n".encode())
+with cancel_on_signals(Operation, quiet=False):
+    os.write(1, b"begun\\n")
+    for _ in range(3000):
+        sys.stderr.write("x" * 99 + "\\n")
+"""
+
+
+def test_ctrl_c_in_the_middle_of_a_write_cancels_once() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", FULL],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(1)  # until the pipe is full, and the command waits in the write
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "cancelled\n"
+    out, err = process.communicate(timeout=50)
+    assert out == "left by None\n"
+    assert "Traceback" not in err
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_output_that_nobody_reads_is_no_traceback(buffered: str, checkout: Checkout) -> None:
+    checkout = replace(checkout, environment={**checkout.environment, "PYTHONUNBUFFERED": buffered})
+    process = checkout.start_without_reader("history", "--stack", "shop")
+    _, err = process.communicate(timeout=50)
+    assert err == ""
+    assert process.returncode == (ExitCode.FAILED if buffered else ExitCode.DONE)
