@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ import pytest
 
 from operations.console import cancel_on_signals
 from operations.exit_codes import ExitCode
+from operations.pulumi_cli import Cli
+from operations.secrecy import Redactor
 from tests.support.projects import ROOT, wait_for
 
 # An operation begins, and then waits to be stopped.
@@ -196,3 +199,40 @@ def test_output_that_nobody_reads_is_no_traceback(buffered: str, checkout: Check
     _, err = process.communicate(timeout=50)
     assert err == ""
     assert process.returncode == (ExitCode.FAILED if buffered else ExitCode.DONE)
+
+
+WRITER = """#!/bin/sh
+touch "$REACHED"
+sleep 1
+cat > "$FILE"
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "written"), [(("stack", "init"), "given"), (("stack", "export"), None)], ids=str
+)
+def test_ctrl_c_does_not_kill_a_cli_that_writes(
+    command: tuple[str, ...], written: str | None, tmp_path: Path
+) -> None:
+    program = tmp_path / "pulumi"
+    program.write_text(WRITER)
+    program.chmod(0o755)
+    file, reached = tmp_path / "file", tmp_path / "reached"
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "FILE": str(file),
+        "REACHED": str(reached),
+    }
+    cli = Cli(folder=tmp_path, project="p", environment=environment, redactor=Redactor(environment))
+    main = threading.get_ident()
+
+    def interrupt() -> None:
+        wait_for(reached)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        cli.run("s", *command, standard_input="given")
+    thread.join()
+    assert (file.read_text() if file.exists() else None) == written
