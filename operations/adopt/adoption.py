@@ -540,12 +540,16 @@ def imported(cli: Cli, stack: str, deployment: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Delay Ctrl-C: a state that is cut off in the middle of its write would have to be repaired."""
+    """Delay Ctrl-C and SIGTERM: a state that is cut off in its write would have to be repaired."""
     came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if came:
         raise KeyboardInterrupt

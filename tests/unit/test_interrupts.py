@@ -72,3 +72,10 @@ def test_other_exceptions_inside_finalizers_are_shown_as_before(monkeypatch: pyt
     with interrupts_arrive():
         del folder
     assert shown == [ZeroDivisionError]
+
+
+def test_sigterm_is_an_interrupt_within_the_block() -> None:
+    with pytest.raises(KeyboardInterrupt), interrupts_arrive():  # noqa: PT012 - otherwise pytest would end
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -98,14 +98,15 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path, environment)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", [("up",), ("fleet", "up")])
-def test_ctrl_c_stops_the_preview_that_an_update_is_compared_with(
-    command: tuple[str, ...], checkout: Checkout
+def test_a_signal_stops_the_preview_that_an_update_is_compared_with(
+    command: tuple[str, ...], number: signal.Signals, checkout: Checkout
 ) -> None:
     process = checkout.start(*command, "--stack", "shop", "--yes", "--reviewed", "nothing")
     wait_for(checkout.folder / "reached")
     began = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=50)
     assert process.returncode == ExitCode.CANCELLED
     assert time.monotonic() < began + 30
