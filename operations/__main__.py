@@ -3,9 +3,19 @@
 import signal
 import sys
 
-from operations.cli import main
 
-code = main(sys.argv[1:])
-# nothing is left to undo: Ctrl-C now ends Python without a traceback
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-sys.exit(code)
+def _run() -> int:
+    handler = signal.getsignal(signal.SIGINT)
+    # nothing is done yet: Ctrl-C ends Python without a traceback
+    if handler is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from operations.cli import main  # noqa: PLC0415  see above
+
+    signal.signal(signal.SIGINT, handler)
+    code = main(sys.argv[1:])
+    # nothing is left to undo
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return code
+
+
+sys.exit(_run())

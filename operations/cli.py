@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from operations.exit_codes import ExitCode, epilogue
-from operations.interrupts import interrupts_arrive
+from operations.interrupts import interrupts_arrive, is_interrupt
 
 _STACK = "operations.stack_cli"
 
@@ -58,13 +58,15 @@ def main(arguments: Sequence[str]) -> int:
                 rest = arguments if module == _STACK else arguments[length:]
                 try:
                     code = _run(module, command, rest)
-                except KeyboardInterrupt:
-                    sys.stderr.write("Interrupted.\n")
-                    code = ExitCode.CANCELLED
                 except BrokenPipeError:
                     if not _closed_streams():
                         raise
                     code = ExitCode.FAILED
+                except (KeyboardInterrupt, Exception) as error:
+                    if not is_interrupt(error):
+                        raise
+                    sys.stderr.write("Interrupted.\n")
+                    code = ExitCode.CANCELLED
                 return _with_output_written(code)
     _parser().parse_args(arguments)  # prints the help, or an error
     return ExitCode.USAGE

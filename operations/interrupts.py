@@ -45,3 +45,15 @@ def interrupts_arrive() -> Iterator[None]:
         for timer in pending:
             timer.cancel()
         sys.unraisablehook = before
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Return whether an interrupt is, or led to, an exception.
+
+    Python before 3.12 raises RuntimeError for any exception in `__set_name__`, as it runs in an import.
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
