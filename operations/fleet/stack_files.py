@@ -11,7 +11,7 @@ from operations.configuration import content_of
 from operations.files import locked, replace_text
 from operations.fleet.partition import INCLUDE, KEY, PARTITIONED, Group, Partition, split
 from stack_file import Mistake, SettingsError
-from stack_file.documents import project_file
+from stack_file.documents import may_be_file, project_file
 from stack_file.files import FileError, project_values, read
 from stack_file.yaml_text import write
 
@@ -119,7 +119,7 @@ def load_fleet_file(folder: Path, name: str) -> FleetFile:
         InvalidConfigurationError: the file has mistakes.
         ProjectError: the folder has no Pulumi.yaml.
     """
-    if not (folder / "Pulumi.yaml").exists():
+    if not may_be_file(folder / "Pulumi.yaml"):
         raise errors.ProjectError(folder)
     try:
         configuration = read(folder, name)
