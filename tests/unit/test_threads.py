@@ -12,10 +12,10 @@ from operations.threads import mapped
 from tests.support.projects import ROOT
 
 COMMAND = """
-import sys, time
+import os, sys, time
 from operations.threads import mapped
 def wait(number):
-    print("begun", flush=True)
+    os.write(1, b"begun\\n")  # at one stroke
     time.sleep(60)
 try:
     mapped(wait, range(3), 2)
