@@ -12,7 +12,9 @@ line, unknown events are printed) and does not select and create stacks safely i
 """
 
 import importlib
-from typing import TYPE_CHECKING
+
+# typing's, whose import takes long enough for Ctrl-C to arrive in it
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from operations.errors import (

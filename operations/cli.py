@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from operations.exit_codes import ExitCode, epilogue
-from operations.interrupts import interrupts_arrive
+from operations.interrupts import interrupts_arrive, is_interrupt
 
 _STACK = "operations.stack_cli"
 
@@ -54,7 +54,9 @@ def main(arguments: Sequence[str]) -> int:
                 rest = arguments if module == _STACK else arguments[length:]
                 try:
                     return _run(module, command, rest)
-                except KeyboardInterrupt:
+                except (KeyboardInterrupt, Exception) as error:
+                    if not is_interrupt(error):
+                        raise
                     sys.stderr.write("Interrupted.\n")
                     return ExitCode.CANCELLED
     _parser().parse_args(arguments)  # prints the help, or an error

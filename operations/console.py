@@ -3,8 +3,9 @@
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
+from typing import Any, Protocol, TypeVar
 
 from components.visible import visible_lines
 from operations import errors, json_output
@@ -30,25 +31,49 @@ def print_error(error: errors.OperationError, *, for_programs: bool) -> None:
     sys.stderr.write(f"error: {visible_lines(str(error))}\n")
 
 
+class Cancellable(AbstractContextManager[Any], Protocol):
+    """An operation, of a stack or a fleet."""
+
+    def cancel(self) -> None:
+        """Ask the engine to stop; a second call stops it without waiting for steps in progress."""
+
+
+_Started = TypeVar("_Started", bound=Cancellable)
+
+
 @contextmanager
-def cancel_on_signals(cancel: Callable[[], None], *, quiet: bool) -> Iterator[None]:
-    """Call `cancel` on each SIGINT (Ctrl-C) and SIGTERM during the block.
+def cancel_on_signals(start: Callable[[], _Started], *, quiet: bool) -> Iterator[_Started]:
+    """Start an operation, and cancel it on each SIGINT (Ctrl-C) and SIGTERM until the block ends.
+
+    Leaving the block waits for the operation; leaving it by an exception cancels it as well.
 
     Args:
-        cancel: asks the engine to stop; a second call stops it without waiting for steps in progress.
+        start: starts the operation. A signal that arrives meanwhile cancels it as soon as it has started.
         quiet: print no notice.
     """
+    operation: _Started | None = None
+    early: list[int] = []
     notices = iter(("Cancelling: steps in progress finish first. Again: stop now.", "Stopping now."))
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        cancel()
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if operation is None:
+            early.append(number)
+        else:
+            operation.cancel()
         notice = next(notices, "")
-        if notice and not quiet:
+        if quiet or not notice:
+            return
+        # the signal may have interrupted a write to the same buffer, and an error would cancel once more
+        with suppress(RuntimeError, OSError):
             sys.stderr.write(f"\n{notice}\n")
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        operation = start()
+        for _ in early:
+            operation.cancel()
+        with operation:
+            yield operation
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

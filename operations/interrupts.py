@@ -12,12 +12,15 @@ _SECONDS = 0.02
 
 @contextmanager
 def interrupts_arrive() -> Iterator[None]:
-    """Interrupt again when Python drops an interrupt.
+    """Interrupt again when Python drops an interrupt, and take SIGTERM for one.
 
     A KeyboardInterrupt that is raised inside a finalizer (`weakref.finalize`, `__del__`) is printed as
-    "Exception ignored", and the command would run to its end.
+    "Exception ignored", and the command would run to its end. SIGTERM would end Python at once, and leave
+    engines behind.
     """
     before = sys.unraisablehook
+    is_main = threading.current_thread() is threading.main_thread()
+    is_default = is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     interrupted = threading.get_ident()
     pending: list[threading.Timer] = []
 
@@ -32,9 +35,25 @@ def interrupts_arrive() -> Iterator[None]:
             before(unraisable)
 
     sys.unraisablehook = hook
+    if is_default:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
+        if is_default:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for timer in pending:
             timer.cancel()
         sys.unraisablehook = before
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Return whether an interrupt is, or led to, an exception.
+
+    Python before 3.12 raises RuntimeError for any exception in `__set_name__`, as it runs in an import.
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

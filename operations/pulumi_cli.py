@@ -14,6 +14,11 @@ from operations.secrecy import Redactor
 # Exit code of a worker whose CLI was ended by signal N: KILLED + N, as a shell reports it.
 KILLED = 128
 
+# Commands that write nothing, so that an interrupt may end them.
+_READS = {
+    *(("config", "--json"), ("stack", "export"), ("stack", "history"), ("stack", "ls"), ("stack", "output"))
+}
+
 _ALWAYS = {
     # as the Automation API sets them: no prompts, no update check
     "PULUMI_AUTOMATION_API": "true",
@@ -46,7 +51,7 @@ class Cli:
         return [self._pulumi(), "--non-interactive", "--color=never", *arguments]
 
     def run(self, stack: str, *arguments: str, standard_input: str | None = None) -> str:
-        """Run a command.
+        """Run a command; an interrupt, such as Ctrl-C, kills one that only reads, and waits for any other.
 
         Args:
             stack: value of --stack; empty for a command without a stack.
@@ -60,27 +65,35 @@ class Cli:
             OperationError: it failed.
         """
         try:
-            process = subprocess.run(
+            process = subprocess.Popen(
                 self.arguments(*arguments, *(("--stack", stack) if stack else ())),
                 cwd=self.folder,
                 env=dict(self.environment),
-                stdin=subprocess.DEVNULL if standard_input is None else None,
-                input=standard_input,
-                capture_output=True,
+                stdin=subprocess.DEVNULL if standard_input is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 encoding="utf-8",
                 errors="replace",
-                check=False,
-                # Ctrl-C on a terminal must not interrupt the CLI while it writes a stack file
+                # so that Ctrl-C on a terminal does not reach the CLI
                 start_new_session=True,
             )
         except OSError as error:
             raise errors.PulumiNotFoundError(str(error)) from None
+        with process:
+            try:
+                stdout, stderr = process.communicate(standard_input)
+            except BaseException:
+                if arguments[:2] in _READS:
+                    process.kill()
+                else:  # it may be writing a stack file or the state
+                    process.communicate()
+                raise
         if process.returncode < 0:
             cause = signal.Signals(-process.returncode).name
             raise errors.EngineError(stack, f"`pulumi {arguments[0]}` was ended by {cause}")
         if process.returncode:
-            raise diagnosis.of_command(stack, process.returncode, self.redactor.text(process.stderr))
-        return self.redactor.text(process.stdout)
+            raise diagnosis.of_command(stack, process.returncode, self.redactor.text(stderr))
+        return self.redactor.text(stdout)
 
     def _pulumi(self) -> str:
         program = shutil.which("pulumi", path=self.environment.get("PATH", os.defpath))

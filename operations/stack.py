@@ -90,7 +90,8 @@ class Stack:
         Raises:
             NotReviewedError: an update would do something else, which its `report` describes.
         """
-        events = self.preview().result().engine_events
+        with self.preview() as preview:  # so that Ctrl-C stops it
+            events = preview.result().engine_events
         findings = report(events, self.name, live=query_aws(events) if live else None)
         if is_reviewed(findings, reviewed):
             return findings

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from operations import errors, json_output, terminal
 from operations.arguments import (
@@ -118,7 +118,7 @@ def _entries(text: str) -> int:
 
 def _preview(stack: Stack, options: argparse.Namespace) -> int:
     quiet = options.json or options.report in {"markdown", "json"}
-    result = _follow(stack.preview(), quiet=quiet, total=None)
+    result = _follow(stack.preview, quiet=quiet, total=None)
     needs_report = options.report or options.fail_on_danger
     live = query_aws(result.engine_events) if needs_report and options.live else None
     findings = report(result.engine_events, stack.name, live=live)
@@ -153,12 +153,12 @@ def _change(stack: Stack, options: argparse.Namespace, *, confirm: bool) -> Resu
         total = sum(stack.require_reviewed(options.reviewed, live=options.live).counts.values())
     if confirm:
         total = _confirm(stack, command)
-    operation = {
+    start = {
         "up": stack.up,
         "refresh": lambda: stack.refresh(clear_pending_creates=options.clear_pending_creates),
         "destroy": stack.destroy,
-    }[command]()
-    return _follow(operation, quiet=options.json, total=total)
+    }[command]
+    return _follow(start, quiet=options.json, total=total)
 
 
 def _confirm(stack: Stack, command: str) -> int | None:
@@ -172,7 +172,7 @@ def _confirm(stack: Stack, command: str) -> int | None:
     """
     total = None
     if command == "up":
-        preview = _follow(stack.preview(), quiet=False, total=None)
+        preview = _follow(stack.preview, quiet=False, total=None)
         sys.stdout.write(f"{terminal.summary(preview)}\n")
         total = sum(preview.counts.values())
     sys.stderr.write(f"{command.capitalize()} stack {stack.name} now? [y/N] ")
@@ -182,8 +182,8 @@ def _confirm(stack: Stack, command: str) -> int | None:
     return total
 
 
-def _follow(operation: Operation, *, quiet: bool, total: int | None) -> Result:
-    with cancel_on_signals(operation.cancel, quiet=quiet), operation:
+def _follow(start: Callable[[], Operation], *, quiet: bool, total: int | None) -> Result:
+    with cancel_on_signals(start, quiet=quiet) as operation:
         if not quiet:
             terminal.follow(operation, total)
         result = operation.result()

@@ -13,7 +13,7 @@ from operations.files import locked, replace_text
 from operations.pulumi_cli import Cli, engine_environment
 from operations.secrecy import Redactor
 from operations.stack import Stack
-from stack_file.documents import FileError, project_file
+from stack_file.documents import FileError, may_be_file, project_file
 from stack_file.yaml_text import write
 
 ROOT = Path(__file__).parents[1]
@@ -165,7 +165,7 @@ def inline(
 def _workspace(
     folder: Path, backend: str | None, environment: Mapping[str, str] | None, limit: int, *, runs_inline: bool
 ) -> Workspace:
-    if not (folder / "Pulumi.yaml").exists():
+    if not may_be_file(folder / "Pulumi.yaml"):
         raise errors.ProjectError(folder)
     try:
         project = project_file(folder).name

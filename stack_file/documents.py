@@ -71,6 +71,14 @@ class ProjectFile:
         return self.stack_files / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
 
 
+def may_be_file(path: Path) -> bool:
+    """Return whether a path is a file, or cannot be looked up: reading it then has the reason."""
+    try:
+        return path.is_file()
+    except OSError:  # not readable by this user, or too long a name
+        return True
+
+
 def project_file(folder: Path) -> ProjectFile:
     """Read Pulumi.yaml.
 

@@ -19,6 +19,7 @@ from stack_file.documents import (
     has_encrypted,
     keyed,
     map_in,
+    may_be_file,
     misplaced,
     not_as_written,
     project_file,
@@ -43,7 +44,7 @@ def read(folder: Path, stack: str) -> Configuration:
     """
     project = project_file(folder)
     path = project.stack_file(stack)
-    if not path.is_file():
+    if not may_be_file(path):
         raise NoStackFileError(_no_such_stack(stack.rpartition("/")[2], project.stack_files))
     document = map_in(path)
     if document.value.get("environment"):
@@ -79,7 +80,7 @@ def written_otherwise(folder: Path, stack: str, values: Mapping[str, Any]) -> li
     try:
         project = project_file(folder)
         path = project.stack_file(stack)
-        document = map_in(path) if path.is_file() else Document({})
+        document = map_in(path) if may_be_file(path) else Document({})
     except FileError:
         return []
     same = {

@@ -60,7 +60,7 @@ def with_included(configuration: Configuration, folder: Path) -> Configuration:
         own = values.get(f"{project}:{section}") or {}
         if not isinstance(own, dict):  # a mistake of the stack file, which the models report
             continue
-        for name in own.keys() & entries.keys():
+        for name in sorted(own.keys() & entries.keys()):
             file = found.files.pop((section, name))
             found.mistakes.append(
                 _twice(file, section, name, f"in Pulumi.{configuration.stack}.yaml or Pulumi.yaml")

@@ -42,10 +42,11 @@ def matching_files(folder: Path, pattern: str) -> Iterator[str | Mistake]:
     for place, below, files in os.walk(folder / FOLDER, onerror=keep):
         parts = Path(place).relative_to(folder).parts
         reached = [name for name in below if _is_reached((*parts, name), wanted)]
-        links = {name for name in reached if (Path(place) / name).is_symlink()}
+        named = [name for name in below if _matches((*parts, name), wanted)]  # as a file is
+        links = {name for name in (*reached, *named) if (Path(place) / name).is_symlink()}
         below[:] = [name for name in reached if name not in links]
-        yield from (_is_link_to_folder("/".join((*parts, name))) for name in links)
-        for name in files:
+        yield from (_is_link_to_folder("/".join((*parts, name))) for name in sorted(links))
+        for name in (*files, *(name for name in named if name not in links)):
             if _matches((*parts, name), wanted):
                 relative = "/".join((*parts, name))
                 yield _wrong(folder, relative) or relative

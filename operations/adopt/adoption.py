@@ -21,6 +21,7 @@ from operations.adopt.stack_state import Additions, Step
 from operations.configuration import stack_file as stack_file_path
 from operations.errors import OperationError
 from operations.exit_codes import ExitCode
+from operations.fleet.stack_files import edited_stack
 from operations.pulumi_cli import Cli
 from operations.report.model import counted
 from operations.results import UpdateRecord
@@ -122,6 +123,12 @@ def stack_of(folder: Path, name: str, mode: Mode | None) -> Stack:
         raise SourceError(
             f"{project.stack_file(name).name} is a fleet's. Adopt into a stack of its own, then add "
             "it to the fleet."
+        )
+    if edited_stack(folder, name) != name:
+        raise SourceError(
+            f"{project.stack_file(name).name} is generated from a fleet's file, and would lose the new "
+            "entries with the next `fleet` command, whose update would then delete the secrets. Adopt into a "
+            "stack of its own, then add it to the fleet."
         )
     if checked.stack_file.pipeline:
         raise SourceError(
@@ -535,12 +542,16 @@ def imported(cli: Cli, stack: str, deployment: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Delay Ctrl-C: a state that is cut off in the middle of its write would have to be repaired."""
+    """Delay Ctrl-C and SIGTERM: a state that is cut off in its write would have to be repaired."""
     came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if came:
         raise KeyboardInterrupt

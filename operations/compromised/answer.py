@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from operations.compromised.generations import Edited, Key, raise_generations, s
 from operations.compromised.model import Plan, Report, SecretPlan, Task
 from operations.compromised.renewal import Renewal
 from operations.console import cancel_on_signals
+from operations.fleet.stack_files import edited_stack
 from operations.operation import Operation
 from operations.renewal.functions import lambda_client
 from operations.renewal.model import Failure, ReaderOutcome, ReaderPlan
@@ -23,9 +23,9 @@ from operations.renewal.rotations import Rotations, incident, look
 from operations.restore.plan import Target
 from operations.results import Change, Result
 from operations.rollback.history import CURRENT, Secret
+from operations.threads import mapped
 from program.arns import Account
 from program.desired import DesiredSecret
-from stack_file import Configuration
 from stack_file.stack_secrets import by_name
 
 Tell = Callable[[str], None]
@@ -169,7 +169,10 @@ class Answer:
         edited = raise_generations(self.folder, configuration, keys, self.report.since, write=write)
         secrets = {plan.name: plan.secret for plan in self.plan.secrets}
         for key in edited.impossible:
-            self.report.tasks.append(_generation_by_hand(key, secrets[key.secret], configuration))
+            edited_in = edited_stack(self.folder, configuration.stack)
+            is_group = edited_in != configuration.stack
+            command = f"python -m operations {'fleet ' * is_group}up --stack {edited_in}"
+            self.report.tasks.append(_generation_by_hand(key, secrets[key.secret], command))
         shared = sharing_stacks(self.folder, configuration, edited.raised)
         self.report.tasks += [_shared_file(file, stacks) for file, stacks in shared.items()]
         return keys, edited
@@ -201,7 +204,7 @@ class Answer:
         if not self.update:
             self._leave(secrets, "The generations are raised in the stack file. Update the stack.", command)
             return
-        preview = self._follow(stack.preview())
+        preview = self._follow(stack.preview)
         others = [change for change in preview.changes if not _is_of(change, secrets)]
         if others:
             shown = ", ".join(f"{change.operation} {change.name}" for change in others[:5])
@@ -213,13 +216,13 @@ class Answer:
                 command,
             )
             return
-        self._follow(stack.up())
+        self._follow(stack.up)
         self.report.update = f"The stack was updated: {len(preview.changes)} changes."
         self.tell(self.report.update)
 
     @staticmethod
-    def _follow(operation: Operation) -> Result:
-        with cancel_on_signals(operation.cancel, quiet=True), operation:
+    def _follow(start: Callable[[], Operation]) -> Result:
+        with cancel_on_signals(start, quiet=True) as operation:
             return operation.result()
 
     def _confirm(self, keys: Sequence[Key], wanted: Mapping[tuple[str, str], int]) -> None:
@@ -254,14 +257,11 @@ class Answer:
 
     def _each(self, plans: Sequence[SecretPlan], step: Callable[[SecretPlan], None]) -> None:
         """Run a step for each secret, several at a time; Ctrl-C ends the wait at once."""
-        with ThreadPoolExecutor(_THREADS) as threads:
-            try:
-                for done in [threads.submit(step, plan) for plan in plans]:
-                    done.result()
-            except BaseException:
-                self.stop.set()
-                threads.shutdown(wait=False, cancel_futures=True)
-                raise
+        try:
+            mapped(step, plans, _THREADS)
+        except BaseException:
+            self.stop.set()
+            raise
 
 
 def _current(secret: Secret) -> str:
@@ -283,12 +283,12 @@ def _is_of(change: Change, secrets: Sequence[str]) -> bool:
     return change.type == _INVOCATION and change.name in names
 
 
-def _generation_by_hand(key: Key, secret: DesiredSecret, configuration: Configuration) -> Task:
+def _generation_by_hand(key: Key, secret: DesiredSecret, command: str) -> Task:
     return Task(
         where=f"{key.secret}, key {key.key}" if key.key else key.secret,
         text=f"Its entry could not be edited. Write `generation: {max(key.declared, key.applied) + 1}` to "
         f"it ({secret.path}), and update the stack.",
-        commands=(f"python -m operations up --stack {configuration.stack}",),
+        commands=(command,),
     )
 
 

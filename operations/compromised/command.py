@@ -1,6 +1,7 @@
 """Answer a leak: renew now what leaked, end its sessions, restart its readers, and report the rest."""
 
 import argparse
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -92,26 +93,35 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if code != ExitCode.DONE:
         return code
     try:
-        _carry_out(answer, options, arguments)
+        is_written = _carry_out(answer, options, arguments)
         _show(options, made, report, lines(report))
     except KeyboardInterrupt:
         sys.stderr.write(f"Interrupted. Go on with: {visible(_again(report, arguments))}\n")
         return ExitCode.CANCELLED
     if report.has_failures:
         return ExitCode.FAILED
+    if not is_written:
+        return ExitCode.BAD_SETTINGS
     return ExitCode.LEFT_TO_DO if report.is_left else ExitCode.DONE
 
 
-def _carry_out(answer: Answer, options: argparse.Namespace, arguments: Sequence[str]) -> None:
+def _carry_out(answer: Answer, options: argparse.Namespace, arguments: Sequence[str]) -> bool:
+    """Carry out the answer, and write its report; return whether the file could be written."""
     if not options.json:
         again = visible(_again(answer.report, arguments))
         sys.stderr.write(f"If this is interrupted, go on with: {again}\n")
+    is_written = True
     try:
         answer.carry_out()
     finally:
         answer.report.ended = datetime.now(UTC)
         if options.report:
-            replace_text(options.report, markdown(answer.report))
+            try:
+                replace_text(options.report, markdown(answer.report))
+            except OSError as error:  # the terminal still gets the report
+                sys.stderr.write(f"error: {visible(str(options.report))}: {error.strerror}\n")
+                is_written = False
+    return is_written
 
 
 def _again(report: Report, arguments: Sequence[str]) -> str:
@@ -168,6 +178,10 @@ def _without_since(arguments: Sequence[str]) -> list[str]:
 def _check_writable(file: Path) -> None:
     if not file.resolve().parent.is_dir():
         raise Refusal(f"The folder of {file} does not exist, so the report could not be written.")
+    if file.is_dir() or not os.access(file.resolve().parent, os.W_OK):
+        raise Refusal(
+            f"{file} is a folder, or is in one that is read-only. Name another file for the report."
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ import yaml
 
 from operations.adopt.model import SourceError
 from operations.files import locked, replace_text
+from operations.fleet.stack_files import edited_stack, load_fleet_file
 from stack_file import Configuration
 from stack_file.documents import FileError, full_key, project_file
 from stack_file.files import read as read_configuration
@@ -77,26 +78,29 @@ def raise_generations(
 
     Raises:
         SourceError: the file cannot be written.
+        InvalidConfigurationError: the group's file cannot be generated from the fleet's.
     """
     project = configuration.project
-    own = project_file(folder).stack_file(configuration.stack)
+    stack, edited_files = _edited(folder, configuration)
+    own = project_file(folder).stack_file(stack)
     texts: dict[Path, str] = {}
     with locked(folder / "Pulumi.yaml"):
         wanted: dict[tuple[str, str], int] = {}
         raised, impossible = [], []
         for key in keys:
-            included = configuration.included.get((str(key.place[0]), str(key.place[1])))
+            included = edited_files.get((str(key.place[0]), str(key.place[1])))
             file = (folder / included if included else own).resolve()  # a link is followed
             namespace = None if included else project
             text = texts.setdefault(file, _text_of(file))
-            target = max(key.declared, key.applied) + 1
+            declared = max(key.declared, _declared(text, namespace, key.place))
+            target = max(declared, key.applied) + 1
             known = _raised_for(text, namespace, key.place)
-            if key.declared > key.applied:  # raised, but not applied yet: that is this incident's, too
-                wanted[key.secret, key.key] = key.declared
-                texts[file] = _with_generation(text, namespace, key.place, key.declared, since) or text
+            if declared > key.applied:  # raised, but not applied yet: that is this incident's, too
+                wanted[key.secret, key.key] = declared
+                texts[file] = _with_generation(text, namespace, key.place, declared, since) or text
                 continue
             if known is not None and known >= since:
-                wanted[key.secret, key.key] = key.declared
+                wanted[key.secret, key.key] = declared
                 continue
             edited = _with_generation(text, namespace, key.place, target, since)
             if edited is None:
@@ -112,6 +116,8 @@ def raise_generations(
                 replace_text(file, text)
             except OSError as error:
                 raise SourceError(f"{file} cannot be written: {error.strerror}.") from None
+    if write and stack != configuration.stack:
+        _write_group(folder, stack, configuration.stack)
     return Edited(wanted=wanted, raised=raised, impossible=impossible)
 
 
@@ -124,12 +130,13 @@ def sharing_stacks(folder: Path, configuration: Configuration, keys: Sequence[Ke
         keys: the keys.
     """
     places = {(str(key.place[0]), str(key.place[1])) for key in keys}
-    own = {place: file for place, file in configuration.included.items() if place in places}
+    edited, files = _edited(folder, configuration)
+    own = {place: file for place, file in files.items() if place in places}
     found: dict[str, list[str]] = {}
     if not own:
         return found
     for stack in stacks_in(project_file(folder).stack_files):
-        if stack == configuration.stack:
+        if stack == edited:
             continue
         try:
             theirs = read_configuration(folder, stack).included
@@ -138,6 +145,31 @@ def sharing_stacks(folder: Path, configuration: Configuration, keys: Sequence[Ke
         for file in sorted({file for place, file in own.items() if theirs.get(place) == file}):
             found.setdefault(file, []).append(stack)
     return found
+
+
+def _edited(folder: Path, configuration: Configuration) -> tuple[str, Mapping[tuple[str, str], str]]:
+    """Return the stack whose file is edited, and which files it includes for which entries.
+
+    The file of a fleet's group is generated: `fleet` would write it again without the raised generation.
+    """
+    stack = edited_stack(folder, configuration.stack)
+    if stack == configuration.stack:
+        return stack, configuration.included
+    try:
+        return stack, read_configuration(folder, stack).included
+    except FileError as error:
+        raise SourceError(f"The fleet's file cannot be edited: {error}") from None
+
+
+def _write_group(folder: Path, fleet: str, stack: str) -> None:
+    file = load_fleet_file(folder, fleet)
+    groups = [group for group in file.partition.groups if group.stack == stack]
+    if not groups:
+        raise SourceError(
+            f"{stack} is not a group of {fleet} any more. Put its secrets back into this group, then run "
+            "this command again."
+        )
+    file.write(groups)
 
 
 def _text_of(file: Path) -> str:
@@ -167,6 +199,12 @@ def _child(node: "yaml.Node | None", wanted: Any) -> "yaml.Node | None":  # noqa
     if not isinstance(node, yaml.MappingNode):
         return None
     return next((value for name, value in node.value if wanted(name.value)), None)
+
+
+def _declared(text: str, project: str | None, place: Place) -> int:
+    """Return the generation in the text, which may be newer than the configuration; 1 without one."""
+    value = _child(_node(text, project, place), lambda name: name == "generation")
+    return int(value.value) if isinstance(value, yaml.ScalarNode) and value.value.isdecimal() else 1
 
 
 def _raised_for(text: str, project: str | None, place: Place) -> datetime | None:

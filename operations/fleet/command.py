@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from components.visible import visible, visible_lines
@@ -125,13 +126,16 @@ def _run(opened: Fleet, options: argparse.Namespace, groups: Sequence[Group]) ->
             opened.prepare()
             return _preview(opened, options, groups)
         case "destroy":
-            return _change(opened, options, opened.destroy(groups))
+            with_stack = opened.with_stack(groups)
+            return _change(opened, options, partial(opened.destroy, with_stack, all_exist=True))
         case _:
             opened.prepare()
             if options.command == "up" and options.reviewed is not None:
-                _require_reviewed(opened, options, groups)
+                code = _require_reviewed(opened, options, groups)
+                if code != ExitCode.DONE:
+                    return code
             start = opened.up if options.command == "up" else opened.refresh
-            return _change(opened, options, start(groups))
+            return _change(opened, options, partial(start, groups))
     return ExitCode.DONE
 
 
@@ -190,16 +194,29 @@ def _preview(opened: Fleet, options: argparse.Namespace, groups: Sequence[Group]
 def _report_preview(
     opened: Fleet, options: argparse.Namespace, groups: Sequence[Group], *, quiet: bool
 ) -> tuple[list[Outcome], Report]:
-    outcomes = _follow(opened.preview(groups), quiet=quiet)
+    outcomes = _follow(partial(opened.preview, groups), quiet=quiet)
     reports = [_report(outcome, live=options.live) for outcome in outcomes]
     return outcomes, combined(reports, opened.file.name)
 
 
-def _require_reviewed(opened: Fleet, options: argparse.Namespace, groups: Sequence[Group]) -> None:
-    """Raise NotReviewedError if an update of these groups would not do what was reviewed."""
-    _, findings = _report_preview(opened, options, groups, quiet=True)
+def _require_reviewed(opened: Fleet, options: argparse.Namespace, groups: Sequence[Group]) -> int:
+    """Check that an update of these groups would do exactly what was reviewed.
+
+    Returns:
+        DONE, or the exit code of a preview that failed or was cancelled.
+
+    Raises:
+        NotReviewedError: an update would do something else.
+    """
+    outcomes, findings = _report_preview(opened, options, groups, quiet=True)
+    if code := _exit_code(outcomes):
+        if options.json:
+            print_json(_document(opened, outcomes))
+        _print_failures(outcomes, quiet=options.json, rest="Nothing was changed.")
+        return code
     if not is_reviewed(findings, options.reviewed):
         raise errors.NotReviewedError(opened.file.name, findings)
+    return ExitCode.DONE
 
 
 def _report(outcome: Outcome, *, live: bool) -> Report:
@@ -208,8 +225,8 @@ def _report(outcome: Outcome, *, live: bool) -> Report:
     return report(events, outcome.stack, live=query_aws(events) if live else None)
 
 
-def _change(opened: Fleet, options: argparse.Namespace, operation: FleetOperation) -> int:
-    outcomes = _follow(operation, quiet=options.json)
+def _change(opened: Fleet, options: argparse.Namespace, start: Callable[[], FleetOperation]) -> int:
+    outcomes = _follow(start, quiet=options.json)
     if options.json:
         print_json(_document(opened, outcomes))
     else:
@@ -218,8 +235,8 @@ def _change(opened: Fleet, options: argparse.Namespace, operation: FleetOperatio
     return _exit_code(outcomes)
 
 
-def _follow(operation: FleetOperation, *, quiet: bool) -> list[Outcome]:
-    with cancel_on_signals(operation.cancel, quiet=quiet), operation:
+def _follow(start: Callable[[], FleetOperation], *, quiet: bool) -> list[Outcome]:
+    with cancel_on_signals(start, quiet=quiet) as operation:
         if not quiet:
             follow_all(operation, terminal.follow_named)
         outcomes = operation.outcomes()
@@ -238,16 +255,21 @@ def _summary(outcome: Outcome) -> str:
     return f"{outcome.group}: {state}; {before}"
 
 
-def _print_failures(outcomes: Sequence[Outcome], *, quiet: bool) -> None:
+def _print_failures(
+    outcomes: Sequence[Outcome],
+    *,
+    quiet: bool,
+    rest: str = "Run the command again to continue.",
+) -> None:
     failed = [outcome for outcome in outcomes if outcome.error]
     if quiet or not failed:
         return
     for outcome in failed:
         sys.stderr.write(f"\nerror in {visible(outcome.group)}: {visible_lines(str(outcome.error))}\n")
+    others = "" if len(failed) == len(outcomes) else "The others succeeded. "
     sys.stderr.write(
         f"\n{len(failed)} of {len(outcomes)} groups failed or were cancelled: "
-        f"{', '.join(outcome.group for outcome in failed)}. The others succeeded; run the command again to "
-        "continue.\n"
+        f"{', '.join(outcome.group for outcome in failed)}. {others}{rest}\n"
     )
 
 

@@ -11,7 +11,7 @@ from operations.configuration import content_of
 from operations.files import locked, replace_text
 from operations.fleet.partition import INCLUDE, KEY, PARTITIONED, Group, Partition, split
 from stack_file import Mistake, SettingsError
-from stack_file.documents import NoStackFileError, project_file
+from stack_file.documents import NoStackFileError, may_be_file, project_file
 from stack_file.files import FileError, project_values, read
 from stack_file.yaml_text import write
 
@@ -102,6 +102,12 @@ def is_generated(file: Path) -> bool:
     return file.read_text("utf-8", "replace").startswith(_MARKER)
 
 
+def edited_stack(folder: Path, stack: str) -> str:
+    """Return the stack whose file a person edits: the fleet's, if this stack's is generated from it."""
+    file = project_file(folder).stack_file(stack)
+    return stack.rpartition(".")[0] if file.exists() and is_generated(file) else stack
+
+
 def load_fleet_file(folder: Path, name: str) -> FleetFile:
     """Read, check and partition Pulumi.NAME.yaml, without decrypting values or querying the backend.
 
@@ -114,7 +120,7 @@ def load_fleet_file(folder: Path, name: str) -> FleetFile:
         ProjectError: the folder has no Pulumi.yaml.
         StackNotFoundError: the folder has no Pulumi.NAME.yaml.
     """
-    if not (folder / "Pulumi.yaml").exists():
+    if not may_be_file(folder / "Pulumi.yaml"):
         raise errors.ProjectError(folder)
     try:
         configuration = read(folder, name)

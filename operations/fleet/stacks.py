@@ -112,17 +112,25 @@ class Fleet:
         """Start a refresh of each group (default: all groups)."""
         return self._start(groups, Stack.refresh)
 
-    def destroy(self, groups: Sequence[Group] | None = None) -> FleetOperation:
-        """Start the deletion of the resources of each group that has a stack (default: all groups)."""
+    def destroy(self, groups: Sequence[Group] | None = None, *, all_exist: bool = False) -> FleetOperation:
+        """Start the deletion of the resources of each group that has a stack.
+
+        Args:
+            groups: the groups (default: all groups).
+            all_exist: whether all of them have a stack; the backend is not queried then.
+        """
+        selected = groups if all_exist else self.with_stack(groups)
+        return self._start(selected, Stack.destroy, writes=True)
+
+    def with_stack(self, groups: Sequence[Group] | None = None) -> list[Group]:
+        """Return the groups that have a stack (default: of all groups)."""
         existing = self._existing()
-        with_stack = [group for group in groups or self.groups if self._full_name(group.stack) in existing]
-        return self._start(with_stack, Stack.destroy, writes=True)
+        selected = self.groups if groups is None else groups
+        return [group for group in selected if self._full_name(group.stack) in existing]
 
     def outputs(self) -> dict[str, Any]:
         """Return the outputs of all stacks that exist, combined: see `combined_outputs`."""
-        existing = self._existing()
-        with_stack = [group for group in self.groups if self._full_name(group.stack) in existing]
-        return combined_outputs({group.stack: self._stack(group).outputs() for group in with_stack})
+        return combined_outputs({group.stack: self._stack(group).outputs() for group in self.with_stack()})
 
     def _start(
         self, groups: Sequence[Group] | None, operation: Callable[[Stack], Operation], *, writes: bool = False

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from operations.rehearse.invocation import invoke
 from operations.rehearse.model import Finding, Outcome, Rehearsal
 from operations.restore.one_secret import guarded, target_of
 from operations.restore.plan import Target
+from operations.threads import mapped
 from operations.workspace import checkout
 from program.arns import Account
 from program.desired import resolve
@@ -70,8 +70,7 @@ def rehearse(target: Target, names: Sequence[str] = ()) -> list[Rehearsal]:
         exported(target.engine.cli, target.engine.name),
         account,
     )
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        return list(threads.map(lambda one: _rehearse(target, one, account), declared))
+    return mapped(lambda one: _rehearse(target, one, account), declared, _AT_ONCE)
 
 
 def _rehearse(target: Target, declared: Declared, account: Account) -> Rehearsal:

@@ -10,7 +10,7 @@ from typing import Any
 
 import stack_file
 from operations.adopt.stack_file_edit import add_secrets
-from operations.fleet.stack_files import is_generated
+from operations.fleet.stack_files import edited_stack
 from operations.rename import pair, readers
 from operations.rename.old_entry import RENAMED_FROM, remove_old_entry
 from operations.rename.pair import Pair, Sync
@@ -19,7 +19,6 @@ from operations.restore.plan import Refusal, Target
 from program.arns import Account
 from program.desired import Desired, DesiredSecret, resolve
 from stack_file import files
-from stack_file.documents import project_file
 from stack_file.stack_secrets import by_name
 
 _GUIDE = "docs/move.md"
@@ -74,7 +73,13 @@ def assess(old: str, new: str, target: Target) -> Renaming:
         OperationError: the engine failed, or the stack does not exist.
     """
     secrets, declared = target.stack.secrets, by_name(target.stack.file)
-    found = Renaming(old=old, new=new, stage=Stage.FINISHED, file_stack=_file_stack(target), entry={})
+    found = Renaming(
+        old=old,
+        new=new,
+        stage=Stage.FINISHED,
+        file_stack=edited_stack(Path(target.engine.cli.folder), target.engine.name),
+        entry={},
+    )
     from_old = _renamed_from(secrets.get(new)) == old
     if new in declared and not from_old:
         if old not in declared and new in secrets and not _renamed_from(secrets[new]):
@@ -222,7 +227,9 @@ def _check_declared(old: str, declared: Mapping[str, object], secrets: Mapping[s
 
 def _check_place(old: str, new: str, target: Target) -> None:
     included = target.stack.configuration.included
-    if (file_stack := _file_stack(target)) != target.engine.name:  # a group's file has all of its entries
+    if (
+        file_stack := edited_stack(Path(target.engine.cli.folder), target.engine.name)
+    ) != target.engine.name:  # a group's file has all of its entries
         included = files.read(Path(target.engine.cli.folder), file_stack).included
     for name in (old, new):
         if file := included.get(("secrets", name)):
@@ -250,10 +257,3 @@ def _renamed_from(entry: object) -> str | None:
 def _desired(target: Target) -> Desired:
     configuration = target.stack.configuration
     return resolve(target.stack.file, configuration.project, configuration.stack, configuration.included)
-
-
-def _file_stack(target: Target) -> str:
-    """Return the stack whose file has the entries: a group's file is generated from the fleet's."""
-    name = target.engine.name
-    file = project_file(Path(target.engine.cli.folder)).stack_file(name)
-    return name.rpartition(".")[0] if file.exists() and is_generated(file) else name

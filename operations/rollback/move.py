@@ -50,7 +50,7 @@ def plan(secret: Secret, to: str, *, written: bool, rotation_function: str = "")
         Refusal: the secret cannot be rolled back, or `to` names no version for it.
     """
     current = _current(secret)
-    target = _target(secret, to)
+    target = _target(secret, to, current)
     if target == current:
         raise Refusal(f"Version {target.version_id} is already current. Nothing was changed.")
     if not target.holds_a_value:
@@ -165,11 +165,17 @@ def _current(secret: Secret) -> Version:
     return current
 
 
-def _target(secret: Secret, to: str) -> Version:
+def _target(secret: Secret, to: str, current: Version) -> Version:
     if to == "previous":
         previous = secret.labelled(PREVIOUS)
         if previous is None:
             raise Refusal("The secret has no previous version (AWSPREVIOUS).")
+        if previous.created > current.created:  # a repetition must not undo what it repeats
+            raise Refusal(
+                f"The secret was rolled back already: version {current.version_id} is current, and the "
+                f"previous version is newer. Nothing was changed. To undo that rollback: --to "
+                f"{previous.version_id}"
+            )
         return previous
     moment = _time(to)
     if moment is not None:

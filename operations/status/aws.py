@@ -14,7 +14,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -27,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.status.errors import is_denied, is_not_found, query_error
 from operations.status.model import AlarmState
+from operations.threads import mapped
 
 DESCRIBE = "secretsmanager:DescribeSecret"
 _POLICY = "secretsmanager:GetResourcePolicy"
@@ -294,12 +294,7 @@ def connect(region: str) -> AwsSession:
 
 def _each(items: Iterable[str], query: Callable[[str], Answer]) -> dict[str, Answer]:
     unique = list(dict.fromkeys(items))
-    with ThreadPoolExecutor(_THREADS) as threads:
-        try:
-            return dict(zip(unique, threads.map(query, unique), strict=True))
-        except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
+    return dict(zip(unique, mapped(query, unique, _THREADS), strict=True))
 
 
 def _call(action: str, request: Callable[[], Answer]) -> Answer | Denied | None:

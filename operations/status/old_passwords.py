@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +22,7 @@ from operations.status.aws import AwsSession
 from operations.status.errors import ALLOW, denial, is_denied, is_not_found, query_error
 from operations.status.model import Holder, OldPasswords, Problem, Secret
 from operations.status.texts import KINDS
+from operations.threads import mapped
 
 _INVOKE = "lambda:InvokeFunction"
 _AT_ONCE = 8
@@ -55,8 +55,7 @@ def with_old_passwords(
             return secret
         return _with(secret, _ask(client, function, secret.arn))
 
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        return tuple(threads.map(asked, secrets))
+    return tuple(mapped(asked, secrets, _AT_ONCE))
 
 
 def _with(secret: Secret, answer: OldPasswords | Problem) -> Secret:

@@ -1,5 +1,6 @@
 """Raising generations in a stack file: the right key, nothing else, and not twice for one incident."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import yaml
 from operations.compromised.answer import Answer
 from operations.compromised.generations import Edited, Key, raise_generations, sharing_stacks
 from operations.compromised.model import Plan, Report
+from operations.fleet.stack_files import load_fleet_file
 from stack_file import Configuration
 from stack_file.files import read
 
@@ -178,3 +180,66 @@ def test_the_report_names_the_other_stacks_of_an_included_file(
     [task] = report.tasks
     assert task.where == "declarations/a.yaml"
     assert "prod" in task.text
+
+
+FLEET = """encryptionsalt: v1:anything
+config:
+  aws:region: us-east-1
+  aws-secrets:initialValues: managed
+  aws-secrets:fleet: {groups: {a: [app], b: [other]}}
+  aws-secrets:secrets:
+    app:
+      values:
+        A: {random: {}}
+    other: {values: {B: {random: {}}}}
+"""
+
+
+def test_a_generation_of_a_fleets_group_is_raised_in_the_fleets_file(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: aws-secrets\nruntime: python\n")
+    own, group = tmp_path / "Pulumi.shop.yaml", tmp_path / "Pulumi.shop.a.yaml"
+    own.write_text(FLEET)
+    file = load_fleet_file(tmp_path, "shop")
+    file.write(file.partition.groups)
+    key = Key(secret="app", key="A", place=("secrets", "app", "values", "A"), declared=1, applied=1)
+    before = group.read_text()
+    raise_generations(tmp_path, read(tmp_path, "shop.a"), [key], SINCE, write=False)
+    assert (own.read_text(), group.read_text()) == (FLEET, before)
+    assert raise_generations(tmp_path, read(tmp_path, "shop.a"), [key], SINCE).raised == [key]
+    raised_text = FLEET.replace("A: {random: {}}", f"A: {{random: {{}}, generation: 2}}  {MARK}")
+    assert own.read_text() == raised_text
+    values = {"A": {"random": {}, "generation": 2}}
+    assert read(tmp_path, "shop.a").values["aws-secrets:secrets"]["app"]["values"] == values
+    assert load_fleet_file(tmp_path, "shop").outdated_files() == []
+    again = replace(key, declared=2, applied=2)
+    edited = raise_generations(tmp_path, read(tmp_path, "shop.a"), [again], SINCE)
+    assert (edited.raised, edited.wanted) == ([], {("app", "A"): 2})
+
+
+def test_an_included_file_of_a_fleet_is_edited_for_its_group(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: aws-secrets\nruntime: python\n")
+    (tmp_path / "declarations").mkdir()
+    included = tmp_path / "declarations" / "app.yaml"
+    included.write_text("secrets:\n  app:\n    values:\n      A: {random: {}}\n")
+    without = FLEET.replace("    app:\n      values:\n        A: {random: {}}\n", "")
+    for stack in ("shop", "else"):
+        text = f"{without}  aws-secrets:include: [declarations/app.yaml]\n"
+        (tmp_path / f"Pulumi.{stack}.yaml").write_text(text)
+    file = load_fleet_file(tmp_path, "shop")
+    file.write(file.partition.groups)
+    key = Key(secret="app", key="A", place=("secrets", "app", "values", "A"), declared=1, applied=1)
+    raise_generations(tmp_path, read(tmp_path, "shop.a"), [key], SINCE)
+    assert included.read_text().endswith(f"A: {{random: {{}}, generation: 2}}  {MARK}\n")
+    shared = sharing_stacks(tmp_path, read(tmp_path, "shop.a"), [key])
+    assert shared == {"declarations/app.yaml": ["else"]}
+
+
+def test_a_generation_that_another_run_raised_meanwhile_is_not_lowered(tmp_path: Path) -> None:
+    values = "      values:\n        A: {random: {}, generation: 5}\n"
+    (tmp_path / "Pulumi.yaml").write_text("name: aws-secrets\nruntime: python\n")
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text(HEAD + values)
+    configuration = read(tmp_path, "dev")
+    key = Key(secret="app", key="A", place=("secrets", "app", "values", "A"), declared=1, applied=1)
+    assert raise_generations(tmp_path, configuration, [key], SINCE).wanted == {("app", "A"): 5}
+    assert "generation: 5" in file.read_text()

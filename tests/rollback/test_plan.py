@@ -25,6 +25,9 @@ PENDING = version(5, "AWSPENDING")
 RECORD = version(4, "aws-secrets-record-of:00000004:00000003")
 SECRET = Secret(arn="arn", name="app", versions=(RECORD, CURRENT, PREVIOUS, OLD))
 LOGIN = replace(SECRET, is_login=True, function_arn="arn:function")
+ROLLED_BACK = replace(
+    SECRET, versions=(replace(CURRENT, labels=("AWSPREVIOUS",)), replace(PREVIOUS, labels=("AWSCURRENT",)))
+)
 SERIAL = replace(PREVIOUS, version_id="20261101-0000-4000-8000-000000000000")
 
 
@@ -59,6 +62,7 @@ def test_a_version_is_chosen_by_label_id_or_time(to: str, target: Version) -> No
         (replace(SECRET, primary_region="eu-west-1"), "previous", False, "in eu-west-1"),
         (replace(SECRET, versions=(PREVIOUS,)), "previous", False, "no current version"),
         (replace(SECRET, versions=(CURRENT, OLD)), "previous", False, "no previous version"),
+        (ROLLED_BACK, "previous", False, f"rolled back already.*--to {CURRENT.version_id}"),
         (
             replace(SECRET, versions=(PENDING, *SECRET.versions)),
             "previous",
@@ -80,6 +84,10 @@ def test_what_is_not_possible_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(Refusal, match=words):
         plan(secret, to, written=written, rotation_function="arn:function")
+
+
+def test_a_rollback_is_undone_by_the_id_of_its_version() -> None:
+    assert plan(ROLLED_BACK, CURRENT.version_id, written=False).target.version_id == CURRENT.version_id
 
 
 def test_eight_digits_are_a_version_and_not_a_date() -> None:

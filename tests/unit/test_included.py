@@ -145,7 +145,7 @@ def test_entries_may_have_the_name_of_pulumis_key_for_encrypted_values(tmp_path:
 
 
 @pytest.mark.parametrize("pattern", ["declarations/b.yaml", "declarations/*.yaml", "declarations/**/*.yaml"])
-@pytest.mark.parametrize("kind", ["outside", "missing", "itself", "pipe", "parent"])
+@pytest.mark.parametrize("kind", ["outside", "missing", "itself", "pipe", "parent", "folder"])
 def test_what_cannot_be_read_is_never_left_out(tmp_path: Path, kind: str, pattern: str) -> None:
     files = {"declarations/a.yaml": f"secrets: {{one: {{{SOUND}}}}}\n"}
     folder = project(tmp_path / "p", files, include=["declarations/a.yaml", pattern])
@@ -154,6 +154,8 @@ def test_what_cannot_be_read_is_never_left_out(tmp_path: Path, kind: str, patter
     match kind:
         case "pipe":
             os.mkfifo(file)
+        case "folder":
+            file.mkdir()
         case "parent":
             (folder / "declarations").rename(folder / "elsewhere")
             (folder / "declarations").symlink_to("elsewhere")
@@ -189,13 +191,22 @@ def test_a_folder_that_cannot_be_read_is_never_left_out(
 
 
 @pytest.mark.parametrize(
-    "pattern", ["declarations/c/*.yaml", "declarations/*/x.yaml", "declarations/**/*.yaml"]
+    "pattern",
+    [
+        *("declarations/c/*.yaml", "declarations/*/x.yaml", "declarations/**/*.yaml"),
+        *("declarations/*.yaml", "declarations/**/c.yaml"),
+    ],
 )
 def test_links_to_folders_are_never_left_out(tmp_path: Path, pattern: str) -> None:
     files = {"declarations/a.yaml": f"secrets: {{one: {{{SOUND}}}}}\n", "declarations/d/x.yaml": ""}
     folder = project(tmp_path, files, include=["declarations/a.yaml", pattern])
-    (folder / "declarations/c").symlink_to("d")
-    assert mistakes(folder) == {"declarations/c": "it is a link to a folder"}
+    name = (
+        "declarations/c.yaml"
+        if pattern in {"declarations/*.yaml", "declarations/**/c.yaml"}
+        else "declarations/c"
+    )
+    (folder / name).symlink_to("d")
+    assert mistakes(folder) == {name: "it is a link to a folder"}
 
 
 @pytest.mark.parametrize(

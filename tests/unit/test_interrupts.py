@@ -64,6 +64,32 @@ def test_an_interrupted_command_says_so_in_one_line(
     assert capsys.readouterr() == ("", "Interrupted.\n")
 
 
+class Named:
+    def __set_name__(self, owner: type, name: str) -> None:
+        raise KeyboardInterrupt
+
+
+def imported_class(_arguments: object) -> int:
+    type("Imported", (), {"named": Named()})
+    return 0
+
+
+def test_an_interrupt_that_python_wraps_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_COMMANDS", (("up", "a_command", ""),))
+    monkeypatch.setitem(sys.modules, "a_command", SimpleNamespace(main=imported_class))
+    assert cli.main(["up"]) == ExitCode.CANCELLED
+    assert capsys.readouterr() == ("", "Interrupted.\n")
+
+
+def test_an_error_is_not_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_COMMANDS", (("up", "a_command", ""),))
+    monkeypatch.setitem(sys.modules, "a_command", SimpleNamespace(main=lambda _: 1 // 0))
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["up"])
+
+
 def test_other_exceptions_inside_finalizers_are_shown_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[object] = []
     monkeypatch.setattr("sys.unraisablehook", lambda unraisable: shown.append(unraisable.exc_type))
@@ -72,3 +98,10 @@ def test_other_exceptions_inside_finalizers_are_shown_as_before(monkeypatch: pyt
     with interrupts_arrive():
         del folder
     assert shown == [ZeroDivisionError]
+
+
+def test_sigterm_is_an_interrupt_within_the_block() -> None:
+    with pytest.raises(KeyboardInterrupt), interrupts_arrive():  # noqa: PT012 - otherwise pytest would end
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
