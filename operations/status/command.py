@@ -62,8 +62,6 @@ def main(arguments: list[str]) -> int:
         _show(found, options)
     except (FileError, SettingsError, QueryError) as error:
         return _fail(str(error), _code_of(error))
-    except BrokenPipeError:  # the reader of the pipe has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         return _fail(f"{error.filename or 'output'}: {error.strerror}.", ExitCode.BAD_SETTINGS)
     return exit_code(found, options.fail_on)
