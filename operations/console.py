@@ -1,6 +1,5 @@
 """Output and signal handling of the commands."""
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -9,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from components.visible import visible_lines
 from operations import errors, json_output
+from operations.interrupts import interrupts_go_to
 from operations.report.as_json import as_json
 from operations.report.markdown import markdown
 from operations.report.terminal import terminal
@@ -67,13 +67,9 @@ def cancel_on_signals(start: Callable[[], _Started], *, quiet: bool) -> Iterator
         with suppress(RuntimeError, OSError):
             sys.stderr.write(f"\n{notice}\n")
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with interrupts_go_to(handle):
         operation = start()
         for _ in early:
             operation.cancel()
         with operation:
             yield operation
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -3,8 +3,9 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 # Long enough for the finalizer to end, short enough to go unnoticed.
 _SECONDS = 0.02
@@ -45,6 +46,17 @@ def interrupts_arrive() -> Iterator[None]:
         for timer in pending:
             timer.cancel()
         sys.unraisablehook = before
+
+
+@contextmanager
+def interrupts_go_to(handle: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Let a function handle SIGINT (Ctrl-C) and SIGTERM until the block ends."""
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def is_interrupt(error: BaseException | None) -> bool:

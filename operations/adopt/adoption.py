@@ -1,7 +1,6 @@
 """Plan an adoption, and carry it out: labels, stack file, state, and the preview that proves it."""
 
 import json
-import signal
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from operations.configuration import stack_file as stack_file_path
 from operations.errors import OperationError
 from operations.exit_codes import ExitCode
 from operations.fleet.stack_files import edited_stack
+from operations.interrupts import interrupts_go_to
 from operations.pulumi_cli import Cli
 from operations.report.model import counted
 from operations.results import UpdateRecord
@@ -544,14 +544,7 @@ def imported(cli: Cli, stack: str, deployment: Mapping[str, Any]) -> None:
 def _undisturbed() -> Iterator[None]:
     """Delay Ctrl-C and SIGTERM: a state that is cut off in its write would have to be repaired."""
     came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with interrupts_go_to(lambda number, _: came.append(number)):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if came:
         raise KeyboardInterrupt
