@@ -67,9 +67,8 @@ def of_command(stack: str, exit_code: int, stderr: str) -> errors.OperationError
         return errors.StackNotFoundError(stack)
     if exit_code == _EXIT_CREDENTIALS:
         return errors.CredentialsError(stack, text)
-    for pattern, make in _ERRORS:
-        if match := pattern.search(text):
-            return make(stack, text, match[0])
+    if error := _first(_ERRORS, stack, text):
+        return error
     cause = _without_traceback(text) or f"it exited with code {exit_code} and no message"
     return errors.EngineError(stack, cause)
 
@@ -101,8 +100,13 @@ def _unreadable_stack_file(stack: str, text: str) -> Mistake:
     )
 
 
+_Errors = tuple[tuple[re.Pattern[str], Callable[[str, str, str], errors.OperationError]], ...]
 # The first match decides.
-_ERRORS: tuple[tuple[re.Pattern[str], Callable[[str, str, str], errors.OperationError]], ...] = (
+_ACCOUNT: _Errors = (
+    (_UNREACHABLE, lambda stack, text, _: errors.AwsUnreachableError(stack, text)),
+    (_CREDENTIALS, lambda stack, text, _: errors.CredentialsError(stack, text)),
+)
+_ERRORS: _Errors = (
     (re.compile("no stack named .* found"), lambda stack, _, __: errors.StackNotFoundError(stack)),
     (re.compile("stack '.*' already exists"), lambda stack, _, __: errors.StackAlreadyExistsError(stack)),
     (_CONFLICT, lambda stack, text, _: errors.ConcurrentUpdateError(stack, _lock_holders(text), text)),
@@ -110,8 +114,7 @@ _ERRORS: tuple[tuple[re.Pattern[str], Callable[[str, str, str], errors.Operation
         re.compile("passphrase"),
         lambda stack, text, _: errors.PassphraseError(stack, missing="must be set" in text),
     ),
-    (_UNREACHABLE, lambda stack, text, _: errors.AwsUnreachableError(stack, text)),
-    (_CREDENTIALS, lambda stack, text, _: errors.CredentialsError(stack, text)),
+    *_ACCOUNT,
     (_STACK_NAME, lambda stack, _, match: errors.InvalidStackNameError(stack, match)),
     (
         _STACK_FILE,
@@ -119,6 +122,11 @@ _ERRORS: tuple[tuple[re.Pattern[str], Callable[[str, str, str], errors.Operation
     ),
     (_BACKEND, lambda stack, text, _: errors.BackendError(stack, text)),
 )
+
+
+def _first(known: _Errors, stack: str, text: str) -> errors.OperationError | None:
+    matches = ((pattern.search(text), make) for pattern, make in known)
+    return next((make(stack, text, match[0]) for match, make in matches if match), None)
 
 
 def of_operation(
@@ -144,10 +152,8 @@ def of_operation(
     if not texts:
         return of_command(stack, exit_code, output)
     for text in texts:
-        if _UNREACHABLE.search(text):
-            return errors.AwsUnreachableError(stack, text)
-        if _CREDENTIALS.search(text):
-            return errors.CredentialsError(stack, text)
+        if error := _first(_ACCOUNT, stack, text):
+            return error
     if failures := failures_in(events):
         return errors.ProviderError(stack, failures)
     return errors.ProgramError(stack, "\n".join(_without_traceback(text) for text in texts))
