@@ -15,9 +15,13 @@ from operations.secrecy import Redactor
 KILLED = 128
 
 # Commands that write nothing, so that an interrupt may end them.
-_READS = {
-    *(("config", "--json"), ("stack", "export"), ("stack", "history"), ("stack", "ls"), ("stack", "output"))
-}
+_READS = (
+    ("config", "--json"),
+    ("stack", "export"),
+    ("stack", "history"),
+    ("stack", "ls"),
+    ("stack", "output"),
+)
 
 _ALWAYS = {
     # as the Automation API sets them: no prompts, no update check

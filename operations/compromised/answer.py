@@ -168,10 +168,10 @@ class Answer:
         configuration = self.target.stack.configuration
         edited = raise_generations(self.folder, configuration, keys, self.report.since, write=write)
         secrets = {plan.name: plan.secret for plan in self.plan.secrets}
+        edited_in = edited_stack(self.folder, configuration.stack)
+        is_group = edited_in != configuration.stack
+        command = f"python -m operations {'fleet ' * is_group}up --stack {edited_in}"
         for key in edited.impossible:
-            edited_in = edited_stack(self.folder, configuration.stack)
-            is_group = edited_in != configuration.stack
-            command = f"python -m operations {'fleet ' * is_group}up --stack {edited_in}"
             self.report.tasks.append(_generation_by_hand(key, secrets[key.secret], command))
         shared = sharing_stacks(self.folder, configuration, edited.raised)
         self.report.tasks += [_shared_file(file, stacks) for file, stacks in shared.items()]

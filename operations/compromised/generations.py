@@ -15,7 +15,7 @@ import yaml
 
 from operations.adopt.model import SourceError
 from operations.files import locked, replace_text
-from operations.fleet.stack_files import edited_stack, load_fleet_file
+from operations.fleet.stack_files import edited_configuration, load_fleet_file
 from stack_file import Configuration
 from stack_file.documents import FileError, full_key, project_file
 from stack_file.files import read as read_configuration
@@ -81,14 +81,14 @@ def raise_generations(
         InvalidConfigurationError: the group's file cannot be generated from the fleet's.
     """
     project = configuration.project
-    stack, edited_files = _edited(folder, configuration)
-    own = project_file(folder).stack_file(stack)
+    edited_in = _edited(folder, configuration)
+    own = project_file(folder).stack_file(edited_in.stack)
     texts: dict[Path, str] = {}
     with locked(folder / "Pulumi.yaml"):
         wanted: dict[tuple[str, str], int] = {}
         raised, impossible = [], []
         for key in keys:
-            included = edited_files.get((str(key.place[0]), str(key.place[1])))
+            included = edited_in.included.get((str(key.place[0]), str(key.place[1])))
             file = (folder / included if included else own).resolve()  # a link is followed
             namespace = None if included else project
             text = texts.setdefault(file, _text_of(file))
@@ -116,8 +116,8 @@ def raise_generations(
                 replace_text(file, text)
             except OSError as error:
                 raise SourceError(f"{file} cannot be written: {error.strerror}.") from None
-    if write and stack != configuration.stack:
-        _write_group(folder, stack, configuration.stack)
+    if write and edited_in.stack != configuration.stack:
+        _write_group(folder, edited_in.stack, configuration.stack)
     return Edited(wanted=wanted, raised=raised, impossible=impossible)
 
 
@@ -130,13 +130,13 @@ def sharing_stacks(folder: Path, configuration: Configuration, keys: Sequence[Ke
         keys: the keys.
     """
     places = {(str(key.place[0]), str(key.place[1])) for key in keys}
-    edited, files = _edited(folder, configuration)
-    own = {place: file for place, file in files.items() if place in places}
+    edited_in = _edited(folder, configuration)
+    own = {place: file for place, file in edited_in.included.items() if place in places}
     found: dict[str, list[str]] = {}
     if not own:
         return found
     for stack in stacks_in(project_file(folder).stack_files):
-        if stack == edited:
+        if stack == edited_in.stack:
             continue
         try:
             theirs = read_configuration(folder, stack).included
@@ -147,16 +147,13 @@ def sharing_stacks(folder: Path, configuration: Configuration, keys: Sequence[Ke
     return found
 
 
-def _edited(folder: Path, configuration: Configuration) -> tuple[str, Mapping[tuple[str, str], str]]:
-    """Return the stack whose file is edited, and which files it includes for which entries.
+def _edited(folder: Path, configuration: Configuration) -> Configuration:
+    """Return the configuration whose file is edited.
 
     The file of a fleet's group is generated: `fleet` would write it again without the raised generation.
     """
-    stack = edited_stack(folder, configuration.stack)
-    if stack == configuration.stack:
-        return stack, configuration.included
     try:
-        return stack, read_configuration(folder, stack).included
+        return edited_configuration(folder, configuration)
     except FileError as error:
         raise SourceError(f"The fleet's file cannot be edited: {error}") from None
 

@@ -10,7 +10,7 @@ from operations import errors
 from operations.configuration import content_of
 from operations.files import locked, replace_text
 from operations.fleet.partition import INCLUDE, KEY, PARTITIONED, Group, Partition, split
-from stack_file import Mistake, SettingsError
+from stack_file import Configuration, Mistake, SettingsError
 from stack_file.documents import NoStackFileError, may_be_file, project_file
 from stack_file.files import FileError, project_values, read
 from stack_file.yaml_text import write
@@ -106,6 +106,16 @@ def edited_stack(folder: Path, stack: str) -> str:
     """Return the stack whose file a person edits: the fleet's, if this stack's is generated from it."""
     file = project_file(folder).stack_file(stack)
     return stack.rpartition(".")[0] if file.exists() and is_generated(file) else stack
+
+
+def edited_configuration(folder: Path, configuration: Configuration) -> Configuration:
+    """Return the configuration of the stack whose file a person edits; see `edited_stack`.
+
+    Raises:
+        FileError: the fleet's file cannot be read.
+    """
+    stack = edited_stack(folder, configuration.stack)
+    return configuration if stack == configuration.stack else read(folder, stack)
 
 
 def load_fleet_file(folder: Path, name: str) -> FleetFile:

@@ -10,7 +10,7 @@ from typing import Any
 
 import stack_file
 from operations.adopt.stack_file_edit import add_secrets
-from operations.fleet.stack_files import edited_stack
+from operations.fleet.stack_files import edited_configuration, edited_stack
 from operations.rename import pair, readers
 from operations.rename.old_entry import RENAMED_FROM, remove_old_entry
 from operations.rename.pair import Pair, Sync
@@ -18,7 +18,6 @@ from operations.rename.readers import Reads
 from operations.restore.plan import Refusal, Target
 from program.arns import Account
 from program.desired import Desired, DesiredSecret, resolve
-from stack_file import files
 from stack_file.stack_secrets import by_name
 
 _GUIDE = "docs/move.md"
@@ -226,11 +225,8 @@ def _check_declared(old: str, declared: Mapping[str, object], secrets: Mapping[s
 
 
 def _check_place(old: str, new: str, target: Target) -> None:
-    included = target.stack.configuration.included
-    if (
-        file_stack := edited_stack(Path(target.engine.cli.folder), target.engine.name)
-    ) != target.engine.name:  # a group's file has all of its entries
-        included = files.read(Path(target.engine.cli.folder), file_stack).included
+    # a group's file has all of its entries
+    included = edited_configuration(Path(target.engine.cli.folder), target.stack.configuration).included
     for name in (old, new):
         if file := included.get(("secrets", name)):
             raise Refusal(
